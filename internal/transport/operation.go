@@ -1,0 +1,85 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// Operation is one endpoint of the API: what is sent where, and whether it may be sent again.
+type Operation struct {
+	Method string
+	// Path is the route below the base URL, such as "/integrations/{integration_id}/relink".
+	Path string
+	// Once marks an operation that acts each time it runs. It is sent again only where the
+	// request surely did not run.
+	Once bool
+	// Secret marks an operation whose path values are credentials.
+	Secret bool
+}
+
+// String returns the route, never the values that fill it.
+func (o Operation) String() string {
+	return o.Method + " " + o.Path
+}
+
+// errPathValue is the reason why a path value was refused before anything was sent.
+var errPathValue = errors.New("not usable as a path segment")
+
+// PathValueError reports which path value was refused, and why.
+type PathValueError struct {
+	Parameter string
+	Problem   string
+}
+
+func (e *PathValueError) Error() string {
+	return e.Parameter + " " + e.Problem
+}
+
+func (e *PathValueError) Unwrap() error {
+	return errPathValue
+}
+
+// expand fills the placeholders of the path with values, in order, each escaped as one segment.
+func (o Operation) expand(values []string) (string, error) {
+	rest := o.Path
+	if len(values) == 0 && !strings.Contains(rest, "{") {
+		return rest, nil
+	}
+	var path strings.Builder
+	for {
+		before, after, found := strings.Cut(rest, "{")
+		path.WriteString(before)
+		if !found {
+			break
+		}
+		name, after, _ := strings.Cut(after, "}")
+		if len(values) == 0 {
+			return "", fmt.Errorf("no value for %s", name)
+		}
+		segment, err := escapeSegment(name, values[0])
+		if err != nil {
+			return "", err
+		}
+		path.WriteString(segment)
+		values, rest = values[1:], after
+	}
+	if len(values) > 0 {
+		return "", fmt.Errorf("%d path values too many", len(values))
+	}
+	return path.String(), nil
+}
+
+// escapeSegment escapes everything but unreserved characters: url.PathEscape leaves colons as they
+// are, and integration ids hold one.
+func escapeSegment(name, value string) (string, error) {
+	switch value {
+	case "":
+		return "", &PathValueError{Parameter: name, Problem: "is empty"}
+	case ".", "..":
+		// Servers and proxies resolve these as steps in the path: a DELETE would hit another resource.
+		return "", &PathValueError{Parameter: name, Problem: "must not be " + value}
+	}
+	return strings.ReplaceAll(url.QueryEscape(value), "+", "%20"), nil
+}

@@ -1,0 +1,608 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const (
+	testKey   = "api-key-0123456789"
+	testToken = "activation-token-0123456789"
+)
+
+var (
+	read = Operation{Method: http.MethodGet, Path: "/connect/integration-by-token/{token}", Secret: true}
+	once = Operation{Method: http.MethodPost, Path: "/force-sync/{token}", Once: true, Secret: true}
+)
+
+// step is what happens at one attempt.
+type step struct {
+	status int
+	header http.Header
+	body   string
+	err    error
+	// both lets the transport return a response beside the error.
+	both bool
+	// hang waits for the end of the context.
+	hang bool
+}
+
+// script is an http.RoundTripper that does one step for each attempt, the last one for ever.
+type script struct {
+	steps []step
+
+	attempts   int
+	times      []time.Time
+	openBodies int
+	closedIdle bool
+}
+
+func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
+	current := s.steps[min(s.attempts, len(s.steps)-1)]
+	s.attempts++
+	s.times = append(s.times, time.Now())
+	if current.hang {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	if current.err != nil && !current.both {
+		return nil, current.err
+	}
+	s.openBodies++
+	header := current.header
+	if header == nil {
+		header = http.Header{}
+	}
+	return &http.Response{
+		StatusCode: current.status, Header: header, Request: r, ContentLength: -1,
+		Body: &countedBody{Reader: strings.NewReader(current.body), script: s},
+	}, current.err
+}
+
+func (s *script) CloseIdleConnections() { s.closedIdle = true }
+
+type countedBody struct {
+	io.Reader
+	script *script
+	closed bool
+}
+
+func (b *countedBody) Close() error {
+	if !b.closed {
+		b.closed = true
+		b.script.openBodies--
+	}
+	return nil
+}
+
+var defaultPolicy = RetryPolicy{
+	MaxAttempts: 4, BaseDelay: 500 * time.Millisecond, MaxDelay: 8 * time.Second, MaxRetryAfter: 30 * time.Second,
+}
+
+func newTest(s http.RoundTripper, change func(*Config)) *Transport {
+	config := Config{
+		BaseURL: "https://api.example/v1", APIKey: testKey, UserAgent: "test",
+		HTTPClient: &http.Client{Transport: s}, AttemptTimeout: time.Minute, Retry: defaultPolicy,
+	}
+	if change != nil {
+		change(&config)
+	}
+	return New(config)
+}
+
+func (t *Transport) do(ctx context.Context, operation Operation) (*Answer, error) {
+	return t.Do(ctx, Request{Operation: operation, PathValues: []string{testToken}})
+}
+
+func retryAfterHeader(value string) http.Header { return http.Header{"Retry-After": {value}} }
+
+var (
+	errReset   = errors.New("read: connection reset by peer")
+	errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+)
+
+// Each attempt is answered alike; the table says after how many the call gives up.
+func TestWhatIsRetried(t *testing.T) {
+	t.Parallel()
+	const all = 4
+	tests := []struct {
+		name        string
+		step        step
+		read, once  int
+		wantMessage string
+	}{
+		{"200", step{status: 200}, 1, 1, ""},
+		{"204", step{status: 204}, 1, 1, ""},
+		{"301", step{status: 301, header: http.Header{"Location": {"https://other.example/"}}}, 1, 1, ""},
+		{"301 without Location", step{status: 301}, 1, 1, ""},
+		{"302 with an impossible Location", step{status: 302, header: http.Header{"Location": {"https://%zz"}}}, 1, 1, ""},
+		{"307", step{status: 307, header: http.Header{"Location": {"https://other.example/"}}}, 1, 1, ""},
+		{"400", step{status: 400}, 1, 1, ""},
+		{"401", step{status: 401}, 1, 1, ""},
+		{"404", step{status: 404}, 1, 1, ""},
+		{"409", step{status: 409}, 1, 1, ""},
+		{"429", step{status: 429}, all, all, ""},
+		{"500", step{status: 500}, all, 1, ""},
+		{"501", step{status: 501}, 1, 1, ""},
+		{"502", step{status: 502}, all, 1, ""},
+		{"503", step{status: 503}, all, 1, ""},
+		{"504", step{status: 504}, all, 1, ""},
+		{"599", step{status: 599}, 1, 1, ""},
+		{"connection refused", step{err: errRefused}, all, all, "connection refused"},
+		{"no such host", step{err: &net.DNSError{Err: "no such host", Name: "api.example"}}, all, all, "no such host"},
+		{"connection reset", step{err: errReset}, all, 1, "connection reset"},
+		{"cut", step{err: io.ErrUnexpectedEOF}, all, 1, "unexpected EOF"},
+		{"time limit", step{hang: true}, all, 1, "no complete answer within 1m0s"},
+		{"unknown authority", step{err: x509.UnknownAuthorityError{}}, 1, 1, "unknown authority"},
+		{"unverified certificate", step{err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, 1, 1, "expired"},
+		{"wrong host", step{err: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "h"}}, 1, 1, "not valid for"},
+		{"no TLS", step{err: http.ErrSchemeMismatch}, 1, 1, "gave HTTP response to HTTPS"},
+		{"unsupported scheme", step{err: errors.New("unsupported protocol scheme \"ftp\"")}, 1, 1, "unsupported protocol scheme"},
+		{"invalid header", step{err: errors.New("net/http: invalid header field value")}, 1, 1, "invalid header field"},
+	}
+	for _, test := range tests {
+		for _, operation := range []Operation{read, once} {
+			t.Run(test.name+"/"+operation.Method, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					s := &script{steps: []step{test.step}}
+					answer, err := newTest(s, nil).do(t.Context(), operation)
+					want := test.read
+					if operation.Once {
+						want = test.once
+					}
+					if s.attempts != want {
+						t.Errorf("attempts = %d, want %d", s.attempts, want)
+					}
+					if s.openBodies != 0 || s.closedIdle {
+						t.Errorf("%d bodies left open, idle connections closed: %v", s.openBodies, s.closedIdle)
+					}
+					if test.step.status != 0 {
+						if err != nil || answer.StatusCode != test.step.status || answer.Attempts != want {
+							t.Fatalf("answer = %+v, %v, want status %d", answer, err, test.step.status)
+						}
+						return
+					}
+					var failure *CallError
+					if !errors.As(err, &failure) || failure.Canceled || failure.Attempts != want {
+						t.Fatalf("error = %#v, want a CallError after %d attempts", err, want)
+					}
+					if !strings.Contains(err.Error(), test.wantMessage) {
+						t.Errorf("error = %v, want one with %q", err, test.wantMessage)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestRetriesEndWithTheAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{steps: []step{{status: 503, body: "down"}, {err: errReset}, {status: 200, body: "up"}}}
+		answer, err := newTest(s, nil).do(t.Context(), read)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer.StatusCode != 200 || string(answer.Body) != "up" || answer.Attempts != 3 || !answer.Unsure {
+			t.Errorf("answer = %+v", answer)
+		}
+	})
+}
+
+// go-retryablehttp drops the body of the last answer unless it is told not to.
+func TestBodyOfTheLastAnswerIsKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{steps: []step{{status: 500, body: "first"}, {status: 502, body: "last"}}}
+		answer, err := newTest(s, func(c *Config) { c.Retry.MaxAttempts = 2 }).do(t.Context(), read)
+		if err != nil || answer.StatusCode != 502 || string(answer.Body) != "last" {
+			t.Errorf("answer = %+v, %v", answer, err)
+		}
+	})
+}
+
+func TestResponseBesideAnErrorIsClosed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{steps: []step{{status: 200, err: errReset, both: true}}}
+		_, err := newTest(s, nil).do(t.Context(), read)
+		if !errors.Is(err, errReset) || s.attempts != 4 {
+			t.Errorf("error = %v after %d attempts", err, s.attempts)
+		}
+		if s.openBodies != 0 {
+			t.Errorf("%d bodies left open", s.openBodies)
+		}
+	})
+}
+
+type silent struct{}
+
+func (silent) RoundTrip(*http.Request) (*http.Response, error) { return nil, nil } //nolint:nilnil // a broken RoundTripper is the point
+
+func TestRoundTripperWithoutResult(t *testing.T) {
+	t.Parallel()
+	_, err := newTest(silent{}, func(c *Config) { c.Retry.MaxAttempts = 1 }).do(t.Context(), read)
+	if err == nil || !strings.Contains(err.Error(), "neither a response nor an error") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestUnsure(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		first step
+		want  bool
+	}{
+		{"answered at once", step{status: 404}, false},
+		{"rate limited", step{status: 429}, false},
+		{"never sent", step{err: errRefused}, false},
+		{"cut", step{err: errReset}, true},
+		{"time limit", step{hang: true}, true},
+		{"gateway failed", step{status: 502}, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{steps: []step{test.first, {status: 404}}}
+				answer, err := newTest(s, nil).do(t.Context(), read)
+				if err != nil || answer.Unsure != test.want {
+					t.Errorf("answer = %+v, %v, want Unsure %v", answer, err, test.want)
+				}
+			})
+		})
+	}
+}
+
+func TestBackoffGrowsWithFullJitter(t *testing.T) {
+	t.Parallel()
+	policy := RetryPolicy{BaseDelay: 500 * time.Millisecond, MaxDelay: 3 * time.Second}
+	var bounds, zeros []time.Duration
+	for attempts := 1; attempts <= 6; attempts++ {
+		bounds = append(bounds, policy.backoff(attempts, func(n int64) int64 { return n }))
+		zeros = append(zeros, policy.backoff(attempts, func(int64) int64 { return 0 }))
+	}
+	want := []time.Duration{
+		500 * time.Millisecond, time.Second, 2 * time.Second, 3 * time.Second, 3 * time.Second, 3 * time.Second,
+	}
+	if diff := cmp.Diff(want, bounds); diff != "" {
+		t.Errorf("longest waits (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(make([]time.Duration, 6), zeros); diff != "" {
+		t.Errorf("shortest waits (-want +got):\n%s", diff)
+	}
+	huge := RetryPolicy{BaseDelay: 1 << 62, MaxDelay: 1<<63 - 1}
+	if got := huge.backoff(100, func(n int64) int64 { return n }); got != 1<<63-1 {
+		t.Errorf("huge backoff = %v", got)
+	}
+	if got := (RetryPolicy{BaseDelay: time.Minute, MaxDelay: time.Second}).backoff(1, func(n int64) int64 { return n }); got != time.Second {
+		t.Errorf("base over maximum = %v", got)
+	}
+}
+
+func TestWaitsBetweenAttempts(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			s := &script{steps: []step{{status: 503}}}
+			if _, err := newTest(s, nil).do(t.Context(), read); err != nil {
+				t.Fatal(err)
+			}
+			for i, bound := range []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second} {
+				if wait := s.times[i+1].Sub(s.times[i]); wait < 0 || wait >= bound {
+					t.Errorf("wait %d = %v, want less than %v", i+1, wait, bound)
+				}
+			}
+		})
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, value string
+		wantAsked   time.Duration
+		attempts    int
+		least, most time.Duration
+	}{
+		{"seconds", "7", 7 * time.Second, 2, 7 * time.Second, 7 * time.Second},
+		{"spaces", " 7 ", 7 * time.Second, 2, 7 * time.Second, 7 * time.Second},
+		{"zero", "0", 0, 2, 0, 500 * time.Millisecond},
+		{"at the limit", "30", 30 * time.Second, 2, 30 * time.Second, 30 * time.Second},
+		{"over the limit", "31", 31 * time.Second, 1, 0, 0},
+		{"a day", "86400", 24 * time.Hour, 1, 0, 0},
+		{"more than a duration holds", "9999999999999999999999", (1<<63 - 1) / time.Second * time.Second, 1, 0, 0},
+		{"date", "Sat, 01 Jan 2000 00:00:09 GMT", 9 * time.Second, 2, 9 * time.Second, 9 * time.Second},
+		{"date over the limit", "Sat, 01 Jan 2000 01:00:00 GMT", time.Hour, 1, 0, 0},
+		{"past date", "Fri, 31 Dec 1999 23:59:59 GMT", 0, 2, 0, 500 * time.Millisecond},
+		{"negative", "-5", 0, 2, 0, 500 * time.Millisecond},
+		{"fraction", "1.5", 0, 2, 0, 500 * time.Millisecond},
+		{"garbage", "soon", 0, 2, 0, 500 * time.Millisecond},
+		{"empty", "", 0, 2, 0, 500 * time.Millisecond},
+	}
+	for _, test := range tests {
+		for _, status := range []int{429, 503} {
+			t.Run(fmt.Sprintf("%s/%d", test.name, status), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) { // whose clock starts at midnight, 1 January 2000
+					s := &script{steps: []step{{status: status, header: retryAfterHeader(test.value)}}}
+					answer, err := newTest(s, func(c *Config) { c.Retry.MaxAttempts = 2 }).do(t.Context(), read)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if s.attempts != test.attempts {
+						t.Fatalf("attempts = %d, want %d", s.attempts, test.attempts)
+					}
+					if s.attempts == 2 {
+						if wait := s.times[1].Sub(s.times[0]); wait < test.least || wait > test.most {
+							t.Errorf("wait = %v, want %v to %v", wait, test.least, test.most)
+						}
+					}
+					// A date says less the later it is read.
+					if passed := time.Since(s.times[0]); answer.RetryAfter > test.wantAsked || answer.RetryAfter < test.wantAsked-passed {
+						t.Errorf("RetryAfter = %v, want %v", answer.RetryAfter, test.wantAsked)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A wait that would pass the deadline helps nobody: the caller gets the real error at once.
+func TestWaitPastTheDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		start := time.Now()
+		s := &script{steps: []step{{status: 429, header: retryAfterHeader("10")}}}
+		answer, err := newTest(s, nil).do(ctx, read)
+		if err != nil || answer.StatusCode != 429 || answer.Attempts != 1 || time.Since(start) != 0 {
+			t.Errorf("answer = %+v, %v after %v, want the 429 at once", answer, err, time.Since(start))
+		}
+	})
+}
+
+func TestCancellation(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("shutting down")
+	tests := []struct {
+		name     string
+		steps    []step
+		context  func(context.Context) (context.Context, func())
+		is       []error
+		attempts int
+		text     string
+	}{
+		{
+			"before the call",
+			[]step{{status: 200}},
+			func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithCancel(ctx)
+				cancel()
+				return ctx, cancel
+			},
+			[]error{context.Canceled},
+			0, "context canceled",
+		},
+		{
+			"during the call",
+			[]step{{hang: true}},
+			func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithCancel(ctx)
+				time.AfterFunc(time.Second, cancel)
+				return ctx, cancel
+			},
+			[]error{context.Canceled},
+			1, "context canceled",
+		},
+		{
+			"deadline during the call",
+			[]step{{hang: true}},
+			func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithTimeout(ctx, time.Second)
+				return ctx, cancel
+			},
+			[]error{context.DeadlineExceeded},
+			1, "context deadline exceeded",
+		},
+		{
+			"with a cause",
+			[]step{{hang: true}},
+			func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithCancelCause(ctx)
+				time.AfterFunc(time.Second, func() { cancel(cause) })
+				return ctx, func() { cancel(nil) }
+			},
+			[]error{context.Canceled, cause},
+			1, "context canceled: shutting down",
+		},
+		{
+			"during the wait after an answer",
+			[]step{{status: 503, header: retryAfterHeader("20")}},
+			func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithCancel(ctx)
+				time.AfterFunc(10*time.Second, cancel)
+				return ctx, cancel
+			},
+			[]error{context.Canceled},
+			1, "context canceled (before that: the answer was 503 Service Unavailable)",
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := test.context(t.Context())
+				defer cancel()
+				s := &script{steps: test.steps}
+				_, err := newTest(s, nil).do(ctx, read)
+				var failure *CallError
+				if !errors.As(err, &failure) || !failure.Canceled || failure.Attempts != test.attempts || s.attempts != test.attempts {
+					t.Fatalf("error = %#v after %d attempts, want a cancellation after %d", err, s.attempts, test.attempts)
+				}
+				for _, target := range test.is {
+					if !errors.Is(err, target) {
+						t.Errorf("errors.Is(%v, %v) = false", err, target)
+					}
+				}
+				if err.Error() != test.text {
+					t.Errorf("error = %q, want %q", err, test.text)
+				}
+				if s.openBodies != 0 || s.closedIdle {
+					t.Errorf("%d bodies left open, idle connections closed: %v", s.openBodies, s.closedIdle)
+				}
+			})
+		})
+	}
+}
+
+func TestAttemptTimeout(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name            string
+		client, attempt time.Duration
+		want            time.Duration
+	}{
+		{"of an attempt", 0, 3 * time.Second, 3 * time.Second},
+		{"of the http.Client", 2 * time.Second, 0, 2 * time.Second},
+		{"the shorter of both", 2 * time.Second, 3 * time.Second, 2 * time.Second},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{steps: []step{{hang: true}}}
+				client := &http.Client{Transport: s, Timeout: test.client}
+				start := time.Now()
+				_, err := newTest(s, func(c *Config) {
+					c.HTTPClient, c.AttemptTimeout, c.Retry.MaxAttempts = client, test.attempt, 1
+				}).do(t.Context(), read)
+				if passed := time.Since(start); passed != test.want {
+					t.Errorf("ended after %v, want %v", passed, test.want)
+				}
+				var timeout net.Error
+				if !errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &timeout) || !timeout.Timeout() {
+					t.Errorf("error = %v, want a time limit that is not the context's", err)
+				}
+				if client.Timeout != test.client {
+					t.Error("the caller's http.Client was changed")
+				}
+			})
+		})
+	}
+}
+
+func TestAnswerOverTheLimit(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		size int
+		want bool
+	}{{MaxBody, false}, {MaxBody + 1, true}, {2 * MaxBody, true}} {
+		s := &script{steps: []step{{status: 200, body: strings.Repeat("x", test.size)}}}
+		answer, err := newTest(s, nil).do(t.Context(), read)
+		if err != nil || answer.TooLarge != test.want || len(answer.Body) != min(test.size, MaxBody) {
+			t.Errorf("%d bytes: TooLarge = %v with %d bytes, %v", test.size, answer.TooLarge, len(answer.Body), err)
+		}
+		if s.attempts != 1 || s.openBodies != 0 {
+			t.Errorf("%d bytes: %d attempts, %d bodies open", test.size, s.attempts, s.openBodies)
+		}
+	}
+}
+
+// endless counts how much of it is read.
+type endless struct{ read atomic.Int64 }
+
+func (e *endless) Read(p []byte) (int, error) {
+	e.read.Add(int64(len(p)))
+	return len(p), nil
+}
+
+func (e *endless) Close() error { return nil }
+
+type endlessTransport struct{ body endless }
+
+func (e *endlessTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: 500, Header: http.Header{}, Body: &e.body, Request: r}, nil
+}
+
+func TestEndlessAnswerIsNotReadOn(t *testing.T) {
+	t.Parallel()
+	e := &endlessTransport{}
+	answer, err := newTest(e, func(c *Config) { c.Retry.MaxAttempts = 1 }).do(t.Context(), read)
+	if err != nil || !answer.TooLarge || answer.StatusCode != 500 {
+		t.Errorf("answer = %+v, %v", answer, err)
+	}
+	if got := e.body.read.Load(); got > MaxBody+1 {
+		t.Errorf("%d bytes were read", got)
+	}
+}
+
+func TestNilContext(t *testing.T) {
+	t.Parallel()
+	var none context.Context
+	_, err := newTest(silent{}, nil).do(none, read)
+	if err == nil || err.Error() != "the context is nil" {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestLog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{
+			Level: slog.LevelDebug,
+			ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+				switch a.Key {
+				case slog.TimeKey, "duration":
+					return slog.Attr{}
+				case "retry_in":
+					a.Value = slog.StringValue("…")
+				}
+				return a
+			},
+		}))
+		leak := &url.Error{Op: "Get", URL: "https://api.example/v1/" + testToken + "?k=" + testKey, Err: errReset}
+		s := &script{steps: []step{{err: leak}, {status: 503}, {status: 200}}}
+		if _, err := newTest(s, func(c *Config) { c.Logger = logger }).do(t.Context(), read); err != nil {
+			t.Fatal(err)
+		}
+		want := `level=DEBUG msg="kombo: attempt" op="GET /connect/integration-by-token/{token}" attempt=1 error="Get \"https://api.example/v1/[redacted]?k=[redacted]\": read: connection reset by peer" retry_in=…
+level=DEBUG msg="kombo: attempt" op="GET /connect/integration-by-token/{token}" attempt=2 status=503 retry_in=…
+level=DEBUG msg="kombo: attempt" op="GET /connect/integration-by-token/{token}" attempt=3 status=200
+`
+		if diff := cmp.Diff(want, log.String()); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestLoggerAboveDebugIsSilent(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	s := &script{steps: []step{{status: 400}}}
+	_, err := newTest(s, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) }).do(t.Context(), read)
+	if err != nil || log.Len() > 0 {
+		t.Errorf("log = %q, %v", log.String(), err)
+	}
+}

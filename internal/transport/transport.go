@@ -1,0 +1,345 @@
+// Package transport makes one call over HTTP: it expands the route, sends the request as often as
+// the retry policy allows, reads each answer up to a limit, follows no redirect, and says nothing
+// secret in errors and logs. It knows nothing of Kombo's types.
+package transport
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+const bearer = "Bearer "
+
+// MaxBody is the size in bytes up to which an answer is read.
+const MaxBody = 10 << 20
+
+// Config is what a Transport is made of.
+type Config struct {
+	// BaseURL is absolute and has no trailing slash.
+	BaseURL string
+	// APIKey is sent as a bearer token.
+	APIKey    string
+	UserAgent string
+	// HTTPClient is copied; one that is nil or has no Transport uses the connection pool that all
+	// Transports share.
+	HTTPClient *http.Client
+	// AttemptTimeout ends one attempt, reading the answer included. Zero means no limit but that of
+	// the HTTPClient; where both have one, the shorter counts.
+	AttemptTimeout time.Duration
+	Retry          RetryPolicy
+	// Logger gets one debug record for each attempt; nil means none.
+	Logger *slog.Logger
+}
+
+// Transport sends requests to one API with one key. It is immutable and safe for concurrent use.
+type Transport struct {
+	baseURL   string
+	userAgent string
+	client    http.Client
+	base      http.RoundTripper
+	timeout   time.Duration
+	retry     RetryPolicy
+	logger    *slog.Logger
+	// authorization returns the value of the header. It is a function so that no format verb can
+	// print the key.
+	authorization func() string
+}
+
+// New returns a Transport. The caller has validated the configuration.
+func New(config Config) *Transport {
+	authorization := bearer + config.APIKey
+	t := &Transport{
+		baseURL:   config.BaseURL,
+		userAgent: config.UserAgent,
+		timeout:   config.AttemptTimeout,
+		retry:     config.Retry,
+		logger:    config.Logger,
+
+		authorization: func() string { return authorization },
+	}
+	if config.HTTPClient != nil {
+		t.client = *config.HTTPClient
+		t.base = t.client.Transport
+	}
+	if t.base == nil {
+		t.base = sharedPool()
+	}
+	if limit := t.client.Timeout; limit > 0 && (t.timeout == 0 || limit < t.timeout) {
+		t.timeout = limit
+	}
+	t.client.Timeout = 0 // a context does the same for ten allocations fewer
+	t.client.CheckRedirect = func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}
+	return t
+}
+
+// BaseURL returns the address below which requests are sent.
+func (t *Transport) BaseURL() string { return t.baseURL }
+
+// Request is what one call sends.
+type Request struct {
+	Operation Operation
+	// PathValues fill the placeholders of the operation's path, in order.
+	PathValues []string
+	// Body is a JSON document; nil means none.
+	Body []byte
+}
+
+// Answer is what the server said to the last attempt.
+type Answer struct {
+	StatusCode int
+	Header     http.Header
+	// Body is cut at MaxBody, and TooLarge set, where the answer is longer.
+	Body     []byte
+	TooLarge bool
+	// RetryAfter is what the server asked for; zero where it asked for nothing.
+	RetryAfter time.Duration
+	// Attempts is how often the request was sent.
+	Attempts int
+	// Unsure means that an earlier attempt may have had its effect although it failed.
+	Unsure bool
+
+	call *call
+}
+
+// Redact removes from text the secrets of this call.
+func (a *Answer) Redact(text string) string {
+	if a.call == nil {
+		return redact(text, nil)
+	}
+	return redact(text, a.call.secrets())
+}
+
+// CallError is a call that ended without an answer.
+type CallError struct {
+	// Attempts is how often the request was sent; zero means that nothing left.
+	Attempts int
+	// Canceled means that the caller's context ended the call, not the network.
+	Canceled bool
+	// Err is the reason, without secrets.
+	Err error
+}
+
+func (f *CallError) Error() string { return f.Err.Error() }
+
+func (f *CallError) Unwrap() error { return f.Err }
+
+// attemptTimeoutError ends an attempt that took longer than the time limit for one. It is not
+// context.DeadlineExceeded: that one is for the caller's own context.
+type attemptTimeoutError struct{ limit time.Duration }
+
+func (e attemptTimeoutError) Error() string {
+	if e.limit == 0 {
+		return "no complete answer within the time limit of the http.RoundTripper"
+	}
+	return fmt.Sprintf("no complete answer within %v", e.limit)
+}
+
+func (attemptTimeoutError) Timeout() bool   { return true }
+func (attemptTimeoutError) Temporary() bool { return true }
+
+func (attemptTimeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
+
+var _ net.Error = attemptTimeoutError{}
+
+// call is the state of one call. go-retryablehttp does not tell its hooks which request they are
+// asked about, so each call has a Client of its own; all of it is one allocation.
+type call struct {
+	transport *Transport
+	what      Request
+	context   context.Context //nolint:containedctx // lives as long as the call
+	http      http.Client
+	retry     retryablehttp.Client
+
+	attempts int
+	started  time.Time
+	response *http.Response
+	body     []byte
+	tooLarge bool
+	err      error
+
+	wait    time.Duration
+	decided bool
+	unsure  bool
+}
+
+// Do makes the call. The error is a *PathValueError where nothing could be sent, else a *CallError.
+func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
+	path, err := r.Operation.expand(r.PathValues)
+	if err != nil {
+		return nil, err
+	}
+	if ctx == nil {
+		return nil, &CallError{Err: errors.New("the context is nil")}
+	}
+	if ctx.Err() != nil {
+		return nil, &CallError{Canceled: true, Err: contextError(ctx, nil)}
+	}
+	var body any
+	if r.Body != nil {
+		body = r.Body
+	}
+	c := &call{transport: t, what: r, context: ctx, http: t.client}
+	request, err := retryablehttp.NewRequestWithContext(ctx, r.Operation.Method, t.baseURL+path, body)
+	if err != nil {
+		return nil, &CallError{Err: redactError(err, c.secrets())}
+	}
+	header := request.Header
+	header.Set("Authorization", t.authorization())
+	header.Set("Accept", "application/json")
+	header.Set("User-Agent", t.userAgent)
+	if body != nil {
+		header.Set("Content-Type", "application/json")
+	}
+
+	c.http.Transport = c
+	c.retry.HTTPClient = &c.http
+	c.retry.RetryMax = t.retry.MaxAttempts - 1
+	c.retry.CheckRetry = c.checkRetry
+	c.retry.Backoff = c.backoff
+	c.retry.ErrorHandler = retryablehttp.PassthroughErrorHandler
+	// The response and the error are those of the last attempt, which the call has at hand: the
+	// body is closed already. Only the end of the context during a wait is news.
+	response, err := c.retry.Do(request)
+	if response != nil {
+		_ = response.Body.Close()
+	}
+
+	switch {
+	case c.decided && c.err == nil:
+		return &Answer{
+			StatusCode: c.response.StatusCode,
+			Header:     c.response.Header,
+			Body:       c.body,
+			TooLarge:   c.tooLarge,
+			RetryAfter: retryAfter(c.response.Header),
+			Attempts:   c.attempts,
+			Unsure:     c.unsure,
+			call:       c,
+		}, nil
+	case ctx.Err() != nil:
+		return nil, &CallError{Attempts: c.attempts, Canceled: true, Err: contextError(ctx, c.lastFailure())}
+	case c.err != nil:
+		err = c.err
+	}
+	return nil, &CallError{Attempts: c.attempts, Err: redactError(err, c.secrets())}
+}
+
+// secrets lists what errors and logs must not hold.
+func (c *call) secrets() []string {
+	secrets := []string{strings.TrimPrefix(c.transport.authorization(), bearer)}
+	if c.what.Operation.Secret {
+		secrets = append(secrets, c.what.PathValues...)
+	}
+	return secrets
+}
+
+// RoundTrip makes one attempt. It reads the answer to its end here, so that the time limit covers
+// it, a cut body counts as a failed attempt, and nothing is left to close on any path.
+func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
+	c.attempts++
+	c.response, c.body, c.tooLarge, c.err = nil, nil, false, nil
+	if c.transport.logger != nil {
+		c.started = time.Now()
+	}
+	if c.transport.timeout > 0 {
+		ctx, cancel := context.WithTimeout(request.Context(), c.transport.timeout)
+		defer cancel()
+		request = request.WithContext(ctx)
+	}
+	response, err := c.transport.base.RoundTrip(request)
+	if err == nil && response == nil {
+		err = errors.New("the http.RoundTripper returned neither a response nor an error")
+	}
+	if response != nil && response.Body != nil {
+		if err == nil {
+			c.body, c.tooLarge, err = readBody(response)
+		}
+		_ = response.Body.Close() // whatever it says, the answer is complete or its error is known
+		response.Body = http.NoBody
+	}
+	if err != nil {
+		if c.context.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+			err = attemptTimeoutError{limit: c.transport.timeout}
+		}
+		c.err = err
+		return nil, err
+	}
+	c.response = response
+	return response, nil
+}
+
+func readBody(response *http.Response) (body []byte, tooLarge bool, err error) {
+	var buffer bytes.Buffer
+	if n := response.ContentLength; n > 0 {
+		// One byte more than announced lets the buffer see the end without growing; the length is
+		// the server's word only, so it reserves little.
+		buffer.Grow(int(min(n, 64<<10)) + bytes.MinRead)
+	}
+	_, err = buffer.ReadFrom(io.LimitReader(response.Body, MaxBody+1))
+	if err != nil {
+		return nil, false, err
+	}
+	if buffer.Len() > MaxBody {
+		return buffer.Bytes()[:MaxBody], true, nil
+	}
+	return buffer.Bytes(), false, nil
+}
+
+// lastFailure says in a few words how the last attempt ended, for a call that was cancelled while
+// it waited for the next one.
+func (c *call) lastFailure() error {
+	switch {
+	case c.err != nil:
+		return redactError(c.err, c.secrets())
+	case c.response != nil:
+		return fmt.Errorf("the answer was %d %s", c.response.StatusCode, http.StatusText(c.response.StatusCode))
+	}
+	return nil
+}
+
+// contextError returns the reason why ctx ended, with what came before.
+func contextError(ctx context.Context, before error) error {
+	err := ctx.Err()
+	if cause := context.Cause(ctx); !errors.Is(cause, err) {
+		err = fmt.Errorf("%w: %w", err, cause)
+	}
+	if before != nil && !errors.Is(before, ctx.Err()) {
+		err = fmt.Errorf("%w (before that: %v)", err, before) //nolint:errorlint // only the context's error shall match
+	}
+	return err
+}
+
+func (c *call) logAttempt(wait time.Duration, again bool) {
+	logger := c.transport.logger
+	if logger == nil || !logger.Enabled(c.context, slog.LevelDebug) {
+		return
+	}
+	attributes := make([]slog.Attr, 0, 6)
+	attributes = append(attributes,
+		slog.String("op", c.what.Operation.String()),
+		slog.Int("attempt", c.attempts),
+		slog.Duration("duration", time.Since(c.started)),
+	)
+	if c.err != nil {
+		attributes = append(attributes, slog.String("error", redactError(c.err, c.secrets()).Error()))
+	} else {
+		attributes = append(attributes, slog.Int("status", c.response.StatusCode))
+	}
+	if again {
+		attributes = append(attributes, slog.Duration("retry_in", wait))
+	}
+	logger.LogAttrs(c.context, slog.LevelDebug, "kombo: attempt", attributes...)
+}
