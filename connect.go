@@ -1,0 +1,117 @@
+package kombo
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/kombo-go/kombo/internal/transport"
+)
+
+// ConnectService makes connection links and exchanges activation tokens. It is [Client.Connect].
+type ConnectService service
+
+// CreateLinkRequest says whom a connection link is for and what it connects. The end user fields
+// are labels: Kombo echoes them in answers and webhooks, and later links change nothing about an
+// integration that exists.
+type CreateLinkRequest struct {
+	// EndUserEmail is the e-mail address of the person who will connect. Required.
+	EndUserEmail string `json:"end_user_email"`
+	// EndUserOrganizationName is the name of that person's organization. Required.
+	EndUserOrganizationName string `json:"end_user_organization_name"`
+	// EndUserOriginID is the caller's own id of the customer. Set it: it is how a back end knows that
+	// an integration belongs to the customer who is signed in.
+	EndUserOriginID string `json:"end_user_origin_id,omitempty"`
+	// IntegrationCategory is the kind of system; "" means [CategoryHRIS].
+	IntegrationCategory Category `json:"integration_category,omitempty"`
+	// IntegrationTool is the slug of the one tool to connect, such as "personio"; "" lets the
+	// customer choose.
+	IntegrationTool string `json:"integration_tool,omitempty"`
+	// RemoteEnvironment is the environment of the tool, for tools that have several; "" means
+	// production. It needs an IntegrationTool.
+	RemoteEnvironment string `json:"remote_environment,omitempty"`
+	// Language is the language of the flow; "" means [LanguageEN].
+	Language Language `json:"language,omitempty"`
+	// ScopeConfigID names the scope config of the integration; "" means the default one.
+	ScopeConfigID string `json:"scope_config_id,omitempty"`
+	// EnableFiltering lets the customer choose which records are synced. HRIS only.
+	EnableFiltering bool `json:"enable_filtering,omitempty"`
+	// EnableFieldMapping lets the customer map fields.
+	EnableFieldMapping bool `json:"enable_field_mapping,omitempty"`
+	// EnableStaticIPs asks for calls from fixed addresses, which [Link.StaticIPs] tells.
+	EnableStaticIPs bool `json:"enable_static_ips,omitempty"`
+	// LinkType says how the link reaches the customer; "" means [LinkTypeEmbedded].
+	LinkType LinkType `json:"link_type,omitempty"`
+}
+
+func (r CreateLinkRequest) validate() string {
+	switch {
+	case r.EndUserEmail == "":
+		return "EndUserEmail is required"
+	case !looksLikeEmail(r.EndUserEmail):
+		return "EndUserEmail is not an e-mail address"
+	case r.EndUserOrganizationName == "":
+		return "EndUserOrganizationName is required"
+	case r.RemoteEnvironment != "" && r.IntegrationTool == "":
+		return "RemoteEnvironment needs an IntegrationTool"
+	}
+	return ""
+}
+
+// looksLikeEmail finds what surely is no address. The last word is Kombo's.
+func looksLikeEmail(s string) bool {
+	at := strings.LastIndexByte(s, '@')
+	return at > 0 && at < len(s)-1 && !strings.ContainsAny(s, " \t\r\n<>")
+}
+
+var createLinkOperation = transport.Operation{Method: http.MethodPost, Path: "/connect/create-link"}
+
+// CreateLink makes a link that leads a customer into the connection flow. No integration exists
+// until the customer has finished the flow, and an abandoned flow leaves nothing behind; but each
+// finished flow makes a new integration, also of a tool that is connected already: use
+// [IntegrationsService.Relink] to update credentials.
+//
+// It fails with [ErrInvalidInput] where the request breaks a rule, and as every call does.
+//
+// Kombo's documentation: https://docs.kombo.dev/v1/post-connect-create-link
+func (s *ConnectService) CreateLink(ctx context.Context, request CreateLinkRequest) (*Link, error) {
+	return call[Link](ctx, (*service)(s), createLinkOperation, request)
+}
+
+// ConnectedIntegration is the integration that an activation token stands for.
+type ConnectedIntegration struct {
+	// ID is the integration's id, such as "personio:CBNMt7dSNCzBdnRTx87dev4E". Store it; it is not
+	// for public display.
+	ID string `json:"id"`
+	// Tool is the slug of the connected tool.
+	Tool string `json:"tool"`
+	// EndUserOriginID is the caller's own id of the customer, "" where the link was made without
+	// one. Compare it with the customer who is signed in before storing ID: a token may be
+	// another customer's.
+	EndUserOriginID string `json:"end_user_origin_id"`
+	// EndUserOrganizationName is the name of the customer's organization.
+	EndUserOrganizationName string `json:"end_user_organization_name"`
+	// EndUserEmail is the e-mail address of the person who connected, "" where Kombo has none.
+	EndUserEmail string `json:"end_user_email"`
+	// SetupStatus says whether data is available already.
+	SetupStatus SetupStatus `json:"setup_status"`
+}
+
+func (i *ConnectedIntegration) missing() string {
+	return required("id", i.ID, "tool", i.Tool,
+		"end_user_organization_name", i.EndUserOrganizationName, "setup_status", string(i.SetupStatus))
+}
+
+var integrationByTokenOperation = transport.Operation{
+	Method: http.MethodGet, Path: "/connect/integration-by-token/{token}", Secret: true,
+}
+
+// IntegrationByToken exchanges the activation token that the browser got at the end of the
+// connection flow for the integration that the flow made. The token is a short-lived credential:
+// it appears in no error and no log record. Which error an expired or unknown token gives is not
+// documented.
+//
+// Kombo's documentation: https://docs.kombo.dev/v1/get-connect-integration-by-token
+func (s *ConnectService) IntegrationByToken(ctx context.Context, token string) (*ConnectedIntegration, error) {
+	return call[ConnectedIntegration](ctx, (*service)(s), integrationByTokenOperation, nil, token)
+}

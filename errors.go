@@ -1,0 +1,279 @@
+package kombo
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/kombo-go/kombo/internal/transport"
+)
+
+// The kinds of a failed call, for [errors.Is]. Those that Kombo reports are matched by the error
+// code; the HTTP status counts only where an answer holds no code.
+var (
+	// ErrAuthentication means that the API key is wrong, revoked, or of another region.
+	ErrAuthentication = errors.New("kombo: API key refused")
+	// ErrIPNotAllowed means that the API key may not be used from this address.
+	ErrIPNotAllowed = errors.New("kombo: IP address not allowed")
+	// ErrInvalidInput means that the request breaks a rule of the API. Where [Error.Attempts] is
+	// zero this package saw it, and nothing was sent.
+	ErrInvalidInput = errors.New("kombo: invalid input")
+	// ErrIntegrationNotFound means that there is no such integration in the environment of the API
+	// key. An answer 404 that Kombo itself did not write is not taken for it.
+	ErrIntegrationNotFound = errors.New("kombo: integration not found")
+	// ErrRateLimited means that too many requests were sent, or too many are in flight for one
+	// integration ([CodeConcurrencyLimitExceeded]).
+	ErrRateLimited = errors.New("kombo: rate limited")
+	// ErrTaskTimedOut means that the work behind the request took Kombo too long.
+	ErrTaskTimedOut = errors.New("kombo: task timed out")
+
+	// ErrNetwork means that no complete answer came: no connection, a connection that was cut, or
+	// the time limit of an attempt ([WithTimeout]; then [os.ErrDeadlineExceeded] matches too). The
+	// request may have had its effect nevertheless. The end of the call's own context is not
+	// ErrNetwork: it matches [context.Canceled] or [context.DeadlineExceeded].
+	ErrNetwork = errors.New("kombo: no answer")
+	// ErrUnexpectedResponse means that an answer came that is not what the API promises: a
+	// redirect, HTML in place of JSON, a link without its URL.
+	ErrUnexpectedResponse = errors.New("kombo: unexpected response")
+)
+
+// ErrorCode is the code by which Kombo names the cause of an error. New codes appear without
+// notice.
+type ErrorCode string
+
+// The codes that Kombo documents.
+const (
+	CodeRateLimitExceeded        ErrorCode = "PLATFORM.RATE_LIMIT_EXCEEDED"
+	CodeConcurrencyLimitExceeded ErrorCode = "PLATFORM.CONCURRENCY_LIMIT_EXCEEDED"
+	CodeIntegrationNotFound      ErrorCode = "PLATFORM.INTEGRATION_NOT_FOUND"
+	CodeInputInvalid             ErrorCode = "PLATFORM.INPUT_INVALID"
+	CodeUnknownError             ErrorCode = "PLATFORM.UNKNOWN_ERROR"
+	CodeIPNotWhitelisted         ErrorCode = "PLATFORM.IP_NOT_WHITELISTED"
+	CodeAuthenticationInvalid    ErrorCode = "PLATFORM.AUTHENTICATION_INVALID"
+	CodeTaskTimedOut             ErrorCode = "PLATFORM.TASK_TIMED_OUT"
+
+	CodeIntegrationPermissionMissing     ErrorCode = "INTEGRATION.PERMISSION_MISSING"
+	CodeIntegrationAuthenticationInvalid ErrorCode = "INTEGRATION.AUTHENTICATION_INVALID"
+	CodeIntegrationQAFailed              ErrorCode = "INTEGRATION.QA_FAILED"
+	CodeIntegrationSetupSyncPending      ErrorCode = "INTEGRATION.SETUP_SYNC_PENDING"
+	CodeIntegrationSetupIncomplete       ErrorCode = "INTEGRATION.SETUP_INCOMPLETE"
+	CodeIntegrationInactive              ErrorCode = "INTEGRATION.INACTIVE"
+	CodeIntegrationModelNotAvailable     ErrorCode = "INTEGRATION.MODEL_NOT_AVAILABLE"
+	CodeIntegrationModelDisabled         ErrorCode = "INTEGRATION.MODEL_DISABLED"
+	CodeIntegrationActionNotAvailable    ErrorCode = "INTEGRATION.ACTION_NOT_AVAILABLE"
+	CodeIntegrationActionDisabled        ErrorCode = "INTEGRATION.ACTION_DISABLED"
+
+	CodeRemoteServiceUnavailable ErrorCode = "REMOTE.SERVICE_UNAVAILABLE"
+	CodeRemoteRateLimitExceeded  ErrorCode = "REMOTE.RATE_LIMIT_EXCEEDED"
+	CodeRemoteInputInvalid       ErrorCode = "REMOTE.INPUT_INVALID"
+	CodeRemoteUnknownHTTPError   ErrorCode = "REMOTE.UNKNOWN_HTTP_ERROR"
+)
+
+// MaxErrorBody is the size in bytes at which [Error.Body] is cut.
+const MaxErrorBody = 64 << 10
+
+// Error is the error of every failed call. None of its fields, and no way of printing it, holds the
+// API key, an activation token or a link: where an answer repeats one, it reads "[redacted]".
+type Error struct {
+	// Op is the operation's route, such as "POST /integrations/{integration_id}/relink".
+	Op string
+	// StatusCode is the HTTP status of the last answer; zero where none came.
+	StatusCode int
+	// Code names the cause; "" where the answer has none.
+	Code ErrorCode
+	// Title is a fixed label of the cause; "" where the answer has none.
+	Title string
+	// Message says what went wrong this time. For input that was refused before it was sent, it
+	// names the field.
+	Message string
+	// LogURL leads to the entry in the log of Kombo's dashboard; "" where the answer has none.
+	LogURL string
+	// RetryAfter is how long the last answer asks to wait; zero where it does not.
+	RetryAfter time.Duration
+	// Attempts is how often the request was sent. Zero means that nothing was sent.
+	Attempts int
+	// Body is the last answer as it came, cut at [MaxErrorBody]. It is nil for an answer that
+	// reports success: that may hold a link.
+	Body []byte
+
+	// err is the reason of a failure that no answer reports.
+	err error
+	// unsure means that an attempt before the last may have had its effect although it failed.
+	unsure bool
+}
+
+// errorInfo is what an answer says about an error. Only the message is never null.
+type errorInfo struct {
+	Code    ErrorCode `json:"code"`
+	Title   string    `json:"title"`
+	Message string    `json:"message"`
+	LogURL  string    `json:"log_url"`
+}
+
+// errorFromAnswer turns an answer that reports an error into an *Error. Whatever the body is, the
+// status is kept.
+func errorFromAnswer(operation transport.Operation, answer *transport.Answer) *Error {
+	e := newError(operation, answer)
+	e.Body = cut(answer.Redact(string(answer.Body)), MaxErrorBody)
+	var decoded struct {
+		Error errorInfo `json:"error"`
+	}
+	if err := json.Unmarshal(answer.Body, &decoded); err == nil || !answer.TooLarge {
+		// What could be decoded of an error of an unexpected form is still worth having.
+		info := decoded.Error
+		e.Code = ErrorCode(answer.Redact(string(info.Code)))
+		e.Title = answer.Redact(info.Title)
+		e.Message = answer.Redact(info.Message)
+		e.LogURL = answer.Redact(info.LogURL)
+	}
+	switch {
+	case answer.StatusCode >= 300 && answer.StatusCode <= 399:
+		e.err = &unexpectedError{problem: "a redirect, which is not followed"}
+	case e.Code != "" || e.Message != "":
+	case e.Is(ErrAuthentication), e.Is(ErrInvalidInput), e.Is(ErrRateLimited):
+		e.err = errors.New("no error that Kombo wrote (" + describeAnswer(answer) + ")")
+	default:
+		e.err = &unexpectedError{problem: "no error that Kombo wrote (" + describeAnswer(answer) + ")"}
+	}
+	return e
+}
+
+// unexpectedAnswer reports an answer that claims success without being what the API promises.
+func unexpectedAnswer(operation transport.Operation, answer *transport.Answer, problem string) *Error {
+	e := newError(operation, answer)
+	e.err = &unexpectedError{problem: "not what the API promises: " + problem + " (" + describeAnswer(answer) + ")"}
+	return e
+}
+
+func newError(operation transport.Operation, answer *transport.Answer) *Error {
+	return &Error{
+		Op: operation.String(), StatusCode: answer.StatusCode,
+		RetryAfter: answer.RetryAfter, Attempts: answer.Attempts, unsure: answer.Unsure,
+	}
+}
+
+// Error says which operation failed, why, and after how many attempts, in one line.
+func (e *Error) Error() string {
+	var text strings.Builder
+	text.WriteString("kombo: ")
+	text.WriteString(e.Op)
+	if e.StatusCode != 0 {
+		fmt.Fprintf(&text, ": %d", e.StatusCode)
+		if e.Code != "" {
+			text.WriteString(" " + line(string(e.Code)))
+		} else if status := http.StatusText(e.StatusCode); status != "" {
+			text.WriteString(" " + status)
+		}
+	}
+	for _, part := range [...]string{e.Title, e.Message} {
+		if part != "" {
+			text.WriteString(": " + line(part))
+		}
+	}
+	if e.err != nil && e.err != ErrInvalidInput { //nolint:errorlint // the mark itself says nothing new
+		text.WriteString(": " + line(e.err.Error()))
+	}
+	switch {
+	case e.Attempts == 0:
+		text.WriteString(" (nothing was sent)")
+	case e.LogURL != "":
+		fmt.Fprintf(&text, " (attempts: %d, log: %s)", e.Attempts, line(e.LogURL))
+	default:
+		fmt.Fprintf(&text, " (attempts: %d)", e.Attempts)
+	}
+	return text.String()
+}
+
+// Unwrap returns the reason of a failure that no answer reports: of the network or the context.
+func (e *Error) Unwrap() error { return e.err }
+
+// Is reports whether the error is of the kind that target stands for.
+func (e *Error) Is(target error) bool {
+	byStatus := e.Code == ""
+	switch target {
+	case ErrAuthentication:
+		return e.Code == CodeAuthenticationInvalid || byStatus && e.StatusCode == http.StatusUnauthorized
+	case ErrIPNotAllowed:
+		return e.Code == CodeIPNotWhitelisted
+	case ErrInvalidInput:
+		return e.Code == CodeInputInvalid || byStatus && e.StatusCode == http.StatusBadRequest
+	case ErrIntegrationNotFound:
+		// A proxy, or a wrong base URL, answers 404 too; whoever deletes what was not found would
+		// delete everything then.
+		return e.Code == CodeIntegrationNotFound || byStatus && e.StatusCode == http.StatusNotFound &&
+			e.Message != "" && strings.Contains(e.Op, "{integration_id}")
+	case ErrRateLimited:
+		return e.Code == CodeRateLimitExceeded || e.Code == CodeConcurrencyLimitExceeded ||
+			byStatus && e.StatusCode == http.StatusTooManyRequests
+	case ErrTaskTimedOut:
+		return e.Code == CodeTaskTimedOut
+	}
+	return false
+}
+
+// GoString returns what Error returns.
+func (e *Error) GoString() string { return e.Error() }
+
+// LogValue gives [log/slog] the parts of the error as a group.
+func (e *Error) LogValue() slog.Value {
+	attributes := []slog.Attr{slog.String("message", e.Error()), slog.String("op", e.Op), slog.Int("attempts", e.Attempts)}
+	if e.StatusCode != 0 {
+		attributes = append(attributes, slog.Int("status", e.StatusCode))
+	}
+	if e.Code != "" {
+		attributes = append(attributes, slog.String("code", string(e.Code)))
+	}
+	if e.LogURL != "" {
+		attributes = append(attributes, slog.String("log_url", e.LogURL))
+	}
+	return slog.GroupValue(attributes...)
+}
+
+// unexpectedError is an answer that is not what the API promises.
+type unexpectedError struct{ problem string }
+
+func (e *unexpectedError) Error() string { return e.problem }
+
+func (e *unexpectedError) Is(target error) bool { return target == ErrUnexpectedResponse }
+
+// networkError is a call to which no answer came.
+type networkError struct{ err error }
+
+func (e *networkError) Error() string { return e.err.Error() }
+
+func (e *networkError) Unwrap() error { return e.err }
+
+func (e *networkError) Is(target error) bool { return target == ErrNetwork }
+
+// maxErrorLine bounds what one part of an answer adds to the text of an error.
+const maxErrorLine = 500
+
+// line makes text fit into one line of a log: no control characters, and not too long.
+func line(text string) string {
+	if len(text) > maxErrorLine {
+		text = string(cut(text, maxErrorLine)) + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
+// cut returns at most size bytes of text, without splitting a character.
+func cut(text string, size int) []byte {
+	if len(text) <= size {
+		return []byte(text)
+	}
+	for size > 0 && !utf8.RuneStart(text[size]) {
+		size--
+	}
+	return []byte(text[:size])
+}

@@ -1,0 +1,405 @@
+package kombo_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/jarcoal/httpmock"
+
+	"github.com/kombo-go/kombo"
+)
+
+// kinds are all that errors.Is can tell.
+var kinds = map[string]error{
+	"ErrAuthentication":        kombo.ErrAuthentication,
+	"ErrIPNotAllowed":          kombo.ErrIPNotAllowed,
+	"ErrInvalidInput":          kombo.ErrInvalidInput,
+	"ErrIntegrationNotFound":   kombo.ErrIntegrationNotFound,
+	"ErrRateLimited":           kombo.ErrRateLimited,
+	"ErrTaskTimedOut":          kombo.ErrTaskTimedOut,
+	"ErrNetwork":               kombo.ErrNetwork,
+	"ErrUnexpectedResponse":    kombo.ErrUnexpectedResponse,
+	"context.Canceled":         context.Canceled,
+	"context.DeadlineExceeded": context.DeadlineExceeded,
+}
+
+func kindsOf(err error) string {
+	var found []string
+	for name, kind := range kinds {
+		if errors.Is(err, kind) {
+			found = append(found, name)
+		}
+	}
+	return strings.Join(found, " ")
+}
+
+func envelope(code, title, message, logURL string) string {
+	return `{"status":"error","error":{"code":` + code + `,"title":` + title + `,"message":` + message + `,"log_url":` + logURL + `}}`
+}
+
+func TestErrorAnswers(t *testing.T) {
+	t.Parallel()
+	const op = "POST /integrations/{integration_id}/relink"
+	tests := []struct {
+		name     string
+		status   int
+		body     string
+		want     kombo.Error
+		wantKind string
+		wantText string
+	}{
+		{
+			"all fields", 404,
+			envelope(`"PLATFORM.INTEGRATION_NOT_FOUND"`, `"Unknown integration"`, `"No integration X."`, `"https://app.kombo.dev/logs?id=1"`),
+			kombo.Error{
+				Code: kombo.CodeIntegrationNotFound, Title: "Unknown integration", Message: "No integration X.",
+				LogURL: "https://app.kombo.dev/logs?id=1",
+			},
+			"ErrIntegrationNotFound",
+			"kombo: " + op + ": 404 PLATFORM.INTEGRATION_NOT_FOUND: Unknown integration: No integration X. (attempts: 1, log: https://app.kombo.dev/logs?id=1)",
+		},
+		{
+			"message only", 400, envelope("null", "null", `"Something is wrong."`, "null"),
+			kombo.Error{Message: "Something is wrong."},
+			"ErrInvalidInput",
+			"kombo: " + op + ": 400 Bad Request: Something is wrong. (attempts: 1)",
+		},
+		{
+			"authentication", 401, envelope(`"PLATFORM.AUTHENTICATION_INVALID"`, "null", `"m"`, "null"),
+			kombo.Error{Code: kombo.CodeAuthenticationInvalid, Message: "m"},
+			"ErrAuthentication",
+			"kombo: " + op + ": 401 PLATFORM.AUTHENTICATION_INVALID: m (attempts: 1)",
+		},
+		{
+			"address", 403, envelope(`"PLATFORM.IP_NOT_WHITELISTED"`, "null", `"m"`, "null"),
+			kombo.Error{Code: kombo.CodeIPNotWhitelisted, Message: "m"},
+			"ErrIPNotAllowed",
+			"kombo: " + op + ": 403 PLATFORM.IP_NOT_WHITELISTED: m (attempts: 1)",
+		},
+		{
+			"input", 400, envelope(`"PLATFORM.INPUT_INVALID"`, "null", `"m"`, "null"),
+			kombo.Error{Code: kombo.CodeInputInvalid, Message: "m"},
+			"ErrInvalidInput",
+			"kombo: " + op + ": 400 PLATFORM.INPUT_INVALID: m (attempts: 1)",
+		},
+		{
+			"rate limit", 429, envelope(`"PLATFORM.RATE_LIMIT_EXCEEDED"`, "null", `"m"`, "null"),
+			kombo.Error{Code: kombo.CodeRateLimitExceeded, Message: "m"},
+			"ErrRateLimited",
+			"kombo: " + op + ": 429 PLATFORM.RATE_LIMIT_EXCEEDED: m (attempts: 1)",
+		},
+		{
+			"concurrency limit", 429, envelope(`"PLATFORM.CONCURRENCY_LIMIT_EXCEEDED"`, "null", `"m"`, "null"),
+			kombo.Error{Code: kombo.CodeConcurrencyLimitExceeded, Message: "m"},
+			"ErrRateLimited",
+			"kombo: " + op + ": 429 PLATFORM.CONCURRENCY_LIMIT_EXCEEDED: m (attempts: 1)",
+		},
+		{
+			"task timed out", 504, envelope(`"PLATFORM.TASK_TIMED_OUT"`, "null", `"m"`, "null"),
+			kombo.Error{Code: kombo.CodeTaskTimedOut, Message: "m"},
+			"ErrTaskTimedOut",
+			"kombo: " + op + ": 504 PLATFORM.TASK_TIMED_OUT: m (attempts: 1)",
+		},
+		{
+			"unknown error", 500, envelope(`"PLATFORM.UNKNOWN_ERROR"`, "null", `"m"`, "null"),
+			kombo.Error{Code: kombo.CodeUnknownError, Message: "m"},
+			"",
+			"kombo: " + op + ": 500 PLATFORM.UNKNOWN_ERROR: m (attempts: 1)",
+		},
+		{
+			"the code counts, not the status", 401, envelope(`"INTEGRATION.AUTHENTICATION_INVALID"`, "null", `"m"`, "null"),
+			kombo.Error{Code: kombo.CodeIntegrationAuthenticationInvalid, Message: "m"},
+			"",
+			"kombo: " + op + ": 401 INTEGRATION.AUTHENTICATION_INVALID: m (attempts: 1)",
+		},
+		{
+			"code that is new", 418, envelope(`"PLATFORM.TEAPOT"`, "null", `"m"`, "null"),
+			kombo.Error{Code: "PLATFORM.TEAPOT", Message: "m"},
+			"",
+			"kombo: " + op + ": 418 PLATFORM.TEAPOT: m (attempts: 1)",
+		},
+		{
+			"error in an answer that is 200", 200, envelope(`"PLATFORM.INPUT_INVALID"`, "null", `"m"`, "null"),
+			kombo.Error{Code: kombo.CodeInputInvalid, Message: "m"},
+			"ErrInvalidInput",
+			"kombo: " + op + ": 200 PLATFORM.INPUT_INVALID: m (attempts: 1)",
+		},
+		{
+			"not found without a code, but from Kombo", 404, envelope("null", "null", `"m"`, "null"),
+			kombo.Error{Message: "m"},
+			"ErrIntegrationNotFound",
+			"kombo: " + op + ": 404 Not Found: m (attempts: 1)",
+		},
+		{
+			"not found from a proxy", 404, "<html>404</html>",
+			kombo.Error{},
+			"ErrUnexpectedResponse",
+			"kombo: " + op + ": 404 Not Found: no error that Kombo wrote (application/json, 16 bytes) (attempts: 1)",
+		},
+		{
+			"not found in foreign JSON", 404, `{"message":"no Route matched with those values"}`,
+			kombo.Error{},
+			"ErrUnexpectedResponse",
+			"kombo: " + op + ": 404 Not Found: no error that Kombo wrote (application/json, 48 bytes) (attempts: 1)",
+		},
+		{
+			"HTML", 502, "<html>\r\n<h1>502 Bad Gateway</h1></html>",
+			kombo.Error{},
+			"ErrUnexpectedResponse",
+			"kombo: " + op + ": 502 Bad Gateway: no error that Kombo wrote (application/json, 39 bytes) (attempts: 1)",
+		},
+		{
+			"plain text", 500, "Internal Server Error",
+			kombo.Error{},
+			"ErrUnexpectedResponse",
+			"kombo: " + op + ": 500 Internal Server Error: no error that Kombo wrote (application/json, 21 bytes) (attempts: 1)",
+		},
+		{
+			"empty", 503, "",
+			kombo.Error{},
+			"ErrUnexpectedResponse",
+			"kombo: " + op + ": 503 Service Unavailable: no error that Kombo wrote (application/json, 0 bytes) (attempts: 1)",
+		},
+		{
+			"cut JSON", 500, `{"status":"error","error":{"code":"PLATFORM.UNK`,
+			kombo.Error{},
+			"ErrUnexpectedResponse",
+			"kombo: " + op + ": 500 Internal Server Error: no error that Kombo wrote (application/json, 47 bytes) (attempts: 1)",
+		},
+		{
+			"JSON of another form", 500, `{"status":"error","error":"boom"}`,
+			kombo.Error{},
+			"ErrUnexpectedResponse",
+			"kombo: " + op + ": 500 Internal Server Error: no error that Kombo wrote (application/json, 33 bytes) (attempts: 1)",
+		},
+		{
+			"a field of another type", 500, `{"status":"error","error":{"code":7,"message":"m"}}`,
+			kombo.Error{Message: "m"},
+			"",
+			"kombo: " + op + ": 500 Internal Server Error: m (attempts: 1)",
+		},
+		{
+			"unauthorized without a body", 401, "",
+			kombo.Error{},
+			"ErrAuthentication",
+			"kombo: " + op + ": 401 Unauthorized: no error that Kombo wrote (application/json, 0 bytes) (attempts: 1)",
+		},
+		{
+			"rate limit of a load balancer", 429, "slow down",
+			kombo.Error{},
+			"ErrRateLimited",
+			"kombo: " + op + ": 429 Too Many Requests: no error that Kombo wrote (application/json, 9 bytes) (attempts: 1)",
+		},
+		{
+			"redirect", 302, "",
+			kombo.Error{},
+			"ErrUnexpectedResponse",
+			"kombo: " + op + ": 302 Found: a redirect, which is not followed (attempts: 1)",
+		},
+		{
+			"status that is no status", 799, "",
+			kombo.Error{},
+			"ErrUnexpectedResponse",
+			"kombo: " + op + ": 799: no error that Kombo wrote (application/json, 0 bytes) (attempts: 1)",
+		},
+		{
+			"text that would break a log", 400, envelope("null", "null", `"one\ntwo\u2028three\u0000"`, "null"),
+			kombo.Error{Message: "one\ntwo\u2028three\x00"},
+			"ErrInvalidInput",
+			"kombo: " + op + ": 400 Bad Request: one two three  (attempts: 1)",
+		},
+		{
+			"text without end", 400, envelope("null", "null", `"`+strings.Repeat("é", 400)+`"`, "null"),
+			kombo.Error{Message: strings.Repeat("é", 400)},
+			"ErrInvalidInput",
+			"kombo: " + op + ": 400 Bad Request: " + strings.Repeat("é", 250) + "… (attempts: 1)",
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			client, _ := mocked(t, "POST", integrationURL+"/relink", test.status, test.body)
+			_, err := client.Integrations.Relink(t.Context(), testIntegrationID, kombo.RelinkRequest{})
+			var got *kombo.Error
+			if !errors.As(err, &got) {
+				t.Fatalf("error = %v, want a *kombo.Error", err)
+			}
+			want := test.want
+			want.Op, want.StatusCode, want.Attempts, want.Body = op, test.status, 1, []byte(test.body)
+			if diff := cmp.Diff(&want, got, cmpopts.IgnoreUnexported(kombo.Error{})); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+			if got := kindsOf(err); got != test.wantKind {
+				t.Errorf("kinds = %q, want %q", got, test.wantKind)
+			}
+			if err.Error() != test.wantText {
+				t.Errorf("text:\n got %s\nwant %s", err, test.wantText)
+			}
+		})
+	}
+}
+
+func TestErrorBodyIsCut(t *testing.T) {
+	t.Parallel()
+	message := strings.Repeat("é", kombo.MaxErrorBody)
+	client, _ := mocked(t, "*", "", 500, `{"status":"error","error":{"code":"PLATFORM.UNKNOWN_ERROR","message":"`+message+`"}}`)
+	_, err := client.CheckAPIKey(t.Context())
+	var kerr *kombo.Error
+	if !errors.As(err, &kerr) || kerr.Code != kombo.CodeUnknownError {
+		t.Fatalf("error = %v, want its code", err)
+	}
+	if len(kerr.Body) > kombo.MaxErrorBody || len(kerr.Body) < kombo.MaxErrorBody-4 || !strings.HasSuffix(string(kerr.Body), "é") {
+		t.Errorf("body has %d bytes", len(kerr.Body))
+	}
+	if len(err.Error()) > 1000 {
+		t.Errorf("text has %d bytes", len(err.Error()))
+	}
+}
+
+// Each way to fail is told apart from the others, and says how often the call was sent.
+func TestHowCallsFail(t *testing.T) {
+	t.Parallel()
+	hang := func(r *http.Request) (*http.Response, error) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	tests := []struct {
+		name     string
+		answer   httpmock.Responder
+		cancel   time.Duration
+		deadline time.Duration
+		wantKind string
+		attempts int
+		wantText string
+	}{
+		{
+			"network", httpmock.NewErrorResponder(errors.New("connection reset by peer")), 0, 0,
+			"ErrNetwork", 4,
+			"kombo: GET /check-api-key: connection reset by peer (attempts: 4)",
+		},
+		{
+			"time limit of each attempt", hang, 0, 0,
+			"ErrNetwork", 4,
+			"kombo: GET /check-api-key: no complete answer within 1m0s (attempts: 4)",
+		},
+		{
+			"cancelled during the call", hang, time.Second, 0,
+			"context.Canceled", 1,
+			"kombo: GET /check-api-key: context canceled (attempts: 1)",
+		},
+		{
+			"deadline during the call", hang, 0, time.Second,
+			"context.DeadlineExceeded", 1,
+			"kombo: GET /check-api-key: context deadline exceeded (attempts: 1)",
+		},
+		{
+			"cancelled between attempts", httpmock.NewStringResponder(503, "").HeaderSet(http.Header{"Retry-After": {"20"}}), 10 * time.Second, 0,
+			"context.Canceled", 1,
+			"kombo: GET /check-api-key: context canceled (before that: the answer was 503 Service Unavailable) (attempts: 1)",
+		},
+		{
+			"deadline between attempts", httpmock.NewStringResponder(429, "").HeaderSet(http.Header{"Retry-After": {"20"}}), 0, 10 * time.Second,
+			"ErrRateLimited", 1,
+			"kombo: GET /check-api-key: 429 Too Many Requests: no error that Kombo wrote (no content type, 0 bytes) (attempts: 1)",
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				mock := httpmock.NewMockTransport()
+				mock.RegisterNoResponder(test.answer)
+				client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}))
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if test.cancel > 0 {
+					time.AfterFunc(test.cancel, cancel)
+				}
+				if test.deadline > 0 {
+					ctx, cancel = context.WithTimeout(ctx, test.deadline)
+					defer cancel()
+				}
+				_, err := client.CheckAPIKey(ctx)
+				var kerr *kombo.Error
+				if !errors.As(err, &kerr) || kerr.Attempts != test.attempts || mock.GetTotalCallCount() != test.attempts {
+					t.Fatalf("error = %v after %d attempts, want %d", err, mock.GetTotalCallCount(), test.attempts)
+				}
+				if got := kindsOf(err); got != test.wantKind {
+					t.Errorf("kinds = %q, want %q", got, test.wantKind)
+				}
+				if err.Error() != test.wantText {
+					t.Errorf("text:\n got %s\nwant %s", err, test.wantText)
+				}
+			})
+		})
+	}
+}
+
+func TestRetryAfterIsTold(t *testing.T) {
+	t.Parallel()
+	mock := httpmock.NewMockTransport()
+	mock.RegisterNoResponder(httpmock.NewStringResponder(429, "").HeaderSet(http.Header{"Retry-After": {"3600"}}))
+	_, err := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock})).CheckAPIKey(t.Context())
+	var kerr *kombo.Error
+	if !errors.As(err, &kerr) || kerr.RetryAfter != time.Hour || kerr.Attempts != 1 {
+		t.Errorf("error = %v, want to be told to wait an hour, at once", err)
+	}
+}
+
+// The kinds depend on the fields alone, so that a user's test can make an error.
+func TestErrorMadeByHand(t *testing.T) {
+	t.Parallel()
+	err := fmt.Errorf("reconnecting: %w", &kombo.Error{Code: kombo.CodeIntegrationNotFound})
+	if got := kindsOf(err); got != "ErrIntegrationNotFound" {
+		t.Errorf("kinds = %q", got)
+	}
+}
+
+func TestErrorInLog(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	logger.Error("no link", "error", &kombo.Error{
+		Op: "POST /connect/create-link", StatusCode: 400, Code: kombo.CodeInputInvalid, Message: "m",
+		LogURL: "https://app.kombo.dev/logs", Attempts: 2,
+	})
+	want := `level=ERROR msg="no link" error.message="kombo: POST /connect/create-link: 400 PLATFORM.INPUT_INVALID: m (attempts: 2, log: https://app.kombo.dev/logs)" ` +
+		`error.op="POST /connect/create-link" error.attempts=2 error.status=400 error.code=PLATFORM.INPUT_INVALID error.log_url=https://app.kombo.dev/logs` + "\n"
+	if diff := cmp.Diff(want, log.String()); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
+	}
+}
+
+func TestClientThatNewClientDidNotMake(t *testing.T) {
+	t.Parallel()
+	var client kombo.Client
+	const want = ": the client was not made by NewClient (nothing was sent)"
+	calls := map[string]func() error{
+		"GET /check-api-key": func() error { _, err := client.CheckAPIKey(t.Context()); return err },
+		"POST /connect/create-link": func() error {
+			_, err := client.Connect.CreateLink(t.Context(), kombo.CreateLinkRequest{})
+			return err
+		},
+		"DELETE /integrations/{integration_id}": func() error { return client.Integrations.Delete(t.Context(), "x") },
+	}
+	for op, call := range calls {
+		if err := call(); err == nil || err.Error() != "kombo: "+op+want {
+			t.Errorf("error = %v", err)
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package kombo_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kombo-go/kombo"
+)
+
+func TestNewClientRefuses(t *testing.T) {
+	t.Parallel()
+	const key = testAPIKey
+	with := func(options ...kombo.Option) []kombo.Option { return options }
+	tests := []struct {
+		name    string
+		key     string
+		options []kombo.Option
+		want    string
+	}{
+		{"no key", "", nil, "the API key is empty"},
+		{"key with a line break", key + "\n", nil, "the API key holds white space or characters that a header cannot; was it read with a line break at its end?"},
+		{"key with a space", "a b", nil, "the API key holds white space or characters that a header cannot; was it read with a line break at its end?"},
+		{"key beyond ASCII", "schlüssel", nil, "the API key holds white space or characters that a header cannot; was it read with a line break at its end?"},
+		{"nil option", key, with(kombo.WithTimeout(1), nil), "option 2 is nil"},
+		{"unknown region", key, with(kombo.WithRegion("mars")), `WithRegion: unknown region "mars"; use RegionEU or RegionUS`},
+		{"empty region", key, with(kombo.WithRegion("")), `WithRegion: unknown region ""; use RegionEU or RegionUS`},
+		{"region and base URL", key, with(kombo.WithRegion(kombo.RegionUS), kombo.WithBaseURL("https://proxy.example")), "WithRegion and WithBaseURL exclude each other"},
+		{"empty base URL", key, with(kombo.WithBaseURL("")), "WithBaseURL: the URL is empty"},
+		{"base URL that is none", key, with(kombo.WithBaseURL("https://pass:word@[::1")), "WithBaseURL: not a URL"},
+		{"base URL without scheme", key, with(kombo.WithBaseURL("proxy.example/v1")), "WithBaseURL: the URL does not start with https:// or http://"},
+		{"base URL of another scheme", key, with(kombo.WithBaseURL("ftp://proxy.example")), "WithBaseURL: the URL does not start with https:// or http://"},
+		{"base URL without host", key, with(kombo.WithBaseURL("https:///v1")), "WithBaseURL: the URL names no host"},
+		{"base URL with a port only", key, with(kombo.WithBaseURL("https://:443/v1")), "WithBaseURL: the URL names no host"},
+		{"base URL with a password", key, with(kombo.WithBaseURL("https://user:secret@proxy.example/v1")), "WithBaseURL: the URL holds a user name or password"},
+		{"base URL with a query", key, with(kombo.WithBaseURL("https://proxy.example/v1?x=secret")), "WithBaseURL: the URL holds a query or a fragment"},
+		{"base URL with an empty query", key, with(kombo.WithBaseURL("https://proxy.example/v1?")), "WithBaseURL: the URL holds a query or a fragment"},
+		{"base URL with a fragment", key, with(kombo.WithBaseURL("https://proxy.example/v1#x")), "WithBaseURL: the URL holds a query or a fragment"},
+		{"base URL with an empty fragment", key, with(kombo.WithBaseURL("https://proxy.example/v1#")), "WithBaseURL: the URL holds a query or a fragment"},
+		{"plain http", key, with(kombo.WithBaseURL("http://proxy.example/v1")), "WithBaseURL: plain http would send the API key unencrypted; use https, or WithInsecureHTTP if you must"},
+		{"plain http to what looks like loopback", key, with(kombo.WithBaseURL("http://127.0.0.1.example/v1")), "WithBaseURL: plain http would send the API key unencrypted; use https, or WithInsecureHTTP if you must"},
+		{"nil HTTP client", key, with(kombo.WithHTTPClient(nil)), "WithHTTPClient: the client is nil"},
+		{"negative timeout", key, with(kombo.WithTimeout(-time.Second)), "WithTimeout: the timeout is negative"},
+		{"negative attempts", key, with(kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: -1})), "WithRetry: RetryPolicy.MaxAttempts is negative"},
+		{"negative base delay", key, with(kombo.WithRetry(kombo.RetryPolicy{BaseDelay: -1})), "WithRetry: RetryPolicy.BaseDelay is negative"},
+		{"negative maximum delay", key, with(kombo.WithRetry(kombo.RetryPolicy{MaxDelay: -1})), "WithRetry: RetryPolicy.MaxDelay is negative"},
+		{"negative maximum of Retry-After", key, with(kombo.WithRetry(kombo.RetryPolicy{MaxRetryAfter: -1})), "WithRetry: RetryPolicy.MaxRetryAfter is negative"},
+		{"empty user agent", key, with(kombo.WithUserAgent("")), "WithUserAgent: the product is empty"},
+		{"user agent with a line break", key, with(kombo.WithUserAgent("a\r\nX-Evil: 1")), "WithUserAgent: the product holds characters that a header cannot"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			client, err := kombo.NewClient(test.key, test.options...)
+			if client != nil || err == nil || err.Error() != "kombo: NewClient: "+test.want {
+				t.Errorf("NewClient = %v, %v\nwant %s", client, err, test.want)
+			}
+		})
+	}
+}
+
+func TestWhereRequestsGo(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		options []kombo.Option
+		want    string
+	}{
+		{"default", nil, "https://api.kombo.dev/v1/check-api-key"},
+		{"EU", []kombo.Option{kombo.WithRegion(kombo.RegionEU)}, "https://api.kombo.dev/v1/check-api-key"},
+		{"US", []kombo.Option{kombo.WithRegion(kombo.RegionUS)}, "https://api.us.kombo.dev/v1/check-api-key"},
+		{"base URL", []kombo.Option{kombo.WithBaseURL("https://proxy.example/kombo/v1")}, "https://proxy.example/kombo/v1/check-api-key"},
+		{"base URL with a slash", []kombo.Option{kombo.WithBaseURL("https://proxy.example/v1/")}, "https://proxy.example/v1/check-api-key"},
+		{"base URL without path", []kombo.Option{kombo.WithBaseURL("https://proxy.example:8443")}, "https://proxy.example:8443/check-api-key"},
+		{"base URL with an escaped path", []kombo.Option{kombo.WithBaseURL("https://proxy.example/a%2Fb")}, "https://proxy.example/a%2Fb/check-api-key"},
+		{"plain http to localhost", []kombo.Option{kombo.WithBaseURL("http://localhost:8900/v1")}, "http://localhost:8900/v1/check-api-key"},
+		{"plain http to a name of localhost", []kombo.Option{kombo.WithBaseURL("http://kombo.localhost/v1")}, "http://kombo.localhost/v1/check-api-key"},
+		{"plain http to loopback, IPv4", []kombo.Option{kombo.WithBaseURL("http://127.9.9.9/v1")}, "http://127.9.9.9/v1/check-api-key"},
+		{"plain http to loopback, IPv6", []kombo.Option{kombo.WithBaseURL("http://[::1]:1/v1")}, "http://[::1]:1/v1/check-api-key"},
+		{"plain http by name", []kombo.Option{kombo.WithInsecureHTTP(), kombo.WithBaseURL("http://proxy.example/v1")}, "http://proxy.example/v1/check-api-key"},
+		{"the last of a kind counts", []kombo.Option{kombo.WithRegion(kombo.RegionUS), kombo.WithRegion(kombo.RegionEU)}, "https://api.kombo.dev/v1/check-api-key"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			client, got := mocked(t, "*", "", 200, `{"status":"success","data":{"environment_id":"env1","customer_id":"env1"}}`, test.options...)
+			info, err := client.CheckAPIKey(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(&kombo.APIKeyInfo{EnvironmentID: "env1", CustomerID: "env1"}, info); diff != "" {
+				t.Errorf("answer (-want +got):\n%s", diff)
+			}
+			if got.Method != "GET" || got.URL != test.want || got.Body != "" {
+				t.Errorf("sent %s %s %s, want %s", got.Method, got.URL, got.Body, test.want)
+			}
+		})
+	}
+}
+
+func TestUserAgent(t *testing.T) {
+	t.Parallel()
+	client, got := mocked(t, "*", "", 401, "", kombo.WithUserAgent("acme-hr/1.4 (test)"))
+	if _, err := client.CheckAPIKey(t.Context()); !errors.Is(err, kombo.ErrAuthentication) {
+		t.Fatal(err)
+	}
+	if want := "acme-hr/1.4 (test) kombo-go/" + kombo.Version; got.Header.Get("User-Agent") != want {
+		t.Errorf("User-Agent = %q, want %q", got.Header.Get("User-Agent"), want)
+	}
+}
+
+func TestClientHidesItsKey(t *testing.T) {
+	t.Parallel()
+	client := newClient(t, kombo.WithLogger(slog.Default()), kombo.WithHTTPClient(&http.Client{}))
+	wrapped := struct {
+		Client *kombo.Client
+		Value  kombo.Client
+	}{client, *client}
+	values := []any{client, *client, client.Connect, *client.Connect, client.Integrations, *client.Integrations, wrapped, &wrapped}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+		for _, value := range values {
+			got := fmt.Sprintf(verb, value)
+			for _, form := range []string{testAPIKey, fmt.Sprintf("%x", testAPIKey), fmt.Sprintf("%X", testAPIKey)} {
+				if strings.Contains(got, form) {
+					t.Errorf("%s of a %T prints the key: %s", verb, value, got)
+				}
+			}
+		}
+	}
+	if got := client.String(); got != "kombo.Client(https://api.kombo.dev/v1)" {
+		t.Errorf("String = %q", got)
+	}
+	if got := (*kombo.Client)(nil).String(); got != "kombo.Client(not made by NewClient)" {
+		t.Errorf("String of nil = %q", got)
+	}
+}
+
+func TestLinkHidesItsURL(t *testing.T) {
+	t.Parallel()
+	link := kombo.Link{URL: testLink}
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("made", "link", link, "pointer", &link)
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("made", "link", link, "pointer", &link)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+		fmt.Fprintf(&log, verb+verb, link, &link)
+	}
+	if strings.Contains(log.String(), "eyJ") {
+		t.Errorf("the link is told: %s", log.String())
+	}
+	if !strings.Contains(log.String(), "kombo.Link([redacted])") || kombo.Link.String(kombo.Link{}) != "kombo.Link(empty)" {
+		t.Errorf("log = %s", log.String())
+	}
+}

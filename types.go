@@ -1,0 +1,153 @@
+package kombo
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+)
+
+// Category is a kind of HR system. New ones may appear: a value that this package does not know is
+// passed on as it is.
+type Category string
+
+// The categories that Kombo documents.
+const (
+	CategoryHRIS       Category = "HRIS"
+	CategoryATS        Category = "ATS"
+	CategoryAssessment Category = "ASSESSMENT"
+	CategoryLMS        Category = "LMS"
+)
+
+// Language is the language of a connection flow.
+type Language string
+
+// The languages that Kombo documents.
+const (
+	LanguageEN Language = "en"
+	LanguageDE Language = "de"
+	LanguageFR Language = "fr"
+	LanguageIT Language = "it"
+	LanguageES Language = "es"
+)
+
+// LinkType says how a link reaches the customer.
+type LinkType string
+
+// The types of link that Kombo documents.
+const (
+	// LinkTypeEmbedded is a link that opens in an iframe of the caller's product. It is valid for
+	// one hour.
+	LinkTypeEmbedded LinkType = "EMBEDDED"
+	// LinkTypeMagicLink is a link that is sent to the customer by hand. It is valid for one year.
+	LinkTypeMagicLink LinkType = "MAGIC_LINK"
+)
+
+// State says whether an integration works. Kombo calls it state in webhooks and status elsewhere.
+type State string
+
+// The states that Kombo documents.
+const (
+	// StateActive means that data is synced.
+	StateActive State = "ACTIVE"
+	// StateInvalid means that the credentials no longer work: the customer must reconnect, see
+	// [IntegrationsService.Relink].
+	StateInvalid State = "INVALID"
+	// StateInactive means that the integration was switched off by hand.
+	StateInactive State = "INACTIVE"
+)
+
+// SetupStatus says how far the setup of an integration (filtering, field mapping) has come.
+type SetupStatus string
+
+// The setup statuses that Kombo documents.
+const (
+	// SetupStatusIncomplete means that steps are left to do; there is no data yet.
+	SetupStatusIncomplete SetupStatus = "INCOMPLETE"
+	// SetupStatusFinalSyncPending means that all steps are done and the data is on its way.
+	SetupStatusFinalSyncPending SetupStatus = "FINAL_SYNC_PENDING"
+	// SetupStatusCompleted means that the integration is ready to use.
+	SetupStatusCompleted SetupStatus = "COMPLETED"
+)
+
+// QAStatus is the outcome of Kombo's own check of a new integration.
+type QAStatus string
+
+// The outcomes that Kombo documents.
+const (
+	QAStatusPending QAStatus = "PENDING"
+	QAStatusFailed  QAStatus = "FAILED"
+	QAStatusPassed  QAStatus = "PASSED"
+)
+
+// EndUser is the caller's customer, as named in [CreateLinkRequest].
+type EndUser struct {
+	OrganizationName string `json:"organization_name"`
+	// CreatorEmail is "" where Kombo has none.
+	CreatorEmail string `json:"creator_email"`
+	// OriginID is the caller's own id of the customer, "" where the link was made without one.
+	OriginID string `json:"origin_id"`
+}
+
+// MarshalJSON writes null for what Kombo has not.
+func (u EndUser) MarshalJSON() ([]byte, error) {
+	return marshal(struct {
+		OrganizationName string  `json:"organization_name"`
+		CreatorEmail     *string `json:"creator_email"`
+		OriginID         *string `json:"origin_id"`
+	}{u.OrganizationName, nullable(u.CreatorEmail), nullable(u.OriginID)})
+}
+
+// marshal is json.Marshal without escapes for HTML: the encoder that calls a MarshalJSON method adds
+// them where it is asked to.
+func marshal(value any) ([]byte, error) {
+	var buffer bytes.Buffer
+	encoder := json.NewEncoder(&buffer)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(value)
+	return buffer.Bytes(), err
+}
+
+// required returns the first name in a list of names and values whose value is "", or "".
+func required(namesAndValues ...string) string {
+	for ; len(namesAndValues) >= 2; namesAndValues = namesAndValues[2:] {
+		if namesAndValues[1] == "" {
+			return namesAndValues[0]
+		}
+	}
+	return ""
+}
+
+// nullable returns nil for the value that stands for null.
+func nullable[T comparable](value T) *T {
+	var null T
+	if value == null {
+		return nil
+	}
+	return &value
+}
+
+// Link leads a customer into a flow of Kombo Connect. Whoever has its URL can enter the flow, so
+// printing a Link with fmt or logging it with slog hides the URL; encoding it as JSON does not.
+type Link struct {
+	// URL is the link itself. Hand it to the customer, and to nobody else.
+	URL string `json:"link"`
+	// StaticIPs are the addresses that the customer's system will be called from, where
+	// [CreateLinkRequest.EnableStaticIPs] asked for them.
+	StaticIPs []string `json:"static_ips,omitempty"`
+}
+
+func (l *Link) missing() string { return required("link", l.URL) }
+
+// String returns a text that hides the URL.
+func (l Link) String() string {
+	if l.URL == "" {
+		return "kombo.Link(empty)"
+	}
+	return "kombo.Link([redacted])"
+}
+
+// GoString returns a text that hides the URL.
+func (l Link) GoString() string { return l.String() }
+
+// LogValue hides the URL from [log/slog].
+func (l Link) LogValue() slog.Value { return slog.StringValue(l.String()) }
