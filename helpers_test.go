@@ -3,6 +3,8 @@ package kombo_test
 import (
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/jarcoal/httpmock"
@@ -14,6 +16,7 @@ const (
 	testAPIKey        = "test-api-key-0123456789"
 	testToken         = "eyJhbGciOiJIUzI1NiJ9.eyJqdGkiOiJ0ZXN0In0.c2lnbmF0dXJl"
 	testLink          = "https://connect.kombo.dev/v1?token=eyJhbGciOiJIUzI1NiJ9.eyJqdGkiOiJsaW5rIn0.c2lnbmF0dXJl"
+	testSecret        = "test-webhook-secret"
 	testIntegrationID = "personio:Fx7TqWm3kPz9LdRvN2sYbH5c"
 )
 
@@ -62,4 +65,31 @@ func newClient(t testing.TB, options ...kombo.Option) *kombo.Client {
 		t.Fatal(err)
 	}
 	return client
+}
+
+// webhooks returns the bodies in testdata by the name of their file.
+func webhooks(t testing.TB) map[string][]byte {
+	t.Helper()
+	paths, err := filepath.Glob("testdata/webhooks/*.json")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no webhooks in testdata: %v", err)
+	}
+	bodies := map[string][]byte{}
+	for _, path := range paths {
+		body, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies[filepath.Base(path)] = body
+	}
+	return bodies
+}
+
+func webhook(t testing.TB, name string) []byte {
+	t.Helper()
+	body, ok := webhooks(t)[name+".json"]
+	if !ok {
+		t.Fatalf("no webhook %s in testdata", name)
+	}
+	return body
 }

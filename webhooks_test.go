@@ -1,0 +1,423 @@
+package kombo_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kombo-go/kombo"
+)
+
+func newVerifier(t testing.TB, secrets ...string) *kombo.WebhookVerifier {
+	t.Helper()
+	verifier, err := kombo.NewWebhookVerifier(secrets...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return verifier
+}
+
+func TestNewWebhookVerifierRefusesBadSecrets(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		secrets []string
+		want    string
+	}{
+		{nil, "no secret was given"},
+		{[]string{""}, "secret 1 is empty"},
+		{[]string{"current-secret", ""}, "secret 2 is empty"},
+		{[]string{"current-secret\n"}, "secret 1 starts or ends with white space; was it read with a line break at its end?"},
+		{[]string{"current-secret", " old"}, "secret 2 starts or ends with white space; was it read with a line break at its end?"},
+	}
+	for _, test := range tests {
+		verifier, err := kombo.NewWebhookVerifier(test.secrets...)
+		if verifier != nil || err == nil || err.Error() != "kombo: NewWebhookVerifier: "+test.want {
+			t.Errorf("NewWebhookVerifier(%q) = %v, %v", test.secrets, verifier, err)
+		}
+	}
+}
+
+// The expected signatures were made with another implementation:
+//
+//	printf '%s' BODY | openssl dgst -sha256 -hmac SECRET -binary | basenc --base64url
+func TestSignWebhook(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ secret, body, want string }{
+		{"whsec", `{"id":"1"}`, "pY-ejUZC2R7orIFxMEGKeqMyEjbmxIuDmQLfonBLIKE"},
+		{"schlüssel", "{\n  \"id\": \"ü\"\n}", "9W8_bQod9WNUEkrjVtORMQ_y6A7asjiPj4syWUWK3yc"},
+		{"k", "", "i7mQxAp9YcuXWXqUISUCW-UKyL63RDbjc1uYiTp_ZiA"},
+	}
+	for _, test := range tests {
+		if got := kombo.SignWebhook(test.secret, []byte(test.body)); got != test.want {
+			t.Errorf("SignWebhook(%q, %q) = %s, want %s", test.secret, test.body, got, test.want)
+		}
+		if err := newVerifier(t, test.secret).Verify([]byte(test.body), test.want); err != nil {
+			t.Errorf("Verify(%q): %v", test.body, err)
+		}
+	}
+}
+
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	body := webhook(t, "integration-created")
+	good := kombo.SignWebhook("current-2", body)
+	standard := strings.NewReplacer("-", "+", "_", "/").Replace(good)
+	if standard == good {
+		t.Fatal("the signature does not show the alphabet; choose another secret")
+	}
+	tests := []struct {
+		name, signature string
+		want            error
+	}{
+		{"current secret", good, nil},
+		{"current secret, padded", good + "=", nil},
+		{"previous secret", kombo.SignWebhook("previous", body), nil},
+		{"previous secret, padded", kombo.SignWebhook("previous", body) + "=", nil},
+		{"missing", "", kombo.ErrMissingSignature},
+		{"another secret", kombo.SignWebhook("other", body), kombo.ErrInvalidSignature},
+		{"of another body", kombo.SignWebhook("current-2", body[1:]), kombo.ErrInvalidSignature},
+		{"padded twice", good + "==", kombo.ErrInvalidSignature},
+		{"padding in place of the last character", good[:42] + "=", kombo.ErrInvalidSignature},
+		{"too short", good[:42], kombo.ErrInvalidSignature},
+		{"too long", good + "A", kombo.ErrInvalidSignature},
+		{"line break at the end", good + "\n", kombo.ErrInvalidSignature},
+		{"prefix", "sha256=" + good, kombo.ErrInvalidSignature},
+		{"standard alphabet", standard, kombo.ErrInvalidSignature},
+		{"beyond ASCII", strings.Repeat("é", 21) + "x", kombo.ErrInvalidSignature},
+		{"very long", strings.Repeat("A", 1<<20), kombo.ErrInvalidSignature},
+	}
+	verifier := newVerifier(t, "current-2", "previous")
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			err := verifier.Verify(body, test.signature)
+			if !errors.Is(err, test.want) {
+				t.Errorf("Verify = %v, want %v", err, test.want)
+			}
+			event, err := verifier.Parse(body, test.signature)
+			if !errors.Is(err, test.want) || (event == nil) != (test.want != nil) {
+				t.Errorf("Parse = %v, %v, want %v", event, err, test.want)
+			}
+			if err != nil && strings.Contains(err.Error(), good) {
+				t.Errorf("the error tells the expected signature: %v", err)
+			}
+		})
+	}
+}
+
+func TestEveryChangedBitIsRefused(t *testing.T) {
+	t.Parallel()
+	verifier := newVerifier(t, testSecret)
+	for name, body := range webhooks(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			signature := kombo.SignWebhook(testSecret, body)
+			if err := verifier.Verify(body, signature); err != nil {
+				t.Fatal(err)
+			}
+			changed := bytes.Clone(body)
+			for bit := range len(body) * 8 {
+				changed[bit/8] ^= 1 << (bit % 8)
+				if err := verifier.Verify(changed, signature); !errors.Is(err, kombo.ErrInvalidSignature) {
+					t.Errorf("bit %d of the body: %v", bit, err)
+				}
+				changed[bit/8] ^= 1 << (bit % 8)
+			}
+			for _, form := range []string{signature, signature + "="} {
+				for bit := range len(form) * 8 {
+					changed := []byte(form)
+					changed[bit/8] ^= 1 << (bit % 8)
+					if err := verifier.Verify(body, string(changed)); !errors.Is(err, kombo.ErrInvalidSignature) {
+						t.Errorf("bit %d of the signature %s: %v", bit, form, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestVerifierWithoutSecretsRefusesEverything(t *testing.T) {
+	t.Parallel()
+	body := []byte("{}")
+	var none *kombo.WebhookVerifier
+	for _, verifier := range []*kombo.WebhookVerifier{none, {}} {
+		if err := verifier.Verify(body, kombo.SignWebhook("", body)); !errors.Is(err, kombo.ErrInvalidSignature) {
+			t.Errorf("%v: Verify = %v", verifier, err)
+		}
+	}
+}
+
+func TestVerifierIsSafeForConcurrentUse(t *testing.T) {
+	t.Parallel()
+	verifier := newVerifier(t, "current", "previous")
+	var wait sync.WaitGroup
+	for worker := range 8 {
+		wait.Go(func() {
+			body := fmt.Appendf(nil, `{"worker":%d}`, worker)
+			for range 200 {
+				if err := verifier.Verify(body, kombo.SignWebhook("previous", body)); err != nil {
+					t.Error(err)
+				}
+				if err := verifier.Verify(body, kombo.SignWebhook("other", body)); !errors.Is(err, kombo.ErrInvalidSignature) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+}
+
+func TestVerifierHidesItsSecrets(t *testing.T) {
+	t.Parallel()
+	verifier := newVerifier(t, testSecret, "previous-secret")
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		for _, value := range []any{verifier, *verifier, struct{ V *kombo.WebhookVerifier }{verifier}} {
+			got := fmt.Sprintf(verb, value)
+			for _, secret := range []string{testSecret, "previous-secret", fmt.Sprintf("%x", testSecret)} {
+				if strings.Contains(got, secret) {
+					t.Errorf("%s of a %T prints a secret: %s", verb, value, got)
+				}
+			}
+		}
+	}
+	if got := verifier.String(); got != "kombo.WebhookVerifier(secrets: 2)" {
+		t.Errorf("String = %q", got)
+	}
+}
+
+func TestLargestWebhook(t *testing.T) {
+	t.Parallel()
+	verifier := newVerifier(t, testSecret)
+	for _, test := range []struct {
+		size int
+		want error
+	}{{kombo.MaxWebhookBody, nil}, {kombo.MaxWebhookBody + 1, kombo.ErrPayloadTooLarge}} {
+		body := bytes.Repeat([]byte(" "), test.size)
+		copy(body, `{"id":"e","type":"new-thing","data":{}}`)
+		signature := kombo.SignWebhook(testSecret, body)
+		if _, err := verifier.Parse(body, signature); !errors.Is(err, test.want) {
+			t.Errorf("Parse of %d bytes = %v, want %v", test.size, err, test.want)
+		}
+		for name, reader := range map[string]io.Reader{
+			"announced": bytes.NewReader(body), "not announced": iotest.OneByteReader(bytes.NewReader(body)),
+			"limited before": http.MaxBytesReader(httptest.NewRecorder(), io.NopCloser(bytes.NewReader(body)), kombo.MaxWebhookBody),
+		} {
+			r := httptest.NewRequest(http.MethodPost, "/", reader)
+			r.Header.Set(kombo.SignatureHeader, signature)
+			if _, err := verifier.ParseRequest(r); !errors.Is(err, test.want) {
+				t.Errorf("ParseRequest of %d bytes, %s = %v, want %v", test.size, name, err, test.want)
+			}
+		}
+	}
+}
+
+func TestParseRequest(t *testing.T) {
+	t.Parallel()
+	body := webhook(t, "integration-deleted")
+	verifier := newVerifier(t, testSecret)
+	cut := errors.New("connection cut")
+	tests := []struct {
+		name      string
+		body      io.Reader
+		signature string
+		want      error
+		wantText  string
+	}{
+		{"good", bytes.NewReader(body), kombo.SignWebhook(testSecret, body), nil, ""},
+		{"no signature", iotest.ErrReader(errors.New("must not be read")), "", kombo.ErrMissingSignature, "kombo: webhook signature missing"},
+		{"wrong signature", bytes.NewReader(body), kombo.SignWebhook("other", body), kombo.ErrInvalidSignature, "kombo: webhook signature invalid"},
+		{"read before", http.NoBody, kombo.SignWebhook(testSecret, body), kombo.ErrInvalidSignature, "kombo: webhook signature invalid: the body is empty; was it read before?"},
+		{"nil body", nil, kombo.SignWebhook(testSecret, body), kombo.ErrInvalidSignature, "kombo: webhook signature invalid: the body is empty; was it read before?"},
+		{"cut", io.MultiReader(bytes.NewReader(body[:100]), iotest.ErrReader(cut)), kombo.SignWebhook(testSecret, body), cut, "kombo: reading the webhook: connection cut"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := httptest.NewRequest(http.MethodPost, "/", test.body)
+			if test.body == nil {
+				r.Body = nil
+			}
+			r.Header.Set(kombo.SignatureHeader, test.signature)
+			event, err := verifier.ParseRequest(r)
+			if !errors.Is(err, test.want) || (err != nil && err.Error() != test.wantText) {
+				t.Fatalf("ParseRequest = %v, want %v", err, test.wantText)
+			}
+			if err == nil {
+				if diff := cmp.Diff(wantEvents()["integration-deleted.json"], event); diff != "" {
+					t.Errorf("event (-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
+func TestHandler(t *testing.T) {
+	t.Parallel()
+	body := webhook(t, "integration-state-changed")
+	unknown := webhook(t, "new-thing")
+	broken := []byte(`{"id":"e","type":"integration-created","data":null}`)
+	large := bytes.Repeat([]byte("x"), kombo.MaxWebhookBody+1)
+	boom := errors.New("database is down")
+	tests := []struct {
+		name       string
+		method     string
+		body       io.Reader
+		signature  string
+		handle     func(context.Context, *kombo.IntegrationStateChangedEvent) error
+		wantStatus int
+		wantBody   string
+		wantError  error
+	}{
+		{"handled", "POST", bytes.NewReader(body), kombo.SignWebhook(testSecret, body), nil, 204, "", nil},
+		{"unknown event", "POST", bytes.NewReader(unknown), kombo.SignWebhook(testSecret, unknown), nil, 204, "", nil},
+		{"GET", "GET", nil, "", nil, 405, "use POST\n", nil},
+		{"PUT", "PUT", bytes.NewReader(body), kombo.SignWebhook(testSecret, body), nil, 405, "use POST\n", nil},
+		{"no signature", "POST", bytes.NewReader(body), "", nil, 401, "the signature is missing or wrong\n", kombo.ErrMissingSignature},
+		{"wrong signature", "POST", bytes.NewReader(body), kombo.SignWebhook("other", body), nil, 401, "the signature is missing or wrong\n", kombo.ErrInvalidSignature},
+		{"too large", "POST", bytes.NewReader(large), kombo.SignWebhook(testSecret, large), nil, 413, "the body is too large\n", kombo.ErrPayloadTooLarge},
+		{"malformed", "POST", bytes.NewReader(broken), kombo.SignWebhook(testSecret, broken), nil, 400, "the body is not a webhook\n", kombo.ErrInvalidPayload},
+		{"cut", "POST", iotest.ErrReader(io.ErrUnexpectedEOF), kombo.SignWebhook(testSecret, body), nil, 400, "the body is not a webhook\n", io.ErrUnexpectedEOF},
+		{
+			"function fails", "POST", bytes.NewReader(body), kombo.SignWebhook(testSecret, body),
+			func(context.Context, *kombo.IntegrationStateChangedEvent) error { return boom },
+			500, "the webhook could not be handled\n", boom,
+		},
+		{
+			"function panics", "POST", bytes.NewReader(body), kombo.SignWebhook(testSecret, body),
+			func(context.Context, *kombo.IntegrationStateChangedEvent) error { panic("oh no") },
+			500, "the webhook could not be handled\n", boom,
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var reported error
+			handler := newVerifier(t, testSecret).Handler(kombo.EventHandlers{
+				IntegrationStateChanged: test.handle,
+				Error:                   func(_ context.Context, err error) { reported = err },
+			})
+			r := httptest.NewRequest(test.method, "/webhooks/kombo", test.body)
+			if test.signature != "" {
+				r.Header.Set(kombo.SignatureHeader, test.signature)
+			}
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r)
+			if w.Code != test.wantStatus || w.Body.String() != test.wantBody {
+				t.Errorf("answer = %d %q, want %d %q", w.Code, w.Body, test.wantStatus, test.wantBody)
+			}
+			if test.wantStatus == 405 && w.Header().Get("Allow") != "POST" {
+				t.Errorf("Allow = %q", w.Header().Get("Allow"))
+			}
+			if (reported == nil) != (test.wantError == nil) || test.name != "function panics" && !errors.Is(reported, test.wantError) {
+				t.Errorf("reported = %v, want %v", reported, test.wantError)
+			}
+		})
+	}
+}
+
+func TestHandlerTellsWherePanicsCameFrom(t *testing.T) {
+	t.Parallel()
+	var reported error
+	body := webhook(t, "integration-created")
+	handler := newVerifier(t, testSecret).Handler(kombo.EventHandlers{
+		Fallback: func(context.Context, kombo.Event) error { panic("oh no") },
+		Error:    func(_ context.Context, err error) { reported = err },
+	})
+	r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
+	r.Header.Set(kombo.SignatureHeader, kombo.SignWebhook(testSecret, body))
+	handler.ServeHTTP(httptest.NewRecorder(), r)
+	want := "kombo: handling integration-created evtCreated000000000000001: panic: oh no\n"
+	if reported == nil || !strings.HasPrefix(reported.Error(), want) || !strings.Contains(reported.Error(), "TestHandlerTellsWherePanicsCameFrom") {
+		t.Errorf("reported = %v", reported)
+	}
+}
+
+// Each event goes to its own function, or else to the fallback.
+func TestEventHandlers(t *testing.T) {
+	t.Parallel()
+	var own, fallback []string
+	handlers := kombo.EventHandlers{
+		IntegrationCreated:              record[*kombo.IntegrationCreatedEvent](&own),
+		IntegrationDeleted:              record[*kombo.IntegrationDeletedEvent](&own),
+		IntegrationStateChanged:         record[*kombo.IntegrationStateChangedEvent](&own),
+		ConnectionFlowFailed:            record[*kombo.ConnectionFlowFailedEvent](&own),
+		DataChanged:                     record[*kombo.DataChangedEvent](&own),
+		SyncFinished:                    record[*kombo.SyncFinishedEvent](&own),
+		AssessmentOrderReceived:         record[*kombo.AssessmentOrderReceivedEvent](&own),
+		InlineAssessmentOrderReceived:   record[*kombo.InlineAssessmentOrderReceivedEvent](&own),
+		AIApplyApplicationStatusUpdated: record[*kombo.AIApplyApplicationStatusUpdatedEvent](&own),
+		AIApplyJobPostingStatusUpdated:  record[*kombo.AIApplyJobPostingStatusUpdatedEvent](&own),
+		Fallback:                        record[kombo.Event](&fallback),
+	}
+	onlyFallback := kombo.EventHandlers{Fallback: handlers.Fallback}
+	for name, event := range wantEvents() {
+		own, fallback = nil, nil
+		if err := handlers.Handle(t.Context(), event); err != nil {
+			t.Fatal(err)
+		}
+		got := own
+		if name == "new-thing.json" {
+			got = fallback
+		}
+		if diff := cmp.Diff([]string{string(event.EventType())}, got); diff != "" || len(own)+len(fallback) != 1 {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		fallback = nil
+		if err := onlyFallback.Handle(t.Context(), event); err != nil || len(fallback) != 1 {
+			t.Errorf("%s: the fallback got %v, %v", name, fallback, err)
+		}
+		if err := (kombo.EventHandlers{}).Handle(t.Context(), event); err != nil {
+			t.Errorf("%s without functions: %v", name, err)
+		}
+	}
+}
+
+func record[E kombo.Event](to *[]string) func(context.Context, E) error {
+	return func(_ context.Context, event E) error {
+		*to = append(*to, string(event.EventType()))
+		return nil
+	}
+}
+
+// Without an Error function, failures are logged to the default logger and refusals nowhere. It is
+// the one test that changes it, so it runs alone.
+func TestHandlerLogsFailuresByDefault(t *testing.T) { //nolint:paralleltest // changes slog's default logger
+	var log bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(before)
+
+	body := webhook(t, "integration-created")
+	handler := newVerifier(t, testSecret).Handler(kombo.EventHandlers{
+		Fallback: func(context.Context, kombo.Event) error { return errors.New("database is down") },
+	})
+	for _, signature := range []string{"", "wrong", kombo.SignWebhook(testSecret, body)} {
+		r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
+		r.Header.Set(kombo.SignatureHeader, signature)
+		handler.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=ERROR") || !strings.Contains(got, "database is down") {
+		t.Errorf("log = %q", got)
+	}
+}
+
+// What the documentation shows stays what Kombo sends: two-space JSON without a final line break.
+func TestWebhooksInTestdataAreWrittenAsKomboWritesThem(t *testing.T) {
+	t.Parallel()
+	for name, body := range webhooks(t) {
+		if !bytes.HasPrefix(body, []byte("{\n  \"id\": ")) || !bytes.HasSuffix(body, []byte("\n  }\n}")) {
+			t.Errorf("%s is not", name)
+		}
+	}
+}
