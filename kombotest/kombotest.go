@@ -1,0 +1,325 @@
+// Package kombotest is a fake Kombo for tests and local work: it serves the API on a loopback
+// address, plays the customer's part of the connection flow, and delivers signed webhooks. It needs
+// no account, no tunnel and no network.
+//
+//	srv := kombotest.NewServer(kombotest.Config{WebhookURL: app.URL + "/webhooks/kombo"})
+//	defer srv.Close()
+//	client, err := srv.Client()
+//	link, err := client.Connect.CreateLink(ctx, request)
+//	token, err := srv.CompleteFlow(ctx, link.URL, kombotest.Completion{Tool: "personio"})
+//
+// It answers as Kombo's documentation says. Where that is silent (the answer to an unknown
+// activation token; whether a deletion by the API sends a webhook) it has to choose, and the choice
+// proves nothing about the real Kombo.
+package kombotest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kombo-go/kombo"
+)
+
+// Config says what a [Server] knows of the service under test. The zero value is fine.
+type Config struct {
+	// APIKey is the only key that the API accepts; "" means one that is made up.
+	APIKey string
+	// WebhookURL is where webhooks are delivered; "" means nowhere.
+	WebhookURL string
+	// WebhookSecret signs the webhooks; "" means one that is made up.
+	WebhookSecret string
+}
+
+// Server is a fake Kombo. It is safe for concurrent use.
+type Server struct {
+	url     string
+	config  Config
+	http    http.Server
+	webhook http.Client
+
+	// background is what Close waits for; stop ends it.
+	background sync.WaitGroup
+	context    context.Context //nolint:containedctx // it is the server's life, not a call's
+	stop       context.CancelFunc
+
+	mutex        sync.Mutex
+	closed       bool
+	flows        map[string]flow
+	activations  map[string]string
+	integrations map[string]*integration
+}
+
+// flow is what a link leads to: a new integration, or an existing one to reconnect.
+type flow struct {
+	request       createLinkBody
+	integrationID string
+}
+
+type integration struct {
+	id, tool string
+	category kombo.Category
+	endUser  kombo.EndUser
+	state    kombo.State
+}
+
+// NewServer starts a server on a loopback address. Close it when it is no longer needed. It panics
+// where no loopback address can be listened on, as [net/http/httptest.NewServer] does.
+func NewServer(config Config) *Server {
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(fmt.Sprintf("kombotest: %v", err))
+	}
+	if config.APIKey == "" {
+		config.APIKey = "kombotest-" + rand.Text()
+	}
+	if config.WebhookSecret == "" {
+		config.WebhookSecret = "kombotest-" + rand.Text()
+	}
+	s := &Server{
+		url:          "http://" + listener.Addr().String(),
+		config:       config,
+		webhook:      http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}},
+		flows:        map[string]flow{},
+		activations:  map[string]string{},
+		integrations: map[string]*integration{},
+	}
+	s.context, s.stop = context.WithCancel(context.Background())
+	s.http = http.Server{Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second}
+	s.background.Go(func() { _ = s.http.Serve(listener) })
+	return s
+}
+
+// Close stops the server and waits until nothing of it is left.
+func (s *Server) Close() {
+	s.mutex.Lock()
+	s.closed = true
+	s.mutex.Unlock()
+	s.stop()
+	_ = s.http.Close()
+	s.background.Wait()
+	s.webhook.CloseIdleConnections()
+}
+
+// begin counts something that Close has to wait for, which ends with a call of done. It is not ok
+// once the server is closed.
+func (s *Server) begin() (done func(), ok bool) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.closed {
+		return nil, false
+	}
+	s.background.Add(1)
+	return s.background.Done, true
+}
+
+// BaseURL returns the address of the API, for [kombo.WithBaseURL].
+func (s *Server) BaseURL() string { return s.url + "/v1" }
+
+// APIKey returns the key that the API accepts.
+func (s *Server) APIKey() string { return s.config.APIKey }
+
+// WebhookSecret returns the secret that signs the webhooks, for [kombo.NewWebhookVerifier].
+func (s *Server) WebhookSecret() string { return s.config.WebhookSecret }
+
+// Client returns a client that talks to the server.
+func (s *Server) Client(options ...kombo.Option) (*kombo.Client, error) {
+	return kombo.NewClient(s.config.APIKey, append([]kombo.Option{kombo.WithBaseURL(s.BaseURL())}, options...)...)
+}
+
+// Completion is what the customer enters in the connection flow.
+type Completion struct {
+	// Tool is the slug of the tool that the customer chooses; "" means "personio". It does not
+	// count where the link names one.
+	Tool string
+}
+
+// CompleteFlow plays the customer who opens a link and finishes the flow. It returns the activation
+// token that the browser would get. A connection link makes an integration, which is announced by
+// integration-created; a reconnection link makes its integration active again, announced by
+// integration-state-changed. CompleteFlow returns once the webhook is delivered; the error tells
+// where that, or the link, is no good.
+func (s *Server) CompleteFlow(ctx context.Context, linkURL string, completion Completion) (token string, err error) {
+	s.mutex.Lock()
+	flow, err := s.takeFlow(linkURL)
+	if err != nil {
+		s.mutex.Unlock()
+		return "", err
+	}
+	if flow.integrationID != "" {
+		s.mutex.Unlock()
+		if err := s.SetState(ctx, flow.integrationID, kombo.StateActive); err != nil {
+			return "", err
+		}
+		return s.activate(flow.integrationID), nil
+	}
+	tool := first(flow.request.IntegrationTool, completion.Tool, "personio")
+	created := &integration{
+		id:       tool + ":" + rand.Text()[:24],
+		tool:     tool,
+		category: kombo.Category(first(string(flow.request.IntegrationCategory), string(kombo.CategoryHRIS))),
+		endUser: kombo.EndUser{
+			OrganizationName: flow.request.EndUserOrganizationName,
+			CreatorEmail:     flow.request.EndUserEmail,
+			OriginID:         flow.request.EndUserOriginID,
+		},
+		state: kombo.StateActive,
+	}
+	s.integrations[created.id] = created
+	s.mutex.Unlock()
+	return s.activate(created.id), s.deliver(ctx, &kombo.IntegrationCreatedEvent{
+		EventHeader: newHeader(kombo.EventIntegrationCreated),
+		Data: kombo.IntegrationCreatedData{
+			ID: created.id, Tool: created.tool, Category: created.category, EndUser: created.endUser,
+		},
+	})
+}
+
+// SetState changes the state of an integration, as when its credentials break
+// ([kombo.StateInvalid]), and returns once integration-state-changed is delivered.
+func (s *Server) SetState(ctx context.Context, integrationID string, state kombo.State) error {
+	s.mutex.Lock()
+	changed, ok := s.integrations[integrationID]
+	if !ok {
+		s.mutex.Unlock()
+		return fmt.Errorf("kombotest: no integration %q", integrationID)
+	}
+	changed.state = state
+	event := &kombo.IntegrationStateChangedEvent{
+		EventHeader: newHeader(kombo.EventIntegrationStateChanged),
+		Data: kombo.IntegrationStateChangedData{
+			IntegrationID: changed.id, IntegrationTool: changed.tool, IntegrationCategory: changed.category,
+			EndUser: changed.endUser, State: state, QAStatus: kombo.QAStatusPassed,
+			SetupStatus: kombo.SetupStatusCompleted, UpdatedAt: now(),
+		},
+	}
+	s.mutex.Unlock()
+	return s.deliver(ctx, event)
+}
+
+// takeFlow finds the flow that a link leads to, which the link can enter once. The caller holds the
+// mutex.
+func (s *Server) takeFlow(linkURL string) (flow, error) {
+	link, err := url.Parse(linkURL)
+	if err != nil {
+		return flow{}, errors.New("kombotest: the link is not a URL")
+	}
+	token := link.Query().Get("token")
+	found, ok := s.flows[token]
+	if !ok {
+		return flow{}, errors.New("kombotest: the link is unknown or used up")
+	}
+	delete(s.flows, token)
+	return found, nil
+}
+
+func (s *Server) newLink(f flow) string {
+	token := newToken()
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.flows[token] = f
+	return s.url + "/connect/v1?token=" + token
+}
+
+func (s *Server) activate(integrationID string) string {
+	token := newToken()
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.activations[token] = integrationID
+	return token
+}
+
+// deliver sends one webhook, as Kombo writes and signs it.
+func (s *Server) deliver(ctx context.Context, event kombo.Event) error {
+	if s.config.WebhookURL == "" {
+		return nil
+	}
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(event); err != nil {
+		return fmt.Errorf("kombotest: %w", err)
+	}
+	body.Truncate(body.Len() - 1)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.config.WebhookURL, bytes.NewReader(body.Bytes()))
+	if err != nil {
+		return fmt.Errorf("kombotest: %w", err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set(kombo.SignatureHeader, kombo.SignWebhook(s.config.WebhookSecret, body.Bytes()))
+	response, err := s.webhook.Do(request)
+	if err != nil {
+		return fmt.Errorf("kombotest: delivering %s: %w", event.EventType(), err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		return fmt.Errorf("kombotest: delivering %s: the receiver answered %s", event.EventType(), response.Status)
+	}
+	return nil
+}
+
+func newHeader(eventType kombo.EventType) kombo.EventHeader {
+	return kombo.EventHeader{ID: rand.Text()[:24], Type: eventType}
+}
+
+// newToken returns a token in the form of a JSON Web Token, which nobody can guess.
+func newToken() string {
+	encode := base64.RawURLEncoding.EncodeToString
+	return encode([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." +
+		encode([]byte(`{"jti":"`+rand.Text()+`"}`)) + "." + encode([]byte(rand.Text()))
+}
+
+// now is the time in the precision in which Kombo tells it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
+func orNull(value string) any {
+	if value == "" {
+		return nil
+	}
+	return value
+}
+
+func first(values ...string) string {
+	for _, value := range values {
+		if value != "" {
+			return value
+		}
+	}
+	return ""
+}
+
+// createLinkBody is the body of create-link as the documentation has it.
+type createLinkBody struct {
+	EndUserEmail            string         `json:"end_user_email"`
+	EndUserOrganizationName string         `json:"end_user_organization_name"`
+	EndUserOriginID         string         `json:"end_user_origin_id"`
+	IntegrationCategory     kombo.Category `json:"integration_category"`
+	IntegrationTool         string         `json:"integration_tool"`
+	RemoteEnvironment       string         `json:"remote_environment"`
+	EnableStaticIPs         bool           `json:"enable_static_ips"`
+}
+
+func (b createLinkBody) problem() string {
+	switch {
+	case !strings.Contains(b.EndUserEmail, "@"):
+		return "end_user_email: an e-mail address is required"
+	case b.EndUserOrganizationName == "":
+		return "end_user_organization_name: a name is required"
+	case b.RemoteEnvironment != "" && b.IntegrationTool == "":
+		return "remote_environment: only together with integration_tool"
+	}
+	return ""
+}

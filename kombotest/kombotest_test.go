@@ -1,0 +1,350 @@
+package kombotest_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/kombotest"
+)
+
+var request = kombo.CreateLinkRequest{
+	EndUserEmail: "ada@acme.example", EndUserOrganizationName: "Müller & Söhne <HR>", EndUserOriginID: "42",
+}
+
+// service is what is tested with a fake Kombo: it keeps the webhooks that it accepts.
+type service struct {
+	events chan kombo.Event
+	*httptest.Server
+}
+
+func newService(t *testing.T, secret string) *service {
+	t.Helper()
+	s := &service{events: make(chan kombo.Event, 10)}
+	verifier, err := kombo.NewWebhookVerifier(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Server = httptest.NewServer(verifier.Handler(kombo.EventHandlers{
+		Fallback: func(_ context.Context, event kombo.Event) error {
+			s.events <- event
+			return nil
+		},
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func newServer(t *testing.T, config kombotest.Config) (*kombotest.Server, *kombo.Client) {
+	t.Helper()
+	srv := kombotest.NewServer(config)
+	t.Cleanup(srv.Close)
+	client, err := srv.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return srv, client
+}
+
+func TestLifeOfAConnection(t *testing.T) {
+	t.Parallel()
+	app := newService(t, "test-secret")
+	srv, client := newServer(t, kombotest.Config{WebhookURL: app.URL, WebhookSecret: "test-secret"})
+	ctx := t.Context()
+
+	if _, err := client.CheckAPIKey(ctx); err != nil {
+		t.Fatal(err)
+	}
+	link, err := client.Connect.CreateLink(ctx, request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := srv.CompleteFlow(ctx, link.URL, kombotest.Completion{Tool: "workday"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	integration, err := client.Connect.IntegrationByToken(ctx, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &kombo.ConnectedIntegration{
+		ID: integration.ID, Tool: "workday", EndUserOriginID: "42", EndUserOrganizationName: "Müller & Söhne <HR>",
+		EndUserEmail: "ada@acme.example", SetupStatus: kombo.SetupStatusCompleted,
+	}
+	if diff := cmp.Diff(want, integration); diff != "" || !strings.HasPrefix(integration.ID, "workday:") {
+		t.Errorf("integration (-want +got):\n%s", diff)
+	}
+	endUser := kombo.EndUser{OrganizationName: "Müller & Söhne <HR>", CreatorEmail: "ada@acme.example", OriginID: "42"}
+	created := next[*kombo.IntegrationCreatedEvent](t, app)
+	if diff := cmp.Diff(kombo.IntegrationCreatedData{
+		ID: integration.ID, Tool: "workday", Category: kombo.CategoryHRIS, EndUser: endUser,
+	}, created.Data); diff != "" {
+		t.Errorf("created (-want +got):\n%s", diff)
+	}
+	if body := string(created.RawBody()); !strings.HasPrefix(body, "{\n  \"id\": \"") || !strings.HasSuffix(body, "\n}") ||
+		!strings.Contains(body, `"organization_name": "Müller & Söhne <HR>"`) {
+		t.Errorf("the webhook is not written as Kombo writes: %s", body)
+	}
+
+	if err := srv.SetState(ctx, integration.ID, kombo.StateInvalid); err != nil {
+		t.Fatal(err)
+	}
+	if e := next[*kombo.IntegrationStateChangedEvent](t, app); e.Data.State != kombo.StateInvalid || e.Data.IntegrationID != integration.ID {
+		t.Errorf("state changed = %+v", e.Data)
+	}
+	relink, err := client.Integrations.Relink(ctx, integration.ID, kombo.RelinkRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err = srv.CompleteFlow(ctx, relink.URL, kombotest.Completion{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := next[*kombo.IntegrationStateChangedEvent](t, app); e.Data.State != kombo.StateActive {
+		t.Errorf("state changed = %+v", e.Data)
+	}
+	if same, err := client.Connect.IntegrationByToken(ctx, token); err != nil || same.ID != integration.ID {
+		t.Errorf("the reconnected integration is %+v, %v", same, err)
+	}
+
+	if err := client.Integrations.Delete(ctx, integration.ID); err != nil {
+		t.Fatal(err)
+	}
+	if e := next[*kombo.IntegrationDeletedEvent](t, app); e.Data.ID != integration.ID || time.Since(e.Data.DeletedAt) > time.Minute {
+		t.Errorf("deleted = %+v", e.Data)
+	}
+	if _, err := client.Connect.IntegrationByToken(ctx, token); !errors.Is(err, kombo.ErrInvalidInput) {
+		t.Errorf("the token of a deleted integration: %v", err)
+	}
+}
+
+func next[E kombo.Event](t *testing.T, app *service) E {
+	t.Helper()
+	select {
+	case event := <-app.events:
+		wanted, ok := event.(E)
+		if !ok {
+			t.Fatalf("event = %T, want %T", event, wanted)
+		}
+		return wanted
+	case <-time.After(10 * time.Second):
+		t.Fatal("no webhook came")
+		panic("unreachable")
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	srv, _ := newServer(t, kombotest.Config{APIKey: "the-key"})
+	const problem = `{"error":{"code":"PLATFORM.INPUT_INVALID","log_url":null,"message":"%","title":null},"status":"error"}`
+	invalid := func(message string) string { return strings.Replace(problem, "%", message, 1) }
+	const notFound = `{"error":{"code":"PLATFORM.INTEGRATION_NOT_FOUND","log_url":null,"message":"There is no integration with this id in this environment.","title":null},"status":"error"}`
+	tests := []struct {
+		name, method, path, key, body string
+		wantStatus                    int
+		wantBody                      string
+	}{
+		{"no key", "GET", "/check-api-key", "", "", 401, `{"error":{"code":"PLATFORM.AUTHENTICATION_INVALID","log_url":null,"message":"The API key is not valid.","title":null},"status":"error"}`},
+		{"wrong key", "DELETE", "/integrations/a:1", "other", "{}", 401, `{"error":{"code":"PLATFORM.AUTHENTICATION_INVALID","log_url":null,"message":"The API key is not valid.","title":null},"status":"error"}`},
+		{"no such endpoint", "GET", "/nowhere", "the-key", "", 404, `{"error":{"code":null,"log_url":null,"message":"There is no such endpoint.","title":null},"status":"error"}`},
+		{"link without body", "POST", "/connect/create-link", "the-key", "", 400, invalid("The body is not a JSON object of the documented form.")},
+		{"link without e-mail address", "POST", "/connect/create-link", "the-key", `{"end_user_organization_name":"A"}`, 400, invalid("end_user_email: an e-mail address is required")},
+		{"link without organization", "POST", "/connect/create-link", "the-key", `{"end_user_email":"a@b.example"}`, 400, invalid("end_user_organization_name: a name is required")},
+		{
+			"environment without tool", "POST", "/connect/create-link", "the-key",
+			`{"end_user_email":"a@b.example","end_user_organization_name":"A","remote_environment":"preview"}`,
+			400, invalid("remote_environment: only together with integration_tool"),
+		},
+		{"unknown token", "GET", "/connect/integration-by-token/x", "the-key", "", 400, invalid("The token is not valid.")},
+		{"relink of an unknown integration", "POST", "/integrations/a%3A1/relink", "the-key", "{}", 404, notFound},
+		{"deletion of an unknown integration", "DELETE", "/integrations/a%3A1", "the-key", "{}", 404, notFound},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r, err := http.NewRequestWithContext(t.Context(), test.method, srv.BaseURL()+test.path, strings.NewReader(test.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Authorization", "Bearer "+test.key)
+			response, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = response.Body.Close() }()
+			body, err := io.ReadAll(response.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if response.StatusCode != test.wantStatus || strings.TrimSpace(string(body)) != test.wantBody {
+				t.Errorf("answer = %d %s\nwant %d %s", response.StatusCode, body, test.wantStatus, test.wantBody)
+			}
+		})
+	}
+}
+
+func TestCustomersChoice(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name               string
+		inLink, completion string
+		wantTool           string
+	}{
+		{"the link names the tool", "factorial", "workday", "factorial"},
+		{"the customer chooses", "", "workday", "workday"},
+		{"nobody says", "", "", "personio"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			srv, client := newServer(t, kombotest.Config{})
+			withTool := request
+			withTool.IntegrationTool = test.inLink
+			withTool.EndUserOriginID = ""
+			withTool.EnableStaticIPs = true
+			link, err := client.Connect.CreateLink(t.Context(), withTool)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(link.StaticIPs) == 0 {
+				t.Error("no static addresses")
+			}
+			token, err := srv.CompleteFlow(t.Context(), link.URL, kombotest.Completion{Tool: test.completion})
+			if err != nil {
+				t.Fatal(err)
+			}
+			integration, err := client.Connect.IntegrationByToken(t.Context(), token)
+			if err != nil || integration.Tool != test.wantTool || integration.EndUserOriginID != "" {
+				t.Errorf("integration = %+v, %v, want tool %s", integration, err, test.wantTool)
+			}
+		})
+	}
+}
+
+func TestLinksWorkOnce(t *testing.T) {
+	t.Parallel()
+	srv, client := newServer(t, kombotest.Config{})
+	link, err := client.Connect.CreateLink(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := srv.CompleteFlow(t.Context(), link.URL, kombotest.Completion{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{link.URL, "https://elsewhere.example/?token=x", "", "https://%zz"} {
+		if _, err := srv.CompleteFlow(t.Context(), bad, kombotest.Completion{}); err == nil || strings.Contains(err.Error(), "eyJ") {
+			t.Errorf("CompleteFlow(%q) = %v", bad, err)
+		}
+	}
+	if err := srv.SetState(t.Context(), "personio:unknown", kombo.StateInvalid); err == nil {
+		t.Error("the state of an unknown integration was set")
+	}
+}
+
+func TestFailedDeliveriesAreTold(t *testing.T) {
+	t.Parallel()
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	defer app.Close()
+	srv, client := newServer(t, kombotest.Config{WebhookURL: app.URL})
+	link, err := client.Connect.CreateLink(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := srv.CompleteFlow(t.Context(), link.URL, kombotest.Completion{})
+	if token == "" || err == nil || !strings.Contains(err.Error(), "delivering integration-created: the receiver answered 418") {
+		t.Errorf("CompleteFlow = %q, %v", token, err)
+	}
+}
+
+// A receiver that never answers does not keep Close from ending.
+func TestCloseLeavesNothing(t *testing.T) { //nolint:paralleltest // counts goroutines
+	before := runtime.NumGoroutine()
+	hang := make(chan struct{})
+	app := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
+	srv := kombotest.NewServer(kombotest.Config{WebhookURL: app.URL})
+	transport := &http.Transport{}
+	client, err := srv.Client(kombo.WithHTTPClient(&http.Client{Transport: transport}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, err := client.Connect.CreateLink(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	token, err := srv.CompleteFlow(ctx, link.URL, kombotest.Completion{})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("CompleteFlow = %v", err)
+	}
+	integration, err := client.Connect.IntegrationByToken(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Integrations.Delete(t.Context(), integration.ID); err != nil {
+		t.Fatal(err)
+	}
+	srv.Close()
+	close(hang)
+	app.Close()
+	transport.CloseIdleConnections()
+	deadline := time.Now().Add(5 * time.Second)
+	for runtime.NumGoroutine() > before && time.Now().Before(deadline) {
+		runtime.Gosched()
+	}
+	if got := runtime.NumGoroutine(); got > before {
+		stacks := make([]byte, 1<<20)
+		t.Errorf("%d goroutines, %d before:\n%s", got, before, stacks[:runtime.Stack(stacks, true)])
+	}
+}
+
+// What the fake says is what the documentation promises, field by field.
+func TestAnswersHoldEveryDocumentedField(t *testing.T) {
+	t.Parallel()
+	srv, client := newServer(t, kombotest.Config{})
+	link, err := client.Connect.CreateLink(t.Context(), kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "A"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := srv.CompleteFlow(t.Context(), link.URL, kombotest.Completion{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.BaseURL()+"/connect/integration-by-token/"+token, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+srv.APIKey())
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	var got struct {
+		Status string
+		Data   map[string]any
+	}
+	if err := json.NewDecoder(response.Body).Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	got.Data["id"] = "…"
+	want := map[string]any{
+		"id": "…", "tool": "personio", "end_user_origin_id": nil, "end_user_organization_name": "A",
+		"end_user_email": "a@b.example", "setup_status": "COMPLETED",
+	}
+	if diff := cmp.Diff(want, got.Data); diff != "" || got.Status != "success" {
+		t.Errorf("%s (-want +got):\n%s", got.Status, diff)
+	}
+}
