@@ -1,0 +1,237 @@
+package kombo_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+
+	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/kombotest"
+)
+
+// The whole life of a connection, on a fake Kombo.
+func Example() {
+	srv := kombotest.NewServer(kombotest.Config{})
+	defer srv.Close()
+	client, err := kombo.NewClient(srv.APIKey(), kombo.WithBaseURL(srv.BaseURL()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+
+	link, err := client.Connect.CreateLink(ctx, kombo.CreateLinkRequest{
+		EndUserEmail:            "ada@acme.example",
+		EndUserOrganizationName: "Acme, Inc.",
+		EndUserOriginID:         "42",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// In production the customer opens link.URL, and the browser ends up with a token.
+	token, err := srv.CompleteFlow(ctx, link.URL, kombotest.Completion{Tool: "personio"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	integration, err := client.Connect.IntegrationByToken(ctx, token)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(integration.Tool, "of customer", integration.EndUserOriginID, "is", integration.SetupStatus)
+
+	if err := client.Integrations.Delete(ctx, integration.ID); err != nil {
+		log.Fatal(err)
+	}
+	// Output: personio of customer 42 is COMPLETED
+}
+
+func ExampleNewClient() {
+	client, err := kombo.NewClient(os.Getenv("KOMBO_API_KEY"), kombo.WithRegion(kombo.RegionUS))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(client)
+	// Output: kombo: NewClient: the API key is empty
+}
+
+func ExampleClient_CheckAPIKey() {
+	srv := kombotest.NewServer(kombotest.Config{})
+	defer srv.Close()
+	client, err := kombo.NewClient("a-key-of-another-region", kombo.WithBaseURL(srv.BaseURL()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = client.CheckAPIKey(context.Background())
+	fmt.Println(errors.Is(err, kombo.ErrAuthentication))
+	// Output: true
+}
+
+func ExampleConnectService_CreateLink() {
+	client, done := exampleClient()
+	defer done()
+	link, err := client.Connect.CreateLink(context.Background(), kombo.CreateLinkRequest{
+		EndUserEmail:            "ada@acme.example",
+		EndUserOrganizationName: "Acme, Inc.",
+		EndUserOriginID:         "42",
+		IntegrationCategory:     kombo.CategoryHRIS,
+		IntegrationTool:         "personio",
+		Language:                kombo.LanguageDE,
+		LinkType:                kombo.LinkTypeMagicLink,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(strings.Contains(link.URL, "?token="))
+	fmt.Println(link) // a link is a secret: printing it tells nothing
+	// Output:
+	// true
+	// kombo.Link([redacted])
+}
+
+// A back end must know that the integration belongs to the customer who is signed in: else one
+// customer could attach the integration of another.
+func ExampleConnectService_IntegrationByToken() {
+	client, done := exampleClient()
+	defer done()
+	signedIn, token := "42", "the token that the browser posted"
+
+	integration, err := client.Connect.IntegrationByToken(context.Background(), token)
+	switch {
+	case err != nil:
+		fmt.Println("refused:", errors.Is(err, kombo.ErrInvalidInput))
+	case integration.EndUserOriginID != signedIn:
+		fmt.Println("forbidden")
+	default:
+		fmt.Println("store", integration.ID)
+	}
+	// Output: refused: true
+}
+
+func ExampleIntegrationsService_Relink() {
+	client, done := exampleClient()
+	defer done()
+	link, err := client.Integrations.Relink(context.Background(), "personio:CBNMt7dSNCzBdnRTx87dev4E", kombo.RelinkRequest{
+		LinkType: kombo.LinkTypeMagicLink,
+	})
+	if errors.Is(err, kombo.ErrIntegrationNotFound) {
+		fmt.Println("forget this integration")
+		return
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("send", link.URL)
+	// Output: forget this integration
+}
+
+func ExampleIntegrationsService_Delete() {
+	client, done := exampleClient()
+	defer done()
+	err := client.Integrations.Delete(context.Background(), "personio:CBNMt7dSNCzBdnRTx87dev4E")
+	if err != nil && !errors.Is(err, kombo.ErrIntegrationNotFound) {
+		log.Fatal(err)
+	}
+	fmt.Println("gone")
+	// Output: gone
+}
+
+func ExampleError() {
+	client, done := exampleClient()
+	defer done()
+	_, err := client.Integrations.Relink(context.Background(), "personio:gone", kombo.RelinkRequest{})
+
+	var kerr *kombo.Error
+	switch {
+	case errors.Is(err, kombo.ErrRateLimited):
+		fmt.Println("later")
+	case errors.As(err, &kerr):
+		fmt.Println(kerr.Op)
+		fmt.Println(kerr.StatusCode, kerr.Code)
+		fmt.Println(kerr.Attempts)
+	}
+	// Output:
+	// POST /integrations/{integration_id}/relink
+	// 404 PLATFORM.INTEGRATION_NOT_FOUND
+	// 1
+}
+
+func ExampleWebhookVerifier_Handler() {
+	verifier, err := kombo.NewWebhookVerifier("the webhook secret")
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("POST /webhooks/kombo", verifier.Handler(kombo.EventHandlers{
+		IntegrationCreated: func(_ context.Context, e *kombo.IntegrationCreatedEvent) error {
+			fmt.Println("connected:", e.Data.ID, "of customer", e.Data.EndUser.OriginID)
+			return nil // answers 204; an error answers 500
+		},
+		Fallback: func(_ context.Context, e kombo.Event) error {
+			fmt.Println("also came:", e.EventType())
+			return nil
+		},
+	}))
+
+	// What Kombo does:
+	body := `{"id":"1","type":"integration-created","data":{"id":"personio:1","tool":"personio","category":"HRIS","end_user":{"origin_id":"42"}}}`
+	r := httptest.NewRequest(http.MethodPost, "/webhooks/kombo", strings.NewReader(body))
+	r.Header.Set(kombo.SignatureHeader, kombo.SignWebhook("the webhook secret", []byte(body)))
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, r)
+	fmt.Println(w.Code)
+	// Output:
+	// connected: personio:1 of customer 42
+	// 204
+}
+
+func ExampleWebhookVerifier_Parse() {
+	// While a secret is being replaced, both count.
+	verifier, err := kombo.NewWebhookVerifier("current secret", "previous secret")
+	if err != nil {
+		log.Fatal(err)
+	}
+	body := []byte(`{"id":"1","type":"integration-state-changed","data":{"integration_id":"personio:1","state":"INVALID"}}`)
+	event, err := verifier.Parse(body, kombo.SignWebhook("previous secret", body))
+	if err != nil {
+		log.Fatal(err)
+	}
+	switch e := event.(type) {
+	case *kombo.IntegrationStateChangedEvent:
+		fmt.Println(e.Data.IntegrationID, "is", e.Data.State)
+	case *kombo.UnknownEvent:
+		fmt.Println("new:", e.Type)
+	}
+
+	_, err = verifier.Parse(body, kombo.SignWebhook("a guess", body))
+	fmt.Println(errors.Is(err, kombo.ErrInvalidSignature))
+	// Output:
+	// personio:1 is INVALID
+	// true
+}
+
+func ExampleParseEvent() {
+	fromQueue := []byte(`{"id":"1","type":"integration-deleted","data":{"id":"personio:1","deleted_at":"2026-03-04T05:06:07.089Z"}}`)
+	event, err := kombo.ParseEvent(fromQueue)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if e, ok := event.(*kombo.IntegrationDeletedEvent); ok {
+		fmt.Println("forget", e.Data.ID, "deleted on", e.Data.DeletedAt.Format("2 January 2006"))
+	}
+	// Output: forget personio:1 deleted on 4 March 2026
+}
+
+// exampleClient is on a fake Kombo without integrations.
+func exampleClient() (client *kombo.Client, done func()) {
+	srv := kombotest.NewServer(kombotest.Config{})
+	client, err := srv.Client()
+	if err != nil {
+		log.Fatal(err)
+	}
+	return client, srv.Close
+}
