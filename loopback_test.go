@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -403,6 +404,26 @@ func TestNothingSecretIsSaid(t *testing.T) {
 	} {
 		if i := strings.Index(text, secret); i >= 0 {
 			t.Errorf("%q was said: …%s…", secret, text[max(0, i-300):min(len(text), i+100)])
+		}
+	}
+}
+
+// go-retryablehttp logs to stderr, URLs included, unless it is told not to. A program's own streams
+// are seen from outside only, so the run above runs again in a process of its own.
+func TestNothingIsPrinted(t *testing.T) {
+	t.Parallel()
+	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestNothingSecretIsSaid$", "-test.v")
+	var stdout, stderr bytes.Buffer
+	command.Stdout, command.Stderr = &stdout, &stderr
+	if err := command.Run(); err != nil || !strings.Contains(stdout.String(), "--- PASS: TestNothingSecretIsSaid") {
+		t.Fatalf("%v: %s", err, &stdout)
+	}
+	if stderr.Len() > 0 {
+		t.Errorf("printed to stderr: %.1000s", &stderr)
+	}
+	for _, secret := range []string{testAPIKey, "eyJ", "opaque-activation", testSecret} {
+		if strings.Contains(stdout.String(), secret) {
+			t.Errorf("printed to stdout: %.1000s", &stdout)
 		}
 	}
 }

@@ -222,6 +222,40 @@ func TestLargestWebhook(t *testing.T) {
 	}
 }
 
+// A body that is announced to be too large is not read at all.
+func TestAnnouncedLengthIsChecked(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequest(http.MethodPost, "/", iotest.ErrReader(errors.New("must not be read")))
+	r.ContentLength = kombo.MaxWebhookBody + 1
+	r.Header.Set(kombo.SignatureHeader, "any")
+	if _, err := newVerifier(t, testSecret).ParseRequest(r); !errors.Is(err, kombo.ErrPayloadTooLarge) {
+		t.Errorf("error = %v, want ErrPayloadTooLarge", err)
+	}
+}
+
+// endless is a body without end. It fails the test if much more of it is read than allowed.
+type endless struct {
+	t    *testing.T
+	read int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.read += len(p); e.read > 2*kombo.MaxWebhookBody {
+		e.t.Error("the body is read on")
+		return 0, io.EOF
+	}
+	return len(p), nil
+}
+
+func TestEndlessWebhookIsNotReadOn(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequest(http.MethodPost, "/", &endless{t: t})
+	r.Header.Set(kombo.SignatureHeader, "any")
+	if _, err := newVerifier(t, testSecret).ParseRequest(r); !errors.Is(err, kombo.ErrPayloadTooLarge) {
+		t.Errorf("error = %v, want ErrPayloadTooLarge", err)
+	}
+}
+
 func TestParseRequest(t *testing.T) {
 	t.Parallel()
 	body := webhook(t, "integration-deleted")
