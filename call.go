@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"mime"
+	"strings"
 
 	"github.com/kombo-go/kombo/internal/transport"
 )
@@ -123,11 +123,20 @@ func describeDecodeError(err error) string {
 	return "the type of " + typeErr.Field + " is wrong"
 }
 
-// describeAnswer says in a few words what kind of answer came.
+// describeAnswer says in a few words what kind of answer came. The content type is not quoted: it is
+// the server's text.
 func describeAnswer(answer *transport.Answer) string {
-	mediaType, _, err := mime.ParseMediaType(answer.Header.Get("Content-Type"))
-	if err != nil || mediaType == "" {
-		mediaType = "no content type"
+	contentType := strings.ToLower(answer.Header.Get("Content-Type"))
+	kind := "another content type"
+	switch {
+	case contentType == "":
+		kind = "no content type"
+	case strings.Contains(contentType, "json"):
+		kind = "JSON"
+	case strings.Contains(contentType, "html"):
+		kind = "HTML"
+	case strings.HasPrefix(contentType, "text/plain"):
+		kind = "plain text"
 	}
-	return fmt.Sprintf("%s, %d bytes", mediaType, len(answer.Body))
+	return fmt.Sprintf("%s, %d bytes", kind, len(answer.Body))
 }

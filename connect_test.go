@@ -170,7 +170,7 @@ func TestPathValuesAreChecked(t *testing.T) {
 	for _, value := range []string{"", ".", ".."} {
 		problem := "is empty"
 		if value != "" {
-			problem = "must not be " + value
+			problem = "must not hold the path step " + value
 		}
 		client, got := mocked(t, "GET", "https://api.kombo.dev/v1/", 200, "{}")
 		_, err := client.Connect.IntegrationByToken(t.Context(), value)
@@ -245,7 +245,7 @@ func TestAnswersThatBreakTheirPromise(t *testing.T) {
 			if kerr.StatusCode != 200 || kerr.Attempts != 1 || kerr.Body != nil {
 				t.Errorf("error = %#v with body %q, want status 200, 1 attempt, no body", kerr, kerr.Body)
 			}
-			if !strings.Contains(err.Error(), "not what the API promises: "+test.want+" (application/json, ") {
+			if !strings.Contains(err.Error(), "not what the API promises: "+test.want+" (JSON, ") {
 				t.Errorf("error = %v, want one with %q", err, test.want)
 			}
 			if strings.Contains(err.Error(), "eyJ") {

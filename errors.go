@@ -9,13 +9,12 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/kombo-go/kombo/internal/transport"
 )
 
 // The kinds of a failed call, for [errors.Is]. Those that Kombo reports are matched by the error
-// code; the HTTP status counts only where an answer holds no code.
+// code. The HTTP status counts only where an answer holds no code, and only for 400, 401 and 429.
 var (
 	// ErrAuthentication means that the API key is wrong, revoked, or of another region.
 	ErrAuthentication = errors.New("kombo: API key refused")
@@ -25,7 +24,7 @@ var (
 	// zero this package saw it, and nothing was sent.
 	ErrInvalidInput = errors.New("kombo: invalid input")
 	// ErrIntegrationNotFound means that there is no such integration in the environment of the API
-	// key. An answer 404 that Kombo itself did not write is not taken for it.
+	// key. A status 404 without that code is not taken for it: gateways answer so too.
 	ErrIntegrationNotFound = errors.New("kombo: integration not found")
 	// ErrRateLimited means that too many requests were sent, or too many are in flight for one
 	// integration ([CodeConcurrencyLimitExceeded]).
@@ -120,17 +119,20 @@ type errorInfo struct {
 // status is kept.
 func errorFromAnswer(operation transport.Operation, answer *transport.Answer) *Error {
 	e := newError(operation, answer)
-	e.Body = cut(answer.Redact(string(answer.Body)), MaxErrorBody)
+	e.Body = []byte(answer.Redact(string(answer.Body), MaxErrorBody))
 	var decoded struct {
 		Error errorInfo `json:"error"`
 	}
 	if err := json.Unmarshal(answer.Body, &decoded); err == nil || !answer.TooLarge {
 		// What could be decoded of an error of an unexpected form is still worth having.
 		info := decoded.Error
-		e.Code = ErrorCode(answer.Redact(string(info.Code)))
-		e.Title = answer.Redact(info.Title)
-		e.Message = answer.Redact(info.Message)
-		e.LogURL = answer.Redact(info.LogURL)
+		e.Code = info.Code
+		if !looksLikeCode(info.Code) {
+			e.Code = ErrorCode(answer.Redact(string(info.Code), maxErrorLine))
+		}
+		e.Title = answer.Redact(info.Title, maxErrorLine)
+		e.Message = answer.Redact(info.Message, maxErrorMessage)
+		e.LogURL = answer.Redact(info.LogURL, maxErrorLine)
 	}
 	switch {
 	case answer.StatusCode >= 300 && answer.StatusCode <= 399:
@@ -142,6 +144,16 @@ func errorFromAnswer(operation transport.Operation, answer *transport.Answer) *E
 		e.err = &unexpectedError{problem: "no error that Kombo wrote (" + describeAnswer(answer) + ")"}
 	}
 	return e
+}
+
+// looksLikeCode tells codes, which are left as they are whatever the secrets of the call, from text.
+func looksLikeCode(code ErrorCode) bool {
+	for i := range len(code) {
+		if c := code[i]; (c < 'A' || c > 'Z') && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return len(code) <= 100
 }
 
 // unexpectedAnswer reports an answer that claims success without being what the API promises.
@@ -204,10 +216,9 @@ func (e *Error) Is(target error) bool {
 	case ErrInvalidInput:
 		return e.Code == CodeInputInvalid || byStatus && e.StatusCode == http.StatusBadRequest
 	case ErrIntegrationNotFound:
-		// A proxy, or a wrong base URL, answers 404 too; whoever deletes what was not found would
-		// delete everything then.
-		return e.Code == CodeIntegrationNotFound || byStatus && e.StatusCode == http.StatusNotFound &&
-			e.Message != "" && strings.Contains(e.Op, "{integration_id}")
+		// By the code alone: a gateway and a wrong base URL answer 404 too, and whoever forgets
+		// what was not found would forget everything then.
+		return e.Code == CodeIntegrationNotFound
 	case ErrRateLimited:
 		return e.Code == CodeRateLimitExceeded || e.Code == CodeConcurrencyLimitExceeded ||
 			byStatus && e.StatusCode == http.StatusTooManyRequests
@@ -227,10 +238,10 @@ func (e *Error) LogValue() slog.Value {
 		attributes = append(attributes, slog.Int("status", e.StatusCode))
 	}
 	if e.Code != "" {
-		attributes = append(attributes, slog.String("code", string(e.Code)))
+		attributes = append(attributes, slog.String("code", line(string(e.Code))))
 	}
 	if e.LogURL != "" {
-		attributes = append(attributes, slog.String("log_url", e.LogURL))
+		attributes = append(attributes, slog.String("log_url", line(e.LogURL)))
 	}
 	return slog.GroupValue(attributes...)
 }
@@ -251,13 +262,17 @@ func (e *networkError) Unwrap() error { return e.err }
 
 func (e *networkError) Is(target error) bool { return target == ErrNetwork }
 
-// maxErrorLine bounds what one part of an answer adds to the text of an error.
-const maxErrorLine = 500
+const (
+	// maxErrorLine bounds what one part of an answer adds to the text of an error, in bytes.
+	maxErrorLine = 500
+	// maxErrorMessage bounds the message itself.
+	maxErrorMessage = 8 << 10
+)
 
 // line makes text fit into one line of a log: no control characters, and not too long.
 func line(text string) string {
 	if len(text) > maxErrorLine {
-		text = string(cut(text, maxErrorLine)) + "…"
+		text = transport.Cut(text, maxErrorLine) + "…"
 	}
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
@@ -265,15 +280,4 @@ func line(text string) string {
 		}
 		return r
 	}, text)
-}
-
-// cut returns at most size bytes of text, without splitting a character.
-func cut(text string, size int) []byte {
-	if len(text) <= size {
-		return []byte(text)
-	}
-	for size > 0 && !utf8.RuneStart(text[size]) {
-		size--
-	}
-	return []byte(text[:size])
 }

@@ -331,11 +331,9 @@ func (c *config) resolveBaseURL() (string, error) {
 }
 
 func loopback(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
 	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
+	// Not *.localhost: net/http sends it to the proxy of the environment.
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func printableASCII(s string, space bool) bool {

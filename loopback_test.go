@@ -13,9 +13,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/textproto"
 	"net/url"
 	"os"
 	"os/exec"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -213,6 +215,27 @@ func TestSlowBodyEndsWithTheTimeLimit(t *testing.T) {
 	}
 }
 
+// After 101 the connection belongs to another protocol, and nothing ends it.
+func TestSwitchingProtocolsIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	done := make(chan struct{})
+	client, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		connection, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.WriteString(connection, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
+		<-done
+		_ = connection.Close()
+	})
+	defer close(done)
+	_, err := client.CheckAPIKey(t.Context())
+	if !errors.Is(err, kombo.ErrUnexpectedResponse) {
+		t.Errorf("error = %v, want ErrUnexpectedResponse", err)
+	}
+}
+
 func TestRefusedConnection(t *testing.T) {
 	t.Parallel()
 	client, server := serve(t, answerLink)
@@ -274,7 +297,7 @@ func TestTLSAndHTTP2(t *testing.T) {
 
 func TestPathValuesArriveAsOneSegment(t *testing.T) {
 	t.Parallel()
-	for _, id := range []string{testIntegrationID, "a/b", "../../x", "a?b#c", "%2e%2e", "ä ö+ü", "\r\nX: y"} {
+	for _, id := range []string{testIntegrationID, "a/b", "..a/b..", "a?b#c", "%2e%2e", "ä ö+ü", "\r\nX: y"} {
 		mux := http.NewServeMux()
 		got := ""
 		mux.HandleFunc("DELETE /v1/integrations/{id}", func(w http.ResponseWriter, r *http.Request) {
@@ -353,7 +376,13 @@ func TestNothingSecretIsSaid(t *testing.T) {
 		"HTML that repeats":          {handler: echo(502, "text/html", "<html>%s</html>")},
 		"success without its fields": {handler: echo(200, "application/json", `{"status":"success","data":{"lnk":"%s"}}`)},
 		"success that is no JSON":    {handler: echo(200, "text/plain", "%s")},
-		"content type that repeats":  {handler: func(w http.ResponseWriter, r *http.Request) { echo(500, "text/"+r.URL.Path, "%s")(w, r) }},
+		"content type that repeats":  {handler: func(w http.ResponseWriter, r *http.Request) { echo(500, "text/x-"+testAPIKey+r.URL.Path, "%s")(w, r) }},
+		"header that is none": {handler: func(w http.ResponseWriter, r *http.Request) {
+			hijack(t, "HTTP/1.1 200 OK\r\nEcho "+r.Header.Get("Authorization")+r.URL.Path+r.URL.EscapedPath()+"\r\n\r\n")(w, r)
+		}},
+		"status line that repeats": {handler: func(w http.ResponseWriter, r *http.Request) {
+			hijack(t, "HTTP/1.1 2OO "+r.Header.Get("Authorization")+r.URL.Path+r.URL.EscapedPath()+"\r\n\r\n")(w, r)
+		}},
 		"redirect that repeats": {handler: func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", "https://evil.example"+r.URL.Path+"?token="+testToken)
 			w.WriteHeader(302)
@@ -370,7 +399,9 @@ func TestNothingSecretIsSaid(t *testing.T) {
 		server.Config.ErrorLog = log.New(&said, "", 0)
 		cancelled, cancel := context.WithCancel(t.Context())
 		cancel()
-		for _, ctx := range []context.Context{t.Context(), cancelled} {
+		because, cancelBecause := context.WithCancelCause(t.Context())
+		cancelBecause(&url.Error{Op: "Get", URL: testLink, Err: errors.New("key " + testAPIKey)})
+		for _, ctx := range []context.Context{t.Context(), cancelled, because} {
 			_, keyErr := client.CheckAPIKey(ctx)
 			link, linkErr := client.Connect.CreateLink(ctx, linkRequest)
 			_, tokenErr := client.Connect.IntegrationByToken(ctx, testToken)
@@ -445,8 +476,12 @@ func say(to io.Writer, logger *slog.Logger, name string, err error) {
 		if urlErr := (*url.Error)(nil); errors.As(err, &urlErr) {
 			_, _ = fmt.Fprintf(to, "%v\n", urlErr)
 		}
-		if netErr := net.Error(nil); errors.As(err, &netErr) {
-			_, _ = fmt.Fprintf(to, "%v %#v\n", netErr, netErr)
+		for _, found := range []any{
+			new(net.Error), new(*net.OpError), new(textproto.ProtocolError), new(interface{ Unwrap() []error }), new(interface{ Timeout() bool }),
+		} {
+			if errors.As(err, found) {
+				_, _ = fmt.Fprintf(to, "%v %+v\n", reflect.ValueOf(found).Elem(), reflect.ValueOf(found).Elem())
+			}
 		}
 	}
 }

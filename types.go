@@ -3,6 +3,8 @@ package kombo
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
 )
 
@@ -127,7 +129,9 @@ func nullable[T comparable](value T) *T {
 }
 
 // Link leads a customer into a flow of Kombo Connect. Whoever has its URL can enter the flow, so
-// printing a Link with fmt or logging it with slog hides the URL; encoding it as JSON does not.
+// printing a Link with fmt, or logging it with slog as an attribute of its own, hides the URL.
+// Encoding it as JSON does not, since that is how a browser gets it; nor can a Link do anything in an
+// unexported field of a struct that is printed.
 type Link struct {
 	// URL is the link itself. Hand it to the customer, and to nobody else.
 	URL string `json:"link"`
@@ -146,8 +150,8 @@ func (l Link) String() string {
 	return "kombo.Link([redacted])"
 }
 
-// GoString returns a text that hides the URL.
-func (l Link) GoString() string { return l.String() }
+// Format hides the URL from every verb of [fmt].
+func (l Link) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, l.String()) }
 
 // LogValue hides the URL from [log/slog].
 func (l Link) LogValue() slog.Value { return slog.StringValue(l.String()) }

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 const (
@@ -60,12 +62,16 @@ func NewWebhookVerifier(secrets ...string) (*WebhookVerifier, error) {
 		if secret == "" {
 			return nil, fmt.Errorf("kombo: NewWebhookVerifier: secret %d is empty", i+1)
 		}
-		if strings.TrimSpace(secret) != secret {
-			return nil, fmt.Errorf("kombo: NewWebhookVerifier: secret %d starts or ends with white space; was it read with a line break at its end?", i+1)
+		if strings.TrimSpace(secret) != secret || !printable(secret) {
+			return nil, fmt.Errorf("kombo: NewWebhookVerifier: secret %d starts or ends with white space, or holds what cannot be printed; was it read with a line break at its end?", i+1)
 		}
 		v.keys[i] = newWebhookKey(secret)
 	}
 	return v, nil
+}
+
+func printable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // Verify checks that signature, the value of [SignatureHeader], is that of body: the raw bytes as
@@ -207,7 +213,7 @@ func (k *webhookKey) compare(body []byte, signature string) int {
 func ParseEvent(body []byte) (Event, error) {
 	// Kombo sends id, type and data in this order. A body of exactly that form needs no decoder to
 	// find the type, and only the data is decoded; every other goes the long way, errors included.
-	if id, eventType, data, ok := scanEnvelope(body); ok {
+	if id, eventType, data, ok := scanEnvelope(body); ok && len(body) < deepest {
 		if event, err := decodeEvent(id, eventType, data, body); err == nil {
 			return event, nil
 		}
@@ -225,6 +231,10 @@ func ParseEvent(body []byte) (Event, error) {
 	}
 	return decodeEvent([]byte(envelope.ID), []byte(envelope.Type), envelope.Data, body)
 }
+
+// deepest is the size in bytes from which a body can be nested as deeply as encoding/json decodes at
+// all. The short way would allow one level more than the long one.
+const deepest = 2 * 10_000
 
 func decodeEvent(id, eventType, data, body []byte) (Event, error) {
 	event := newEvent(eventType)
@@ -452,7 +462,11 @@ func (v *WebhookVerifier) Handler(handlers EventHandlers) http.Handler {
 // handleSafely is Handle with panics as errors.
 func (h EventHandlers) handleSafely(ctx context.Context, event Event) (err error) {
 	defer func() {
-		if value := recover(); value != nil {
+		switch value := recover().(type) {
+		case nil:
+		case error:
+			err = fmt.Errorf("panic: %w\n%s", value, debug.Stack())
+		default:
 			err = fmt.Errorf("panic: %v\n%s", value, debug.Stack())
 		}
 	}()

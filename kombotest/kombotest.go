@@ -88,9 +88,13 @@ func NewServer(config Config) *Server {
 		config.WebhookSecret = "kombotest-" + rand.Text()
 	}
 	s := &Server{
-		url:          "http://" + listener.Addr().String(),
-		config:       config,
-		webhook:      http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}},
+		url:    "http://" + listener.Addr().String(),
+		config: config,
+		webhook: http.Client{
+			Timeout: 10 * time.Second, Transport: &http.Transport{},
+			// A receiver that redirects, to its login page say, has not taken the webhook.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 		flows:        map[string]flow{},
 		activations:  map[string]string{},
 		integrations: map[string]*integration{},
@@ -101,7 +105,7 @@ func NewServer(config Config) *Server {
 	return s
 }
 
-// Close stops the server and waits until nothing of it is left.
+// Close stops the server, deliveries under way included, and waits until nothing of it is left.
 func (s *Server) Close() {
 	s.mutex.Lock()
 	s.closed = true
@@ -132,6 +136,12 @@ func (s *Server) APIKey() string { return s.config.APIKey }
 
 // WebhookSecret returns the secret that signs the webhooks, for [kombo.NewWebhookVerifier].
 func (s *Server) WebhookSecret() string { return s.config.WebhookSecret }
+
+// String describes the server without its secrets.
+func (s *Server) String() string { return "kombotest.Server(" + s.url + ")" }
+
+// GoString describes the server without its secrets.
+func (s *Server) GoString() string { return s.String() }
 
 // Client returns a client that talks to the server.
 func (s *Server) Client(options ...kombo.Option) (*kombo.Client, error) {
@@ -242,9 +252,17 @@ func (s *Server) activate(integrationID string) string {
 
 // deliver sends one webhook, as Kombo writes and signs it.
 func (s *Server) deliver(ctx context.Context, event kombo.Event) error {
+	done, ok := s.begin()
+	if !ok {
+		return errors.New("kombotest: the server is closed")
+	}
+	defer done()
 	if s.config.WebhookURL == "" {
 		return nil
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.context, func() { cancel(errors.New("the server was closed")) })()
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)
 	encoder.SetEscapeHTML(false)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -265,6 +266,64 @@ func TestFailedDeliveriesAreTold(t *testing.T) {
 	token, err := srv.CompleteFlow(t.Context(), link.URL, kombotest.Completion{})
 	if token == "" || err == nil || !strings.Contains(err.Error(), "delivering integration-created: the receiver answered 418") {
 		t.Errorf("CompleteFlow = %q, %v", token, err)
+	}
+}
+
+func TestRedirectIsNoDelivery(t *testing.T) {
+	t.Parallel()
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/login" {
+			http.Redirect(w, r, "/login", http.StatusFound)
+		}
+	}))
+	defer app.Close()
+	srv, client := newServer(t, kombotest.Config{WebhookURL: app.URL})
+	link, err := client.Connect.CreateLink(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := srv.CompleteFlow(t.Context(), link.URL, kombotest.Completion{}); err == nil || !strings.Contains(err.Error(), "the receiver answered 302") {
+		t.Errorf("CompleteFlow = %v", err)
+	}
+}
+
+func TestCloseEndsDeliveries(t *testing.T) {
+	t.Parallel()
+	arrived, hang := make(chan struct{}), make(chan struct{})
+	app := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(arrived)
+		<-hang
+	}))
+	defer app.Close()
+	defer close(hang)
+	srv, client := newServer(t, kombotest.Config{WebhookURL: app.URL})
+	link, err := client.Connect.CreateLink(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := client.Connect.CreateLink(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		<-arrived
+		srv.Close()
+	}()
+	if _, err := srv.CompleteFlow(t.Context(), link.URL, kombotest.Completion{}); err == nil || !strings.Contains(err.Error(), "the server was closed") {
+		t.Errorf("CompleteFlow while Close = %v", err)
+	}
+	if _, err := srv.CompleteFlow(t.Context(), second.URL, kombotest.Completion{}); err == nil || err.Error() != "kombotest: the server is closed" {
+		t.Errorf("CompleteFlow after Close = %v", err)
+	}
+}
+
+func TestServerHidesItsSecrets(t *testing.T) {
+	t.Parallel()
+	srv, _ := newServer(t, kombotest.Config{APIKey: "the-api-key", WebhookSecret: "the-webhook-secret"})
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		if got := fmt.Sprintf(verb, srv); strings.Contains(got, "the-api-key") || strings.Contains(got, "the-webhook-secret") {
+			t.Errorf("%s prints a secret: %s", verb, got)
+		}
 	}
 }
 

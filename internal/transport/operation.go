@@ -71,15 +71,25 @@ func (o Operation) expand(values []string) (string, error) {
 	return path.String(), nil
 }
 
+// maxPathValue is the length in bytes of the longest path value: activation tokens come from
+// browsers, which can send anything.
+const maxPathValue = 8 << 10
+
 // escapeSegment escapes everything but unreserved characters: url.PathEscape leaves colons as they
 // are, and integration ids hold one.
 func escapeSegment(name, value string) (string, error) {
-	switch value {
-	case "":
+	switch {
+	case value == "":
 		return "", &PathValueError{Parameter: name, Problem: "is empty"}
-	case ".", "..":
-		// Servers and proxies resolve these as steps in the path: a DELETE would hit another resource.
-		return "", &PathValueError{Parameter: name, Problem: "must not be " + value}
+	case len(value) > maxPathValue:
+		return "", &PathValueError{Parameter: name, Problem: fmt.Sprintf("is longer than %d bytes", maxPathValue)}
+	}
+	for step := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == '/' || r == '\\' }) {
+		if step == "." || step == ".." {
+			// Servers and proxies resolve these as steps in the path, some of them even escaped: a
+			// DELETE would hit another resource.
+			return "", &PathValueError{Parameter: name, Problem: "must not hold the path step " + step}
+		}
 	}
 	return strings.ReplaceAll(url.QueryEscape(value), "+", "%20"), nil
 }

@@ -21,7 +21,8 @@ func TestExpand(t *testing.T) {
 		{"no placeholder", Operation{Path: "/check-api-key"}, nil, "/check-api-key", ""},
 		{"colon", relink, []string{"personio:CBNMt7dS"}, "/integrations/personio%3ACBNMt7dS/relink", ""},
 		{"slash", relink, []string{"a/b"}, "/integrations/a%2Fb/relink", ""},
-		{"steps inside", relink, []string{"../.."}, "/integrations/..%2F../relink", ""},
+		{"dots that are no step", relink, []string{"a..b/.c/..."}, "/integrations/a..b%2F.c%2F.../relink", ""},
+		{"longest", relink, []string{strings.Repeat("a", 8<<10)}, "/integrations/" + strings.Repeat("a", 8<<10) + "/relink", ""},
 		{"query and fragment", relink, []string{"a?b#c"}, "/integrations/a%3Fb%23c/relink", ""},
 		{"space and plus", relink, []string{"a b+c"}, "/integrations/a%20b%2Bc/relink", ""},
 		{"percent", relink, []string{"%2e%2e"}, "/integrations/%252e%252e/relink", ""},
@@ -30,8 +31,12 @@ func TestExpand(t *testing.T) {
 		{"two values", field, []string{"a:b", "c"}, "/integrations/a%3Ab/custom-fields/c", ""},
 		{"braces in a value", field, []string{"{custom_field_id}", "c"}, "/integrations/%7Bcustom_field_id%7D/custom-fields/c", ""},
 		{"empty", relink, []string{""}, "", "integration_id is empty"},
-		{"dot", relink, []string{"."}, "", "integration_id must not be ."},
-		{"dots", relink, []string{".."}, "", "integration_id must not be .."},
+		{"dot", relink, []string{"."}, "", "integration_id must not hold the path step ."},
+		{"dots", relink, []string{".."}, "", "integration_id must not hold the path step .."},
+		{"step inside", relink, []string{"a/../b"}, "", "integration_id must not hold the path step .."},
+		{"step at the start", relink, []string{"./b"}, "", "integration_id must not hold the path step ."},
+		{"step between backslashes", relink, []string{`a\..\b`}, "", "integration_id must not hold the path step .."},
+		{"too long", relink, []string{strings.Repeat("a", 8<<10+1)}, "", "integration_id is longer than 8192 bytes"},
 		{"second empty", field, []string{"a", ""}, "", "custom_field_id is empty"},
 		{"value missing", relink, nil, "", "no value for integration_id"},
 		{"value too many", relink, []string{"a", "b"}, "", "1 path values too many"},
@@ -61,14 +66,14 @@ func FuzzExpand(f *testing.F) {
 	operation := Operation{Method: "DELETE", Path: "/integrations/{integration_id}"}
 	f.Fuzz(func(t *testing.T, value string) {
 		path, err := operation.expand([]string{value})
-		if value == "" || value == "." || value == ".." {
-			if _, ok := errors.AsType[*PathValueError](err); !ok {
-				t.Fatalf("%q was not refused", value)
+		if err != nil {
+			if _, ok := errors.AsType[*PathValueError](err); !ok || (value != "" && len(value) <= maxPathValue && !strings.Contains(value, ".")) {
+				t.Fatalf("%q was refused: %v", value, err)
 			}
 			return
 		}
-		if err != nil {
-			t.Fatal(err)
+		if value == "" || value == "." || value == ".." {
+			t.Fatalf("%q was not refused", value)
 		}
 		u, err := url.Parse("https://api.example/v1" + path)
 		if err != nil {

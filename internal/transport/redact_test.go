@@ -5,21 +5,35 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/textproto"
 	"net/url"
+	"os"
+	"reflect"
 	"strings"
+	"syscall"
 	"testing"
+	"unicode/utf8"
 )
+
+const noLimit = 1 << 30
 
 func TestRedact(t *testing.T) {
 	t.Parallel()
-	secrets := []string{"key-0123456789", "to/ken 0123+456", "short"}
+	secrets := []string{"key-0123456789", "to/ken 0123+456=", "short"}
 	tests := []struct{ name, text, want string }{
 		{"nothing", "connection refused", "connection refused"},
 		{"key", "bad key-0123456789!", "bad [redacted]!"},
 		{"twice", "key-0123456789key-0123456789", "[redacted][redacted]"},
-		{"token as path segment", `GET "/x/to%2Fken%200123%2B456"`, `GET "/x/[redacted]"`},
-		{"token as url.PathEscape has it", "to%2Fken%200123+456", "[redacted]"},
-		{"token in a query", "q=to%2Fken+0123%2B456", "q=[redacted]"},
+		{"cut off", "key-012345678", "key-012345678"},
+		{"after a false start", "key-key-0123456789", "key-[redacted]"},
+		{"as a path segment", `GET "/x/to%2Fken%200123%2B456%3D"`, `GET "/x/[redacted]"`},
+		{"as a path segment in lower case", "to%2fken%200123%2b456%3d", "[redacted]"},
+		{"as url.PathEscape has it", "to%2Fken%200123+456=", "[redacted]"},
+		{"as a query", "q=to%2Fken+0123%2B456%3D", "q=[redacted]"},
+		{"as JSON that escapes slashes", `{"t":"to\/ken 0123+456="}`, `{"t":"[redacted]"}`},
+		{"as JSON that escapes more", `{"t":"to\u002fken 0123\u002B456\u003d"}`, `{"t":"[redacted]"}`},
+		{"everything escaped", "%6b%65%79%2D\\u0030123456789", "[redacted]"},
+		{"no escape", "%zz%4 \\u00zz \\u00 % \\", "%zz%4 \\u00zz \\u00 % \\"},
 		{"too short to be a secret", "a short text", "a short text"},
 		{"JSON Web Token", "token eyJhbGciOiJI.eyJqdGki.c2ln is expired", "token [redacted] is expired"},
 		{"JSON Web Token cut off", "token eyJhbGciOiJIUzI1", "token [redacted]"},
@@ -31,24 +45,42 @@ func TestRedact(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			if got := redact(test.text, secrets); got != test.want {
+			if got := redact(test.text, noLimit, secrets); got != test.want {
 				t.Errorf("redact(%q) = %q, want %q", test.text, got, test.want)
 			}
 		})
 	}
 }
 
-func FuzzRedact(f *testing.F) {
-	f.Add("a ", " b")
-	f.Add("token=", "&")
-	f.Add("eyJ", ".x")
-	f.Fuzz(func(t *testing.T, before, after string) {
-		const secret = "0123456789abcdef"
-		got := redact(before+secret+after, []string{secret})
-		if strings.Contains(got, secret) {
-			t.Errorf("%q still holds the secret", got)
+// Wherever a text is cut, no half of a secret is left at its end.
+func TestRedactCuts(t *testing.T) {
+	t.Parallel()
+	const secret = "key-0123456789"
+	text := strings.Repeat("x", 50) + strings.Repeat(secret+" ", 50)
+	for limit := range len(text) + 100 {
+		got := redact(text, limit, []string{secret})
+		if len(got) > limit || strings.Contains(got, "key") {
+			t.Fatalf("redact to %d bytes = %q", limit, got)
 		}
-		if !strings.Contains(got, redacted) {
+	}
+	if got := redact(strings.Repeat("x", 1000), 100, []string{secret}); got != strings.Repeat("x", 100) {
+		t.Errorf("redact = %q", got)
+	}
+}
+
+func FuzzRedact(f *testing.F) {
+	f.Add("a ", " b", 100)
+	f.Add("token=", "&", 3)
+	f.Add("eyJ", ".x", 1000)
+	f.Add(`\u00`, "%2", 20)
+	f.Fuzz(func(t *testing.T, before, after string, limit int) {
+		const secret = "0123456789abcdef"
+		limit = max(limit, 0)
+		got := redact(before+secret+after, limit, []string{secret})
+		if strings.Contains(got, secret) || len(got) > limit {
+			t.Errorf("redact to %d bytes = %q", limit, got)
+		}
+		if limit == noLimit && !strings.Contains(got, redacted) {
 			t.Errorf("%q does not show that something is missing", got)
 		}
 	})
@@ -74,6 +106,7 @@ func TestRedactedError(t *testing.T) {
 		{"url.Error in url.Error", &url.Error{Op: "Get", URL: secret, Err: urlError}, refused},
 		{"joined", errors.Join(context.Canceled, urlError), context.Canceled},
 		{"another transport's error", plainError{Where: secret}, plainError{Where: secret}},
+		{"what a server wrote", textproto.ProtocolError("malformed " + secret), textproto.ProtocolError("malformed " + secret)},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -90,10 +123,52 @@ func TestRedactedError(t *testing.T) {
 			if leak, ok := errors.AsType[*url.Error](err); ok {
 				t.Errorf("errors.As finds the URL: %v", leak)
 			}
-			var timeout interface{ Timeout() bool }
-			if errors.As(err, &timeout) && strings.Contains(fmt.Sprint(timeout), secret) {
-				t.Errorf("errors.As finds the URL by its method: %v", timeout)
+			for _, found := range []any{new(net.Error), new(interface{ Unwrap() error }), new(interface{ Unwrap() []error }), new(plainError), new(textproto.ProtocolError)} {
+				if errors.As(err, found) && strings.Contains(fmt.Sprint(reflect.ValueOf(found).Elem()), secret) {
+					t.Errorf("errors.As finds the secret in a %T", found)
+				}
 			}
 		})
 	}
+}
+
+func TestRedactedErrorIsStillUseful(t *testing.T) {
+	t.Parallel()
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	err := redactError(&url.Error{Op: "Get", URL: "https://api.example", Err: refused}, nil)
+	if opErr, ok := errors.AsType[*net.OpError](err); !ok || opErr != refused {
+		t.Errorf("errors.As finds %v", opErr)
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Error("errors.Is does not find the system's error")
+	}
+	for _, want := range []bool{true, false} {
+		err := error(plainError{})
+		if want {
+			err = &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}
+		}
+		if netErr, ok := errors.AsType[net.Error](redactError(err, nil)); !ok || netErr.Timeout() != want {
+			t.Errorf("%v: Timeout = %v", err, !want)
+		}
+	}
+	if text := redactError(errors.New(strings.Repeat("x", 1<<20)), nil).Error(); len(text) > maxErrorText {
+		t.Errorf("the text has %d bytes", len(text))
+	}
+}
+
+// Cutting never makes invalid what was valid.
+func FuzzCut(f *testing.F) {
+	f.Add("é€𝄞", 4)
+	f.Fuzz(func(t *testing.T, text string, size int) {
+		if size < 0 {
+			return
+		}
+		got := Cut(text, size)
+		if len(got) > size || !strings.HasPrefix(text, got) {
+			t.Errorf("Cut(%q, %d) = %q", text, size, got)
+		}
+		if utf8.ValidString(text) && (!utf8.ValidString(got) || len(text) > size && len(got) < size-3) {
+			t.Errorf("Cut(%q, %d) = %q", text, size, got)
+		}
+	})
 }

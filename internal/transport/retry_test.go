@@ -129,6 +129,7 @@ func TestWhatIsRetried(t *testing.T) {
 		wantMessage string
 	}{
 		{"200", step{status: 200}, 1, 1, ""},
+		{"101", step{status: 101}, 1, 1, ""},
 		{"204", step{status: 204}, 1, 1, ""},
 		{"301", step{status: 301, header: http.Header{"Location": {"https://other.example/"}}}, 1, 1, ""},
 		{"301 without Location", step{status: 301}, 1, 1, ""},
@@ -437,6 +438,18 @@ func TestCancellation(t *testing.T) {
 			1, "context canceled: shutting down",
 		},
 		{
+			"with a cause that tells a secret",
+			[]step{{hang: true}},
+			func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithCancelCause(ctx)
+				leak := &url.Error{Op: "Get", URL: "https://connect.example/?x=" + testToken, Err: cause}
+				time.AfterFunc(time.Second, func() { cancel(leak) })
+				return ctx, func() { cancel(nil) }
+			},
+			[]error{context.Canceled, cause},
+			1, `context canceled: Get "https://connect.example/?x=[redacted]": shutting down`,
+		},
+		{
 			"during the wait after an answer",
 			[]step{{status: 503, header: retryAfterHeader("20")}},
 			func(ctx context.Context) (context.Context, func()) {
@@ -474,6 +487,60 @@ func TestCancellation(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestCancellationAfterALostConnection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Millisecond, cancel)
+		s := &script{steps: []step{{err: errReset}}}
+		// The wait is random, but next to never shorter than the millisecond.
+		_, err := newTest(s, func(c *Config) { c.Retry.BaseDelay, c.Retry.MaxDelay = 1e6*time.Hour, 1e6*time.Hour }).do(ctx, read)
+		const want = "context canceled (before that: read: connection reset by peer)"
+		if !errors.Is(err, context.Canceled) || errors.Is(err, errReset) || err.Error() != want {
+			t.Errorf("error = %v, want %s", err, want)
+		}
+	})
+}
+
+// A body that does not end with its context, as that of a caller's own transport may be.
+type stubborn struct{ closed chan struct{} }
+
+func (s *stubborn) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.closed = make(chan struct{})
+	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: s, Request: r}, nil
+}
+
+func (s *stubborn) Read([]byte) (int, error) {
+	<-s.closed
+	return 0, errors.New("read on closed body")
+}
+
+func (s *stubborn) Close() error {
+	select {
+	case <-s.closed:
+	default:
+		close(s.closed)
+	}
+	return nil
+}
+
+func TestBodyThatDoesNotEndWithItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, err := newTest(&stubborn{}, func(c *Config) { c.Retry.MaxAttempts = 1 }).do(t.Context(), read)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("error = %v, want the time limit", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err = newTest(&stubborn{}, nil).do(ctx, read)
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("error = %v after %v, want the deadline", err, time.Since(start))
+		}
+	})
 }
 
 func TestAttemptTimeout(t *testing.T) {

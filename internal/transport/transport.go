@@ -48,9 +48,11 @@ type Transport struct {
 	userAgent string
 	client    http.Client
 	base      http.RoundTripper
-	timeout   time.Duration
-	retry     RetryPolicy
-	logger    *slog.Logger
+	// standard means that base is net/http's own, whose bodies end with the request's context.
+	standard bool
+	timeout  time.Duration
+	retry    RetryPolicy
+	logger   *slog.Logger
 	// authorization returns the value of the header. It is a function so that no format verb can
 	// print the key.
 	authorization func() string
@@ -75,6 +77,7 @@ func New(config Config) *Transport {
 	if t.base == nil {
 		t.base = sharedPool()
 	}
+	_, t.standard = t.base.(*http.Transport)
 	if limit := t.client.Timeout; limit > 0 && (t.timeout == 0 || limit < t.timeout) {
 		t.timeout = limit
 	}
@@ -114,12 +117,12 @@ type Answer struct {
 	call *call
 }
 
-// Redact removes from text the secrets of this call.
-func (a *Answer) Redact(text string) string {
+// Redact returns the beginning of text, at most limit bytes of it, without the secrets of this call.
+func (a *Answer) Redact(text string, limit int) string {
 	if a.call == nil {
-		return redact(text, nil)
+		return redact(text, limit, nil)
 	}
-	return redact(text, a.call.secrets())
+	return redact(text, limit, a.call.secrets())
 }
 
 // CallError is a call that ended without an answer.
@@ -184,14 +187,14 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
 	if ctx == nil {
 		return nil, &CallError{Err: errors.New("the context is nil")}
 	}
+	c := &call{transport: t, what: r, context: ctx, http: t.client}
 	if ctx.Err() != nil {
-		return nil, &CallError{Canceled: true, Err: contextError(ctx, nil)}
+		return nil, &CallError{Canceled: true, Err: c.contextError()}
 	}
 	var body any
 	if r.Body != nil {
 		body = r.Body
 	}
-	c := &call{transport: t, what: r, context: ctx, http: t.client}
 	request, err := retryablehttp.NewRequestWithContext(ctx, r.Operation.Method, t.baseURL+path, body)
 	if err != nil {
 		return nil, &CallError{Err: redactError(err, c.secrets())}
@@ -230,7 +233,7 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
 			call:       c,
 		}, nil
 	case ctx.Err() != nil:
-		return nil, &CallError{Attempts: c.attempts, Canceled: true, Err: contextError(ctx, c.lastFailure())}
+		return nil, &CallError{Attempts: c.attempts, Canceled: true, Err: c.contextError()}
 	case c.err != nil:
 		err = c.err
 	}
@@ -264,8 +267,9 @@ func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
 		err = errors.New("the http.RoundTripper returned neither a response nor an error")
 	}
 	if response != nil && response.Body != nil {
-		if err == nil {
-			c.body, c.tooLarge, err = readBody(response)
+		// After 101 the body is the connection itself, which has no end and heeds no context.
+		if err == nil && response.StatusCode != http.StatusSwitchingProtocols {
+			err = c.readBody(request.Context(), response)
 		}
 		_ = response.Body.Close() // whatever it says, the answer is complete or its error is known
 		response.Body = http.NoBody
@@ -281,43 +285,45 @@ func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-func readBody(response *http.Response) (body []byte, tooLarge bool, err error) {
+func (c *call) readBody(ctx context.Context, response *http.Response) error {
+	if !c.transport.standard {
+		body := response.Body
+		stop := context.AfterFunc(ctx, func() { _ = body.Close() })
+		defer stop()
+	}
 	var buffer bytes.Buffer
 	if n := response.ContentLength; n > 0 {
-		// One byte more than announced lets the buffer see the end without growing; the length is
-		// the server's word only, so it reserves little.
+		// The length is the server's word only, so it reserves little. MinRead more lets the buffer
+		// see the end without growing.
 		buffer.Grow(int(min(n, 64<<10)) + bytes.MinRead)
 	}
-	_, err = buffer.ReadFrom(io.LimitReader(response.Body, MaxBody+1))
-	if err != nil {
-		return nil, false, err
+	_, err := buffer.ReadFrom(io.LimitReader(response.Body, MaxBody+1))
+	if ctx.Err() != nil && err != nil {
+		return ctx.Err()
 	}
-	if buffer.Len() > MaxBody {
-		return buffer.Bytes()[:MaxBody], true, nil
+	c.body, c.tooLarge = buffer.Bytes(), buffer.Len() > MaxBody
+	if c.tooLarge {
+		c.body = c.body[:MaxBody]
 	}
-	return buffer.Bytes(), false, nil
+	return err
 }
 
-// lastFailure says in a few words how the last attempt ended, for a call that was cancelled while
-// it waited for the next one.
-func (c *call) lastFailure() error {
+// contextError returns the reason why the caller's context ended, and how the last attempt did.
+func (c *call) contextError() error {
+	err := c.context.Err()
+	if cause := context.Cause(c.context); !errors.Is(cause, err) {
+		// A cause is often the error of another request, URL included.
+		err = fmt.Errorf("%w: %w", err, redactError(cause, c.secrets()))
+	}
+	before := ""
 	switch {
-	case c.err != nil:
-		return redactError(c.err, c.secrets())
+	case c.err != nil && !errors.Is(c.err, c.context.Err()):
+		before = redactError(c.err, c.secrets()).Error()
 	case c.response != nil:
-		return fmt.Errorf("the answer was %d %s", c.response.StatusCode, http.StatusText(c.response.StatusCode))
+		before = fmt.Sprintf("the answer was %d %s", c.response.StatusCode, http.StatusText(c.response.StatusCode))
 	}
-	return nil
-}
-
-// contextError returns the reason why ctx ended, with what came before.
-func contextError(ctx context.Context, before error) error {
-	err := ctx.Err()
-	if cause := context.Cause(ctx); !errors.Is(cause, err) {
-		err = fmt.Errorf("%w: %w", err, cause)
-	}
-	if before != nil && !errors.Is(before, ctx.Err()) {
-		err = fmt.Errorf("%w (before that: %v)", err, before) //nolint:errorlint // only the context's error shall match
+	if before != "" {
+		err = fmt.Errorf("%w (before that: %s)", err, before)
 	}
 	return err
 }
