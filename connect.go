@@ -32,7 +32,7 @@ type CreateLinkRequest struct {
 	RemoteEnvironment string `json:"remote_environment,omitempty"`
 	// Language is the language of the flow; "" means [LanguageEN].
 	Language Language `json:"language,omitempty"`
-	// ScopeConfigID names the scope config of the integration; "" means the default one.
+	// ScopeConfigID names the scope config of the integration; "" leaves the choice to Kombo.
 	ScopeConfigID string `json:"scope_config_id,omitempty"`
 	// EnableFiltering lets the customer choose which records are synced. HRIS only.
 	EnableFiltering bool `json:"enable_filtering,omitempty"`
@@ -64,7 +64,7 @@ func looksLikeEmail(s string) bool {
 	return at > 0 && at < len(s)-1 && !strings.ContainsAny(s, " \t\r\n<>")
 }
 
-var createLinkOperation = transport.Operation{Method: http.MethodPost, Path: "/connect/create-link"}
+var createLinkOperation = transport.Operation{Method: http.MethodPost, Path: "/connect/create-link", Timeout: DefaultLinkTimeout}
 
 // CreateLink makes a link that leads a customer into the connection flow. No integration exists
 // until the customer has finished the flow, and an abandoned flow leaves nothing behind; but each
@@ -103,7 +103,7 @@ func (i *ConnectedIntegration) missing() string {
 }
 
 var integrationByTokenOperation = transport.Operation{
-	Method: http.MethodGet, Path: "/connect/integration-by-token/{token}", Secret: true,
+	Method: http.MethodGet, Path: "/connect/integration-by-token/{token}", Secret: true, Timeout: DefaultTimeout,
 }
 
 // IntegrationByToken exchanges the activation token that the browser got at the end of the

@@ -95,6 +95,8 @@ func TestCreateLinkRefusesBadInput(t *testing.T) {
 		{"e-mail address without user", func(r *kombo.CreateLinkRequest) { r.EndUserEmail = "@acme.example" }, "EndUserEmail is not an e-mail address"},
 		{"e-mail address without host", func(r *kombo.CreateLinkRequest) { r.EndUserEmail = "ada@" }, "EndUserEmail is not an e-mail address"},
 		{"e-mail address with name", func(r *kombo.CreateLinkRequest) { r.EndUserEmail = "Ada <ada@acme.example>" }, "EndUserEmail is not an e-mail address"},
+		{"e-mail address with a line break", func(r *kombo.CreateLinkRequest) { r.EndUserEmail = "ada@acme.example\r\n" }, "EndUserEmail is not an e-mail address"},
+		{"e-mail address with a tab", func(r *kombo.CreateLinkRequest) { r.EndUserEmail = "a\tda@acme.example" }, "EndUserEmail is not an e-mail address"},
 		{"no organization", func(r *kombo.CreateLinkRequest) { r.EndUserOrganizationName = "" }, "EndUserOrganizationName is required"},
 		{"environment without tool", func(r *kombo.CreateLinkRequest) { r.RemoteEnvironment = "preview" }, "RemoteEnvironment needs an IntegrationTool"},
 	}

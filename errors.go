@@ -16,7 +16,7 @@ import (
 // The kinds of a failed call, for [errors.Is]. Those that Kombo reports are matched by the error
 // code. The HTTP status counts only where an answer holds no code, and only for 400, 401 and 429.
 var (
-	// ErrAuthentication means that the API key is wrong, revoked, or of another region.
+	// ErrAuthentication means that the API key is not accepted.
 	ErrAuthentication = errors.New("kombo: API key refused")
 	// ErrIPNotAllowed means that the API key may not be used from this address.
 	ErrIPNotAllowed = errors.New("kombo: IP address not allowed")
@@ -46,7 +46,7 @@ var (
 // notice.
 type ErrorCode string
 
-// The codes that Kombo documents.
+// Codes that Kombo documents for its platform, for integrations, and for the systems behind them.
 const (
 	CodeRateLimitExceeded        ErrorCode = "PLATFORM.RATE_LIMIT_EXCEEDED"
 	CodeConcurrencyLimitExceeded ErrorCode = "PLATFORM.CONCURRENCY_LIMIT_EXCEEDED"
@@ -95,9 +95,10 @@ type Error struct {
 	LogURL string
 	// RetryAfter is how long the last answer asks to wait; zero where it does not.
 	RetryAfter time.Duration
-	// Attempts is how often the request was sent. Zero means that nothing was sent.
+	// Attempts is how often the call was tried. Zero means that it was given up before: nothing was
+	// sent.
 	Attempts int
-	// Body is the last answer as it came, cut at [MaxErrorBody]. It is nil for an answer that
+	// Body is the last answer, cut at [MaxErrorBody], without secrets. It is nil for an answer that
 	// reports success: that may hold a link.
 	Body []byte
 
@@ -123,17 +124,16 @@ func errorFromAnswer(operation transport.Operation, answer *transport.Answer) *E
 	var decoded struct {
 		Error errorInfo `json:"error"`
 	}
-	if err := json.Unmarshal(answer.Body, &decoded); err == nil || !answer.TooLarge {
-		// What could be decoded of an error of an unexpected form is still worth having.
-		info := decoded.Error
-		e.Code = info.Code
-		if !looksLikeCode(info.Code) {
-			e.Code = ErrorCode(answer.Redact(string(info.Code), maxErrorLine))
-		}
-		e.Title = answer.Redact(info.Title, maxErrorLine)
-		e.Message = answer.Redact(info.Message, maxErrorMessage)
-		e.LogURL = answer.Redact(info.LogURL, maxErrorLine)
+	// What can be decoded of an error of an unexpected form is still worth having.
+	_ = json.Unmarshal(answer.Body, &decoded)
+	info := decoded.Error
+	e.Code = info.Code
+	if !looksLikeCode(info.Code) {
+		e.Code = ErrorCode(answer.Redact(string(info.Code), maxErrorLine))
 	}
+	e.Title = answer.Redact(info.Title, maxErrorLine)
+	e.Message = answer.Redact(info.Message, maxErrorMessage)
+	e.LogURL = answer.Redact(info.LogURL, maxErrorLine)
 	switch {
 	case answer.StatusCode >= 300 && answer.StatusCode <= 399:
 		e.err = &unexpectedError{problem: "a redirect, which is not followed"}
@@ -202,7 +202,8 @@ func (e *Error) Error() string {
 	return text.String()
 }
 
-// Unwrap returns the reason of a failure that no answer reports: of the network or the context.
+// Unwrap returns the reason of a failure that is not told by the fields: that of the network or the
+// context, or what is wrong with the answer.
 func (e *Error) Unwrap() error { return e.err }
 
 // Is reports whether the error is of the kind that target stands for.

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -195,6 +197,12 @@ func TestErrorAnswers(t *testing.T) {
 			"kombo: " + op + ": 500 Internal Server Error: m (attempts: 1)",
 		},
 		{
+			"bad request of a proxy", 400, "<html>400</html>",
+			kombo.Error{},
+			"ErrInvalidInput",
+			"kombo: " + op + ": 400 Bad Request: no error that Kombo wrote (JSON, 16 bytes) (attempts: 1)",
+		},
+		{
 			"unauthorized without a body", 401, "",
 			kombo.Error{},
 			"ErrAuthentication",
@@ -223,6 +231,12 @@ func TestErrorAnswers(t *testing.T) {
 			kombo.Error{Message: "one\ntwo\u2028three\x00"},
 			"ErrInvalidInput",
 			"kombo: " + op + ": 400 Bad Request: one two three  (attempts: 1)",
+		},
+		{
+			"other fields that would break a log", 418, envelope(`"A\nB"`, `"C\nD"`, `"m"`, `"https://app.kombo.dev/\nlogs"`),
+			kombo.Error{Code: "A\nB", Title: "C\nD", Message: "m", LogURL: "https://app.kombo.dev/\nlogs"},
+			"",
+			"kombo: " + op + ": 418 A B: C D: m (attempts: 1, log: https://app.kombo.dev/ logs)",
 		},
 		{
 			"text without end", 400, envelope("null", "null", `"`+strings.Repeat("é", 400)+`"`, "null"),
@@ -297,6 +311,16 @@ func TestHowCallsFail(t *testing.T) {
 			"time limit of each attempt", hang, 0, 0,
 			"ErrNetwork", 4,
 			"kombo: GET /check-api-key: no complete answer within 1m0s (attempts: 4)",
+		},
+		{
+			"time limit of the dialer", httpmock.NewErrorResponder(&net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}), 0, 0,
+			"ErrNetwork", 4,
+			"kombo: GET /check-api-key: dial tcp: i/o timeout (attempts: 4)",
+		},
+		{
+			"time limit of another's context", httpmock.NewErrorResponder(context.DeadlineExceeded), 0, 0,
+			"ErrNetwork", 4,
+			"kombo: GET /check-api-key: context deadline exceeded (attempts: 4)",
 		},
 		{
 			"cancelled during the call", hang, time.Second, 0,
@@ -407,5 +431,61 @@ func TestClientThatNewClientDidNotMake(t *testing.T) {
 		if err := call(); err == nil || err.Error() != "kombo: "+op+want {
 			t.Errorf("error = %v", err)
 		}
+	}
+}
+
+func TestNilContext(t *testing.T) {
+	t.Parallel()
+	client, got := mocked(t, "*", "", 200, "{}")
+	var none context.Context
+	_, err := client.CheckAPIKey(none)
+	checkRefused(t, err, got, "kombo: GET /check-api-key: the context is nil (nothing was sent)")
+}
+
+// Links may take Kombo as long as its own SDKs allow; the rest may not.
+func TestTimeLimits(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name          string
+		options       []kombo.Option
+		client        time.Duration
+		link, another time.Duration
+	}{
+		{"default", nil, 0, 300 * time.Second, 60 * time.Second},
+		{"WithTimeout", []kombo.Option{kombo.WithTimeout(5 * time.Second)}, 0, 5 * time.Second, 5 * time.Second},
+		{"of the http.Client", nil, 10 * time.Minute, 10 * time.Minute, 10 * time.Minute},
+		{"both", []kombo.Option{kombo.WithTimeout(5 * time.Second)}, 3 * time.Second, 3 * time.Second, 3 * time.Second},
+		{"none, but the context's", []kombo.Option{kombo.WithTimeout(0)}, 0, time.Hour, time.Hour},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				mock := httpmock.NewMockTransport()
+				mock.RegisterNoResponder(func(r *http.Request) (*http.Response, error) {
+					<-r.Context().Done()
+					return nil, r.Context().Err()
+				})
+				client := newClient(t, append([]kombo.Option{
+					kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 1}),
+					kombo.WithHTTPClient(&http.Client{Transport: mock, Timeout: test.client}),
+				}, test.options...)...)
+				calls := []struct {
+					limit time.Duration
+					call  func(context.Context) error
+				}{
+					{test.link, func(ctx context.Context) error { _, err := client.Connect.CreateLink(ctx, linkRequest); return err }},
+					{test.another, func(ctx context.Context) error { _, err := client.CheckAPIKey(ctx); return err }},
+				}
+				for _, c := range calls {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+					start := time.Now()
+					if err := c.call(ctx); err == nil || time.Since(start) != c.limit {
+						t.Errorf("ended after %v, want %v: %v", time.Since(start), c.limit, err)
+					}
+					cancel()
+				}
+			})
+		})
 	}
 }

@@ -26,10 +26,10 @@ const (
 // apart with a type switch.
 //
 // Expect every event more than once and in any order: how Kombo redelivers is not documented, and
-// its signature holds no time. Skip an id that was handled before, and let updated_at and deleted_at
-// decide which of two events is newer.
+// its signature holds no time. Skip an id that was handled before, and let updated_at and deleted_at,
+// which are never missing, decide which of two events is newer.
 type Event interface {
-	// EventID returns the id of the delivery.
+	// EventID returns the id of the event.
 	EventID() string
 	// EventType returns what the event reports.
 	EventType() EventType
@@ -38,15 +38,14 @@ type Event interface {
 	RawBody() []byte
 
 	header() *EventHeader
-	// data returns a pointer to the event's data.
+	// data returns a pointer to the event's data, which is a promise unless it can do without any
+	// of its fields.
 	data() any
-	// missing returns the name of a field that the data lacks and cannot do without, or "".
-	missing() string
 }
 
 // EventHeader is what all events have in common.
 type EventHeader struct {
-	// ID is the id of the delivery. Whether it stays the same when Kombo delivers again is not
+	// ID is the id of the event. Whether it stays the same when Kombo delivers the event again is not
 	// documented.
 	ID string `json:"id"`
 	// Type is what the event reports.
@@ -55,7 +54,7 @@ type EventHeader struct {
 	raw []byte
 }
 
-// EventID returns the id of the delivery.
+// EventID returns the id of the event.
 func (h *EventHeader) EventID() string { return h.ID }
 
 // EventType returns what the event reports.
@@ -80,10 +79,6 @@ type IntegrationCreatedEvent struct {
 
 func (e *IntegrationCreatedEvent) data() any { return &e.Data }
 
-func (e *IntegrationCreatedEvent) missing() string {
-	return required("id", e.Data.ID)
-}
-
 // IntegrationCreatedData tells which integration came to be, and whose it is.
 type IntegrationCreatedData struct {
 	// ID is the id of the integration.
@@ -94,6 +89,10 @@ type IntegrationCreatedData struct {
 	EndUser  EndUser  `json:"end_user"`
 }
 
+func (d *IntegrationCreatedData) missing() string {
+	return required("id", d.ID)
+}
+
 // IntegrationDeletedEvent reports that an integration is gone: forget its id.
 type IntegrationDeletedEvent struct {
 	EventHeader
@@ -101,10 +100,6 @@ type IntegrationDeletedEvent struct {
 }
 
 func (e *IntegrationDeletedEvent) data() any { return &e.Data }
-
-func (e *IntegrationDeletedEvent) missing() string {
-	return required("id", e.Data.ID)
-}
 
 // IntegrationDeletedData tells which integration is gone.
 type IntegrationDeletedData struct {
@@ -117,6 +112,10 @@ type IntegrationDeletedData struct {
 	DeletedAt time.Time `json:"deleted_at"`
 }
 
+func (d *IntegrationDeletedData) missing() string {
+	return required("id", d.ID, "deleted_at", known(d.DeletedAt))
+}
+
 // IntegrationStateChangedEvent reports that an integration has changed its state: a customer must
 // reconnect, has done so, or someone switched the integration off or on.
 type IntegrationStateChangedEvent struct {
@@ -125,10 +124,6 @@ type IntegrationStateChangedEvent struct {
 }
 
 func (e *IntegrationStateChangedEvent) data() any { return &e.Data }
-
-func (e *IntegrationStateChangedEvent) missing() string {
-	return required("integration_id", e.Data.IntegrationID, "state", string(e.Data.State))
-}
 
 // IntegrationStateChangedData tells what the state of an integration is now.
 type IntegrationStateChangedData struct {
@@ -145,6 +140,10 @@ type IntegrationStateChangedData struct {
 	UpdatedAt   time.Time   `json:"updated_at"`
 }
 
+func (d *IntegrationStateChangedData) missing() string {
+	return required("integration_id", d.IntegrationID, "state", string(d.State), "updated_at", known(d.UpdatedAt))
+}
+
 // ConnectionFlowFailedEvent reports that a customer tried to connect and could not. There is no
 // integration then.
 type ConnectionFlowFailedEvent struct {
@@ -153,8 +152,6 @@ type ConnectionFlowFailedEvent struct {
 }
 
 func (e *ConnectionFlowFailedEvent) data() any { return &e.Data }
-
-func (*ConnectionFlowFailedEvent) missing() string { return "" }
 
 // ConnectionFlowFailedData tells who failed to connect what.
 type ConnectionFlowFailedData struct {
@@ -174,10 +171,6 @@ type DataChangedEvent struct {
 
 func (e *DataChangedEvent) data() any { return &e.Data }
 
-func (e *DataChangedEvent) missing() string {
-	return required("integration_id", e.Data.IntegrationID)
-}
-
 // DataChangedData tells which models of an integration have changed records.
 type DataChangedData struct {
 	IntegrationID string `json:"integration_id"`
@@ -185,6 +178,10 @@ type DataChangedData struct {
 	IntegrationTool     string         `json:"integration_tool"`
 	IntegrationCategory Category       `json:"integration_category"`
 	ChangedModels       []ChangedModel `json:"changed_models"`
+}
+
+func (d *DataChangedData) missing() string {
+	return required("integration_id", d.IntegrationID)
 }
 
 // ChangedModel is a model with changed records.
@@ -202,15 +199,19 @@ type SyncFinishedEvent struct {
 
 func (e *SyncFinishedEvent) data() any { return &e.Data }
 
-func (e *SyncFinishedEvent) missing() string {
-	return required("integration_id", e.Data.IntegrationID, "sync_id", e.Data.SyncID)
-}
+// SyncState is the outcome of a sync. Kombo names these two and does not say that there are no others.
+type SyncState string
+
+// The outcomes that Kombo names.
+const (
+	SyncStateSucceeded SyncState = "SUCCEEDED"
+	SyncStateFailed    SyncState = "FAILED"
+)
 
 // SyncFinishedData tells how a sync has ended.
 type SyncFinishedData struct {
-	SyncID string `json:"sync_id"`
-	// SyncState is the outcome, such as "SUCCEEDED". Kombo does not document the others.
-	SyncState     string    `json:"sync_state"`
+	SyncID        string    `json:"sync_id"`
+	SyncState     SyncState `json:"sync_state"`
 	SyncStartedAt time.Time `json:"sync_started_at"`
 	SyncEndedAt   time.Time `json:"sync_ended_at"`
 	// SyncDurationSeconds may hold a fraction.
@@ -224,6 +225,10 @@ type SyncFinishedData struct {
 	LogURL string `json:"log_url"`
 }
 
+func (d *SyncFinishedData) missing() string {
+	return required("integration_id", d.IntegrationID, "sync_id", d.SyncID)
+}
+
 // AssessmentOrderReceivedEvent reports that an assessment or background check was ordered for a
 // candidate in a customer's ATS.
 type AssessmentOrderReceivedEvent struct {
@@ -232,10 +237,6 @@ type AssessmentOrderReceivedEvent struct {
 }
 
 func (e *AssessmentOrderReceivedEvent) data() any { return &e.Data }
-
-func (e *AssessmentOrderReceivedEvent) missing() string {
-	return required("id", e.Data.ID, "integration_id", e.Data.IntegrationID)
-}
 
 // InlineAssessmentOrderReceivedEvent reports that a candidate has come to the assessment step of an
 // application.
@@ -246,19 +247,15 @@ type InlineAssessmentOrderReceivedEvent struct {
 
 func (e *InlineAssessmentOrderReceivedEvent) data() any { return &e.Data }
 
-func (e *InlineAssessmentOrderReceivedEvent) missing() string {
-	return required("id", e.Data.ID, "integration_id", e.Data.IntegrationID)
-}
-
 // AssessmentOrderStatus says what has become of an order: OPEN, COMPLETED, CANCELLED or REJECTED.
 type AssessmentOrderStatus string
 
 // The statuses of an order that Kombo documents.
 const (
-	AssessmentOrderOpen      AssessmentOrderStatus = "OPEN"
-	AssessmentOrderCompleted AssessmentOrderStatus = "COMPLETED"
-	AssessmentOrderCancelled AssessmentOrderStatus = "CANCELLED"
-	AssessmentOrderRejected  AssessmentOrderStatus = "REJECTED"
+	AssessmentOrderStatusOpen      AssessmentOrderStatus = "OPEN"
+	AssessmentOrderStatusCompleted AssessmentOrderStatus = "COMPLETED"
+	AssessmentOrderStatusCancelled AssessmentOrderStatus = "CANCELLED"
+	AssessmentOrderStatusRejected  AssessmentOrderStatus = "REJECTED"
 )
 
 // AssessmentOrderData is an order for an assessment. A string that is null in the payload is "".
@@ -273,6 +270,10 @@ type AssessmentOrderData struct {
 	Job           AssessmentJob         `json:"job"`
 }
 
+func (d *AssessmentOrderData) missing() string {
+	return required("id", d.ID, "integration_id", d.IntegrationID)
+}
+
 // AssessmentCandidate is the person to assess. A string that is null in the payload is "".
 type AssessmentCandidate struct {
 	RemoteID  string `json:"remote_id"`
@@ -284,13 +285,14 @@ type AssessmentCandidate struct {
 
 // MarshalJSON writes null for what the ATS does not tell.
 func (c AssessmentCandidate) MarshalJSON() ([]byte, error) {
+	type plain AssessmentCandidate // without this method
 	return marshal(struct {
+		plain
 		RemoteID  *string `json:"remote_id"`
-		Email     string  `json:"email"`
 		FirstName *string `json:"first_name"`
 		LastName  *string `json:"last_name"`
 		Phone     *string `json:"phone"`
-	}{nullable(c.RemoteID), c.Email, nullable(c.FirstName), nullable(c.LastName), nullable(c.Phone)})
+	}{plain(c), nullable(c.RemoteID), nullable(c.FirstName), nullable(c.LastName), nullable(c.Phone)})
 }
 
 // AssessmentApplication is the application that the order is part of.
@@ -301,9 +303,11 @@ type AssessmentApplication struct {
 
 // MarshalJSON writes null for what the ATS does not tell.
 func (a AssessmentApplication) MarshalJSON() ([]byte, error) {
+	type plain AssessmentApplication // without this method
 	return marshal(struct {
+		plain
 		RemoteID *string `json:"remote_id"`
-	}{nullable(a.RemoteID)})
+	}{plain(a), nullable(a.RemoteID)})
 }
 
 // AssessmentJob is the job that the candidate applies for. A string that is null in the payload
@@ -321,24 +325,26 @@ type AssessmentJob struct {
 
 // MarshalJSON writes null for what the ATS does not tell.
 func (j AssessmentJob) MarshalJSON() ([]byte, error) {
+	type plain AssessmentJob // without this method
 	return marshal(struct {
-		RemoteID    *string                    `json:"remote_id"`
-		Name        *string                    `json:"name"`
-		JobCode     *string                    `json:"job_code"`
-		Description *string                    `json:"description"`
-		Location    *AssessmentLocation        `json:"location"`
-		HiringTeam  []AssessmentHiringTeamUser `json:"hiring_team"`
-	}{nullable(j.RemoteID), nullable(j.Name), nullable(j.JobCode), nullable(j.Description), j.Location, j.HiringTeam})
+		plain
+		RemoteID    *string `json:"remote_id"`
+		Name        *string `json:"name"`
+		JobCode     *string `json:"job_code"`
+		Description *string `json:"description"`
+	}{plain(j), nullable(j.RemoteID), nullable(j.Name), nullable(j.JobCode), nullable(j.Description)})
 }
 
-// AssessmentLocation is where a job is. Each part is "" where the ATS does not tell it.
+// AssessmentLocation is where a job is. Each part is "" where the ATS does not tell it, and is then
+// left out when the location is encoded.
 type AssessmentLocation struct {
 	Street1 string `json:"street_1,omitempty"`
 	Street2 string `json:"street_2,omitempty"`
 	City    string `json:"city,omitempty"`
 	State   string `json:"state,omitempty"`
 	ZIPCode string `json:"zip_code,omitempty"`
-	// Country is an ISO 3166-1 alpha-2 code, such as "DE", where the ATS tells one.
+	// Country is an ISO 3166-1 alpha-2 code, such as "DE", where Kombo finds one, else what the ATS
+	// says.
 	Country string `json:"country,omitempty"`
 	// Raw is the location as the ATS writes it.
 	Raw string `json:"raw,omitempty"`
@@ -365,13 +371,14 @@ type AssessmentHiringTeamUser struct {
 
 // MarshalJSON writes null for what the ATS does not tell.
 func (u AssessmentHiringTeamUser) MarshalJSON() ([]byte, error) {
+	type plain AssessmentHiringTeamUser // without this method
 	return marshal(struct {
-		RemoteID        *string          `json:"remote_id"`
-		Email           *string          `json:"email"`
-		FirstName       *string          `json:"first_name"`
-		LastName        *string          `json:"last_name"`
-		HiringTeamRoles []HiringTeamRole `json:"hiring_team_roles"`
-	}{nullable(u.RemoteID), nullable(u.Email), nullable(u.FirstName), nullable(u.LastName), u.HiringTeamRoles})
+		plain
+		RemoteID  *string `json:"remote_id"`
+		Email     *string `json:"email"`
+		FirstName *string `json:"first_name"`
+		LastName  *string `json:"last_name"`
+	}{plain(u), nullable(u.RemoteID), nullable(u.Email), nullable(u.FirstName), nullable(u.LastName)})
 }
 
 // AIApplyApplicationStatusUpdatedEvent reports what has become of an application that was sent with
@@ -383,19 +390,15 @@ type AIApplyApplicationStatusUpdatedEvent struct {
 
 func (e *AIApplyApplicationStatusUpdatedEvent) data() any { return &e.Data }
 
-func (e *AIApplyApplicationStatusUpdatedEvent) missing() string {
-	return required("id", e.Data.ID)
-}
-
 // AIApplyApplicationStatus says what has become of an application.
 type AIApplyApplicationStatus string
 
 // The statuses of an application that Kombo documents.
 const (
-	AIApplyApplicationSubmitted AIApplyApplicationStatus = "SUBMITTED"
-	AIApplyApplicationDuplicate AIApplyApplicationStatus = "DUPLICATE"
-	AIApplyApplicationPending   AIApplyApplicationStatus = "PENDING"
-	AIApplyApplicationFailed    AIApplyApplicationStatus = "FAILED"
+	AIApplyApplicationStatusSubmitted AIApplyApplicationStatus = "SUBMITTED"
+	AIApplyApplicationStatusDuplicate AIApplyApplicationStatus = "DUPLICATE"
+	AIApplyApplicationStatusPending   AIApplyApplicationStatus = "PENDING"
+	AIApplyApplicationStatusFailed    AIApplyApplicationStatus = "FAILED"
 )
 
 // AIApplyApplicationData is an application that was sent with AI Apply.
@@ -408,6 +411,10 @@ type AIApplyApplicationData struct {
 	UpdatedAt    time.Time                `json:"updated_at"`
 }
 
+func (d *AIApplyApplicationData) missing() string {
+	return required("id", d.ID, "updated_at", known(d.UpdatedAt))
+}
+
 // AIApplyJobPostingStatusUpdatedEvent reports whether a job posting can be applied to with AI Apply.
 type AIApplyJobPostingStatusUpdatedEvent struct {
 	EventHeader
@@ -416,19 +423,15 @@ type AIApplyJobPostingStatusUpdatedEvent struct {
 
 func (e *AIApplyJobPostingStatusUpdatedEvent) data() any { return &e.Data }
 
-func (e *AIApplyJobPostingStatusUpdatedEvent) missing() string {
-	return required("id", e.Data.ID)
-}
-
 // AIApplyAvailability says whether a job posting can be applied to.
 type AIApplyAvailability string
 
 // The availabilities that Kombo documents.
 const (
-	AIApplyApplyable   AIApplyAvailability = "APPLYABLE"
-	AIApplyPending     AIApplyAvailability = "PENDING"
-	AIApplyArchived    AIApplyAvailability = "ARCHIVED"
-	AIApplyUnavailable AIApplyAvailability = "UNAVAILABLE"
+	AIApplyAvailabilityApplyable   AIApplyAvailability = "APPLYABLE"
+	AIApplyAvailabilityPending     AIApplyAvailability = "PENDING"
+	AIApplyAvailabilityArchived    AIApplyAvailability = "ARCHIVED"
+	AIApplyAvailabilityUnavailable AIApplyAvailability = "UNAVAILABLE"
 )
 
 // AIApplyArchivedReason says why a job posting was archived.
@@ -436,9 +439,9 @@ type AIApplyArchivedReason string
 
 // The reasons that Kombo documents.
 const (
-	AIApplyJobPostingTakenOffline AIApplyArchivedReason = "JOB_POSTING_TAKEN_OFFLINE"
-	AIApplyManualArchive          AIApplyArchivedReason = "MANUAL_ARCHIVE"
-	AIApplyRemovedFromJobFeed     AIApplyArchivedReason = "REMOVED_FROM_JOB_FEED"
+	AIApplyArchivedReasonJobPostingTakenOffline AIApplyArchivedReason = "JOB_POSTING_TAKEN_OFFLINE"
+	AIApplyArchivedReasonManualArchive          AIApplyArchivedReason = "MANUAL_ARCHIVE"
+	AIApplyArchivedReasonRemovedFromJobFeed     AIApplyArchivedReason = "REMOVED_FROM_JOB_FEED"
 )
 
 // AIApplyJobPostingData is a job posting known to AI Apply.
@@ -455,6 +458,10 @@ type AIApplyJobPostingData struct {
 	// ArchivedAt is nil, and ArchivedReason "", unless the posting is archived.
 	ArchivedAt     *time.Time            `json:"archived_at"`
 	ArchivedReason AIApplyArchivedReason `json:"archived_reason"`
+}
+
+func (d *AIApplyJobPostingData) missing() string {
+	return required("id", d.ID, "updated_at", known(d.UpdatedAt))
 }
 
 // MarshalJSON writes null for what the posting has not.
@@ -483,7 +490,13 @@ type UnknownEvent struct {
 
 func (e *UnknownEvent) data() any { return &e.Data }
 
-func (*UnknownEvent) missing() string { return "" }
+// known returns "" for the time that stands for a missing one.
+func known(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return "known"
+}
 
 // newEvent returns an empty event of the type. The name comes as bytes because a switch on them,
 // unlike a look-up by string, allocates nothing.

@@ -23,11 +23,14 @@ func header(id string, eventType kombo.EventType) kombo.EventHeader {
 func order(id string, eventType kombo.EventType) (kombo.EventHeader, kombo.AssessmentOrderData) {
 	return header(id, eventType), kombo.AssessmentOrderData{
 		ID: "ordK4dM2xTq7", IntegrationID: "workday:Fx7TqWm3kPz9LdRvN2sYbH5c", PackageID: "go_test",
-		Status:    kombo.AssessmentOrderOpen,
+		Status:    kombo.AssessmentOrderStatusOpen,
 		Candidate: kombo.AssessmentCandidate{RemoteID: "c-1", Email: "grace@candidate.example", FirstName: "Grace"},
 		Job: kombo.AssessmentJob{
 			RemoteID: "j-1", Name: "Compiler Writer", Description: "<p>You will write <b>compilers</b> & more.</p>",
-			Location: &kombo.AssessmentLocation{City: "Köln", Country: "DE", Raw: "Köln, Germany"},
+			Location: &kombo.AssessmentLocation{
+				Street1: "Domkloster 4", Street2: "Südturm", City: "Köln", State: "NRW", ZIPCode: "50667",
+				Country: "DE", Raw: "Köln, Germany",
+			},
 			HiringTeam: []kombo.AssessmentHiringTeamUser{{
 				RemoteID: "u-1", FirstName: "Ada", LastName: "Lovelace",
 				HiringTeamRoles: []kombo.HiringTeamRole{kombo.HiringTeamRoleRecruiter, kombo.HiringTeamRoleHiringManager},
@@ -43,12 +46,12 @@ func wantEvents() map[string]kombo.Event {
 	archived := updated.AddDate(0, 0, 2)
 	posting := kombo.AIApplyJobPostingData{
 		ID: "postR4nB6", CareerSite: kombo.AIApplyCareerSite{ID: "siteT5mQ1", Label: "Acme"},
-		URL: "https://careers.acme.example/jobs/1", Availability: kombo.AIApplyPending,
+		URL: "https://careers.acme.example/jobs/1", Availability: kombo.AIApplyAvailabilityPending,
 		CreatedAt: updated, UpdatedAt: updated.AddDate(0, 0, 1),
 	}
 	archivedPosting := posting
-	archivedPosting.JobCode, archivedPosting.Availability = "CW-1", kombo.AIApplyArchived
-	archivedPosting.UpdatedAt, archivedPosting.ArchivedAt, archivedPosting.ArchivedReason = archived, &archived, kombo.AIApplyManualArchive
+	archivedPosting.JobCode, archivedPosting.Availability = "CW-1", kombo.AIApplyAvailabilityArchived
+	archivedPosting.UpdatedAt, archivedPosting.ArchivedAt, archivedPosting.ArchivedReason = archived, &archived, kombo.AIApplyArchivedReasonManualArchive
 	return map[string]kombo.Event{
 		"integration-created.json": &kombo.IntegrationCreatedEvent{
 			EventHeader: header("evtCreated000000000000001", kombo.EventIntegrationCreated),
@@ -114,7 +117,7 @@ func wantEvents() map[string]kombo.Event {
 			EventHeader: header("evtOrder00000000000000002", kombo.EventAssessmentOrderReceived),
 			Data: kombo.AssessmentOrderData{
 				ID: "ordK4dM2xTq8", IntegrationID: "workday:Fx7TqWm3kPz9LdRvN2sYbH5c", PackageID: "go_test",
-				Status:      kombo.AssessmentOrderCancelled,
+				Status:      kombo.AssessmentOrderStatusCancelled,
 				Candidate:   kombo.AssessmentCandidate{Email: "grace@candidate.example"},
 				Application: kombo.AssessmentApplication{RemoteID: "a-1"},
 				Job:         kombo.AssessmentJob{JobCode: "CW-1", HiringTeam: []kombo.AssessmentHiringTeamUser{}},
@@ -123,7 +126,7 @@ func wantEvents() map[string]kombo.Event {
 		"ai-apply-application-status-updated.json": &kombo.AIApplyApplicationStatusUpdatedEvent{
 			EventHeader: header("evtApply00000000000000001", kombo.EventAIApplyApplicationStatusUpdated),
 			Data: kombo.AIApplyApplicationData{
-				ID: "appL2kV8", JobPostingID: "postR4nB6", Status: kombo.AIApplyApplicationSubmitted,
+				ID: "appL2kV8", JobPostingID: "postR4nB6", Status: kombo.AIApplyApplicationStatusSubmitted,
 				CreatedAt: updated, UpdatedAt: updated.AddDate(0, 0, 1),
 			},
 		},
@@ -243,10 +246,10 @@ func TestParseEventInOtherForms(t *testing.T) {
 			&kombo.UnknownEvent{EventHeader: header("e", "new-thing"), Data: json.RawMessage(`[1,null]`)},
 		},
 		{
-			"enumerations that are new", `{"id":"e","type":"integration-state-changed","data":{"integration_id":"a:1","state":"SLEEPING","qa_status":"MAYBE","setup_status":"LATER"}}`,
+			"enumerations that are new", `{"id":"e","type":"integration-state-changed","data":{"integration_id":"a:1","state":"SLEEPING","qa_status":"MAYBE","setup_status":"LATER","updated_at":"2026-03-04T05:06:07.089Z"}}`,
 			&kombo.IntegrationStateChangedEvent{
 				EventHeader: header("e", kombo.EventIntegrationStateChanged),
-				Data:        kombo.IntegrationStateChangedData{IntegrationID: "a:1", State: "SLEEPING", QAStatus: "MAYBE", SetupStatus: "LATER"},
+				Data:        kombo.IntegrationStateChangedData{IntegrationID: "a:1", State: "SLEEPING", QAStatus: "MAYBE", SetupStatus: "LATER", UpdatedAt: updated},
 			},
 		},
 	}
@@ -293,12 +296,18 @@ func TestParseEventRefuses(t *testing.T) {
 		{"deleted without id", `{"id":"e","type":"integration-deleted","data":{"id":null}}`, "integration-deleted: data.id is missing"},
 		{"state changed without id", `{"id":"e","type":"integration-state-changed","data":{"state":"ACTIVE"}}`, "integration-state-changed: data.integration_id is missing"},
 		{"state changed without state", `{"id":"e","type":"integration-state-changed","data":{"integration_id":"a:1"}}`, "integration-state-changed: data.state is missing"},
+		{"state changed without time", `{"id":"e","type":"integration-state-changed","data":{"integration_id":"a:1","state":"ACTIVE"}}`, "integration-state-changed: data.updated_at is missing"},
+		{"deleted without time", `{"id":"e","type":"integration-deleted","data":{"id":"a:1","deleted_at":null}}`, "integration-deleted: data.deleted_at is missing"},
 		{"data changed without id", `{"id":"e","type":"data-changed","data":{}}`, "data-changed: data.integration_id is missing"},
 		{"sync finished without integration", `{"id":"e","type":"sync-finished","data":{"sync_id":"s"}}`, "sync-finished: data.integration_id is missing"},
 		{"sync finished without id", `{"id":"e","type":"sync-finished","data":{"integration_id":"a:1"}}`, "sync-finished: data.sync_id is missing"},
 		{"order without id", `{"id":"e","type":"assessment:order-received","data":{"integration_id":"a:1"}}`, "assessment:order-received: data.id is missing"},
+		{"order without integration", `{"id":"e","type":"assessment:order-received","data":{"id":"o"}}`, "assessment:order-received: data.integration_id is missing"},
+		{"inline order without id", `{"id":"e","type":"inline-assessment:order-received","data":{"integration_id":"a:1"}}`, "inline-assessment:order-received: data.id is missing"},
 		{"inline order without integration", `{"id":"e","type":"inline-assessment:order-received","data":{"id":"o"}}`, "inline-assessment:order-received: data.integration_id is missing"},
 		{"application without id", `{"id":"e","type":"ai-apply-application-status-updated","data":{}}`, "ai-apply-application-status-updated: data.id is missing"},
+		{"application without time", `{"id":"e","type":"ai-apply-application-status-updated","data":{"id":"a"}}`, "ai-apply-application-status-updated: data.updated_at is missing"},
+		{"job posting without time", `{"id":"e","type":"ai-apply-job-posting-status-updated","data":{"id":"p"}}`, "ai-apply-job-posting-status-updated: data.updated_at is missing"},
 		{"job posting without id", `{"id":"e","type":"ai-apply-job-posting-status-updated","data":{}}`, "ai-apply-job-posting-status-updated: data.id is missing"},
 	}
 	for _, test := range tests {
@@ -313,4 +322,72 @@ func TestParseEventRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The short way to the data, which bodies in Kombo's own form take, is shorter.
+func TestKombosOwnFormIsDecodedFaster(t *testing.T) { //nolint:paralleltest // counts allocations
+	short := webhook(t, "integration-state-changed")
+	long := bytes.Replace(short, []byte(`"id": "evtState00000000000000001",`), nil, 1)
+	long = bytes.TrimSuffix(long, []byte("\n}"))
+	long = append(long, `, "id": "evtState00000000000000001"}`...)
+	count := func(body []byte) float64 {
+		return testing.AllocsPerRun(100, func() {
+			if _, err := kombo.ParseEvent(body); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if s, l := count(short), count(long); s >= l {
+		t.Errorf("%v allocations, %v in another form", s, l)
+	}
+}
+
+// The constants are what stands on the wire.
+func TestEnumerations(t *testing.T) {
+	t.Parallel()
+	got := map[string][]string{
+		"category":          values(kombo.CategoryHRIS, kombo.CategoryATS, kombo.CategoryAssessment, kombo.CategoryLMS),
+		"language":          values(kombo.LanguageEN, kombo.LanguageDE, kombo.LanguageFR, kombo.LanguageIT, kombo.LanguageES),
+		"link type":         values(kombo.LinkTypeEmbedded, kombo.LinkTypeMagicLink),
+		"state":             values(kombo.StateActive, kombo.StateInvalid, kombo.StateInactive),
+		"setup status":      values(kombo.SetupStatusIncomplete, kombo.SetupStatusFinalSyncPending, kombo.SetupStatusCompleted),
+		"QA status":         values(kombo.QAStatusPending, kombo.QAStatusFailed, kombo.QAStatusPassed),
+		"sync state":        values(kombo.SyncStateSucceeded, kombo.SyncStateFailed),
+		"order":             values(kombo.AssessmentOrderStatusOpen, kombo.AssessmentOrderStatusCompleted, kombo.AssessmentOrderStatusCancelled, kombo.AssessmentOrderStatusRejected),
+		"hiring team role":  values(kombo.HiringTeamRoleRecruiter, kombo.HiringTeamRoleHiringManager),
+		"application":       values(kombo.AIApplyApplicationStatusSubmitted, kombo.AIApplyApplicationStatusDuplicate, kombo.AIApplyApplicationStatusPending, kombo.AIApplyApplicationStatusFailed),
+		"availability":      values(kombo.AIApplyAvailabilityApplyable, kombo.AIApplyAvailabilityPending, kombo.AIApplyAvailabilityArchived, kombo.AIApplyAvailabilityUnavailable),
+		"archived reason":   values(kombo.AIApplyArchivedReasonJobPostingTakenOffline, kombo.AIApplyArchivedReasonManualArchive, kombo.AIApplyArchivedReasonRemovedFromJobFeed),
+		"platform code":     values(kombo.CodeRateLimitExceeded, kombo.CodeConcurrencyLimitExceeded, kombo.CodeIntegrationNotFound, kombo.CodeInputInvalid, kombo.CodeUnknownError, kombo.CodeIPNotWhitelisted, kombo.CodeAuthenticationInvalid, kombo.CodeTaskTimedOut),
+		"integration code":  values(kombo.CodeIntegrationPermissionMissing, kombo.CodeIntegrationAuthenticationInvalid, kombo.CodeIntegrationQAFailed, kombo.CodeIntegrationSetupSyncPending, kombo.CodeIntegrationSetupIncomplete, kombo.CodeIntegrationInactive, kombo.CodeIntegrationModelNotAvailable, kombo.CodeIntegrationModelDisabled, kombo.CodeIntegrationActionNotAvailable, kombo.CodeIntegrationActionDisabled),
+		"code of the other": values(kombo.CodeRemoteServiceUnavailable, kombo.CodeRemoteRateLimitExceeded, kombo.CodeRemoteInputInvalid, kombo.CodeRemoteUnknownHTTPError),
+	}
+	want := map[string][]string{
+		"category":          {"HRIS", "ATS", "ASSESSMENT", "LMS"},
+		"language":          {"en", "de", "fr", "it", "es"},
+		"link type":         {"EMBEDDED", "MAGIC_LINK"},
+		"state":             {"ACTIVE", "INVALID", "INACTIVE"},
+		"setup status":      {"INCOMPLETE", "FINAL_SYNC_PENDING", "COMPLETED"},
+		"QA status":         {"PENDING", "FAILED", "PASSED"},
+		"sync state":        {"SUCCEEDED", "FAILED"},
+		"order":             {"OPEN", "COMPLETED", "CANCELLED", "REJECTED"},
+		"hiring team role":  {"RECRUITER", "HIRING_MANAGER"},
+		"application":       {"SUBMITTED", "DUPLICATE", "PENDING", "FAILED"},
+		"availability":      {"APPLYABLE", "PENDING", "ARCHIVED", "UNAVAILABLE"},
+		"archived reason":   {"JOB_POSTING_TAKEN_OFFLINE", "MANUAL_ARCHIVE", "REMOVED_FROM_JOB_FEED"},
+		"platform code":     {"PLATFORM.RATE_LIMIT_EXCEEDED", "PLATFORM.CONCURRENCY_LIMIT_EXCEEDED", "PLATFORM.INTEGRATION_NOT_FOUND", "PLATFORM.INPUT_INVALID", "PLATFORM.UNKNOWN_ERROR", "PLATFORM.IP_NOT_WHITELISTED", "PLATFORM.AUTHENTICATION_INVALID", "PLATFORM.TASK_TIMED_OUT"},
+		"integration code":  {"INTEGRATION.PERMISSION_MISSING", "INTEGRATION.AUTHENTICATION_INVALID", "INTEGRATION.QA_FAILED", "INTEGRATION.SETUP_SYNC_PENDING", "INTEGRATION.SETUP_INCOMPLETE", "INTEGRATION.INACTIVE", "INTEGRATION.MODEL_NOT_AVAILABLE", "INTEGRATION.MODEL_DISABLED", "INTEGRATION.ACTION_NOT_AVAILABLE", "INTEGRATION.ACTION_DISABLED"},
+		"code of the other": {"REMOTE.SERVICE_UNAVAILABLE", "REMOTE.RATE_LIMIT_EXCEEDED", "REMOTE.INPUT_INVALID", "REMOTE.UNKNOWN_HTTP_ERROR"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("values (-want +got):\n%s", diff)
+	}
+}
+
+func values[T ~string](all ...T) []string {
+	var texts []string
+	for _, value := range all {
+		texts = append(texts, string(value))
+	}
+	return texts
 }

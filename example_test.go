@@ -195,7 +195,7 @@ func ExampleWebhookVerifier_Parse() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	body := []byte(`{"id":"1","type":"integration-state-changed","data":{"integration_id":"personio:1","state":"INVALID"}}`)
+	body := []byte(`{"id":"1","type":"integration-state-changed","data":{"integration_id":"personio:1","state":"INVALID","updated_at":"2026-03-04T05:06:07.089Z"}}`)
 	event, err := verifier.Parse(body, kombo.SignWebhook("previous secret", body))
 	if err != nil {
 		log.Fatal(err)

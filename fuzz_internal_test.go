@@ -128,7 +128,7 @@ func parseInTwoSteps(body []byte) (Event, error) {
 	if err := json.Unmarshal(envelope.Data, event.data()); err != nil {
 		return nil, err
 	}
-	if event.missing() != "" {
+	if p, ok := event.data().(promise); ok && p.missing() != "" {
 		return nil, errors.New("incomplete")
 	}
 	event.header().ID = envelope.ID

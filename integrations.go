@@ -26,12 +26,12 @@ type RelinkRequest struct {
 func (RelinkRequest) validate() string { return "" }
 
 var relinkOperation = transport.Operation{
-	Method: http.MethodPost, Path: "/integrations/{integration_id}/relink",
+	Method: http.MethodPost, Path: "/integrations/{integration_id}/relink", Timeout: DefaultLinkTimeout,
 }
 
 // Relink makes a link with which a customer reconnects an integration, to enter new credentials
-// when the old ones no longer work ([StateInvalid]) or to agree to another scope config. The
-// integration keeps its id. The link is valid for one hour unless its type says otherwise.
+// when the old ones no longer work ([StateInvalid]) or to agree to another scope config. The link is
+// valid for one hour unless its type says otherwise.
 //
 // It fails with [ErrIntegrationNotFound] where there is no such integration, and as every call does.
 //
@@ -46,7 +46,7 @@ type emptyRequest struct{}
 func (emptyRequest) validate() string { return "" }
 
 var deleteIntegrationOperation = transport.Operation{
-	Method: http.MethodDelete, Path: "/integrations/{integration_id}",
+	Method: http.MethodDelete, Path: "/integrations/{integration_id}", Timeout: DefaultTimeout,
 }
 
 // Delete ends a connection. It cannot be undone. Whether a deletion by the API also sends the

@@ -2,7 +2,9 @@ package kombo_test
 
 import (
 	"errors"
+	"net"
 	"net/http"
+	"os"
 	"testing"
 	"testing/synctest"
 
@@ -75,6 +77,12 @@ func TestDeleteWhoseAnswerWasLost(t *testing.T) {
 		{"connection cut", httpmock.NewErrorResponder(errors.New("connection reset by peer")), nil},
 		{"bad gateway", httpmock.NewStringResponder(502, "<html>"), nil},
 		{"rate limited", httpmock.NewStringResponder(429, ""), kombo.ErrIntegrationNotFound},
+		{"cut, then rate limited", httpmock.NewErrorResponder(errors.New("connection reset by peer")).
+			Then(httpmock.NewStringResponder(429, "")), nil},
+		{"proxy refused the connection", httpmock.NewErrorResponder(&net.OpError{
+			Op: "proxyconnect", Err: &net.OpError{Op: "dial", Err: errors.New("connection refused")},
+		}), kombo.ErrIntegrationNotFound},
+		{"dialing took too long", httpmock.NewErrorResponder(&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}), kombo.ErrIntegrationNotFound},
 		{"not found at once", notFound, kombo.ErrIntegrationNotFound},
 		{"404 that Kombo did not write", httpmock.NewErrorResponder(errors.New("connection reset by peer")).
 			Then(httpmock.NewStringResponder(404, "<html>no route</html>")), kombo.ErrUnexpectedResponse},

@@ -20,8 +20,8 @@
 // # Webhooks
 //
 // A [WebhookVerifier] checks the signature of a delivery and decodes it into a typed event.
-// [WebhookVerifier.Handler] is an [net/http.Handler] that is ready to mount; [WebhookVerifier.Parse]
-// is for every other framework.
+// [WebhookVerifier.Handler] returns a [net/http.Handler] that is ready to mount;
+// [WebhookVerifier.Parse] is for every other framework.
 //
 // # Errors
 //
@@ -56,7 +56,8 @@ import (
 // Version is the version of this package, sent in the User-Agent header.
 const Version = "0.1.0"
 
-// Region is where Kombo keeps an environment's data. An API key works in its own region only.
+// Region is where Kombo keeps an environment's data. Use the one in which the API key was made; how
+// the other answers to it is not documented.
 type Region string
 
 // The regions that Kombo runs.
@@ -70,8 +71,13 @@ var regionBaseURLs = map[Region]string{
 	RegionUS: "https://api.us.kombo.dev/v1",
 }
 
-// DefaultTimeout is the time limit of one attempt unless [WithTimeout] says otherwise.
-const DefaultTimeout = 60 * time.Second
+// The time limits of one attempt, unless [WithTimeout] says otherwise.
+const (
+	// DefaultTimeout is the limit for all operations but those that make a link.
+	DefaultTimeout = 60 * time.Second
+	// DefaultLinkTimeout is the limit for those that make a link. Kombo's own SDKs give them as much.
+	DefaultLinkTimeout = 300 * time.Second
+)
 
 // RetryPolicy says how failed attempts are repeated. The zero value of each field means its
 // default.
@@ -136,7 +142,7 @@ type config struct {
 	insecureHTTP bool
 	userAgent    string
 	httpClient   *http.Client
-	timeout      time.Duration
+	timeout      *time.Duration
 	retry        RetryPolicy
 	logger       *slog.Logger
 }
@@ -180,7 +186,8 @@ func WithInsecureHTTP() Option {
 // proxies, client certificates, tracing and tests. The client is copied, never changed, and its idle
 // connections are left alone. Redirects are not followed whatever its CheckRedirect says. A client
 // without a Transport uses the connection pool of this package, not [http.DefaultTransport]. A
-// Timeout limits one attempt, as [WithTimeout] does; the shorter of the two counts.
+// Timeout limits one attempt in place of the default, as [WithTimeout] does; the shorter of the two
+// counts.
 func WithHTTPClient(client *http.Client) Option {
 	return func(c *config) error {
 		if client == nil {
@@ -191,15 +198,15 @@ func WithHTTPClient(client *http.Client) Option {
 	}
 }
 
-// WithTimeout limits the time of one attempt, from dialing to the end of the answer. The default is
-// [DefaultTimeout]; zero means no limit. It does not limit the whole call, which may take several
-// attempts: use a context with a deadline for that. (Kombo's own SDKs give link creation 300 s.)
+// WithTimeout limits the time of one attempt, from dialing to the end of the answer. The defaults are
+// [DefaultTimeout] and [DefaultLinkTimeout]; zero means no limit. It does not limit the whole call,
+// which may take several attempts: use a context with a deadline for that.
 func WithTimeout(timeout time.Duration) Option {
 	return func(c *config) error {
 		if timeout < 0 {
 			return errors.New("WithTimeout: the timeout is negative")
 		}
-		c.timeout = timeout
+		c.timeout = &timeout
 		return nil
 	}
 }
@@ -252,7 +259,8 @@ type Client struct {
 
 // NewClient returns a client that authenticates with the API key, one of those on the secrets page
 // of Kombo's dashboard. It makes no request (see [Client.CheckAPIKey]) and reads no environment
-// variable. The error says which argument cannot be used.
+// variable; requests heed HTTPS_PROXY and its siblings, as net/http does, unless [WithHTTPClient] says
+// otherwise. The error says which argument cannot be used.
 func NewClient(apiKey string, options ...Option) (*Client, error) {
 	client, err := newClient(apiKey, options)
 	if err != nil {
@@ -268,7 +276,7 @@ func newClient(apiKey string, options []Option) (*Client, error) {
 	if !printableASCII(apiKey, false) {
 		return nil, errors.New("the API key holds white space or characters that a header cannot; was it read with a line break at its end?")
 	}
-	c := config{timeout: DefaultTimeout}
+	var c config
 	for i, option := range options {
 		if option == nil {
 			return nil, fmt.Errorf("option %d is nil", i+1)
@@ -368,10 +376,10 @@ type APIKeyInfo struct {
 
 func (i *APIKeyInfo) missing() string { return required("environment_id", i.EnvironmentID) }
 
-var checkAPIKeyOperation = transport.Operation{Method: http.MethodGet, Path: "/check-api-key"}
+var checkAPIKeyOperation = transport.Operation{Method: http.MethodGet, Path: "/check-api-key", Timeout: DefaultTimeout}
 
 // CheckAPIKey tells which environment the API key is for. It is the quickest way to see whether key
-// and region are right: a wrong one gives [ErrAuthentication].
+// and region are right: a wrong key gives [ErrAuthentication].
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/get-check-api-key
 func (c *Client) CheckAPIKey(ctx context.Context) (*APIKeyInfo, error) {

@@ -158,3 +158,15 @@ func TestLinkHidesItsURL(t *testing.T) {
 		t.Errorf("log = %s", log.String())
 	}
 }
+
+func TestNewClientReadsNoEnvironment(t *testing.T) { //nolint:paralleltest // sets the environment
+	for _, name := range []string{"KOMBO_API_KEY", "KOMBO_REGION", "KOMBO_BASE_URL"} {
+		t.Setenv(name, "https://elsewhere.example")
+	}
+	if _, err := kombo.NewClient(""); err == nil {
+		t.Error("an empty key was accepted")
+	}
+	if got := newClient(t).String(); got != "kombo.Client(https://api.kombo.dev/v1)" {
+		t.Errorf("client = %s", got)
+	}
+}

@@ -44,21 +44,15 @@ func answerLink(w http.ResponseWriter, _ *http.Request) {
 
 var linkRequest = kombo.CreateLinkRequest{EndUserEmail: "ada@acme.example", EndUserOrganizationName: "Acme, Inc."}
 
-// 64 callers need 64 connections, not one for each call. The first call of each waits for those of
-// the others: else some of them are served on connections that others have dialed and no longer need.
+// 64 callers need 64 connections, not one for each call. They call in rounds, all at once: the server
+// answers nobody before everybody has asked.
 func TestConnectionsAreReused(t *testing.T) {
 	t.Parallel()
-	const callers, callsEach = 64, 50
+	const callers, rounds = 64, 50
 	var connections atomic.Int64
-	var first sync.WaitGroup
-	first.Add(callers)
+	everybody := newMeeting(callers)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/v1/check-api-key" {
-			first.Done()
-			first.Wait()
-			_, _ = io.WriteString(w, `{"status":"success","data":{"environment_id":"env1"}}`)
-			return
-		}
+		everybody.wait()
 		answerLink(w, r)
 	}))
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -69,24 +63,44 @@ func TestConnectionsAreReused(t *testing.T) {
 	server.Start()
 	defer server.Close()
 	client := newClient(t, kombo.WithBaseURL(server.URL+"/v1"))
-	var wait sync.WaitGroup
-	for range callers {
-		wait.Go(func() {
-			_, err := client.CheckAPIKey(t.Context())
-			for range callsEach - 1 {
-				if err != nil {
+	for range rounds {
+		var wait sync.WaitGroup
+		for range callers {
+			wait.Go(func() {
+				if _, err := client.Connect.CreateLink(t.Context(), linkRequest); err != nil {
 					t.Error(err)
-					return
 				}
-				_, err = client.Connect.CreateLink(t.Context(), linkRequest)
-			}
-		})
+			})
+		}
+		wait.Wait()
 	}
-	wait.Wait()
-	t.Logf("%d calls by %d callers opened %d connections", callers*callsEach, callers, connections.Load())
+	t.Logf("%d calls by %d callers opened %d connections", callers*rounds, callers, connections.Load())
 	if got := connections.Load(); got > callers+callers/8 {
-		t.Errorf("%d calls by %d callers opened %d connections", callers*callsEach, callers, got)
+		t.Errorf("%d calls by %d callers opened %d connections", callers*rounds, callers, got)
 	}
+}
+
+// meeting lets nobody go on before everybody has come, again and again.
+type meeting struct {
+	mutex    sync.Mutex
+	size     int
+	missing  int
+	complete chan struct{}
+}
+
+func newMeeting(size int) *meeting {
+	return &meeting{size: size, missing: size, complete: make(chan struct{})}
+}
+
+func (m *meeting) wait() {
+	m.mutex.Lock()
+	complete := m.complete
+	if m.missing--; m.missing == 0 {
+		close(complete)
+		m.missing, m.complete = m.size, make(chan struct{})
+	}
+	m.mutex.Unlock()
+	<-complete
 }
 
 // A failed answer, and a failed call, leave the connection and the caller's pool as they are.

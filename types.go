@@ -92,11 +92,12 @@ type EndUser struct {
 
 // MarshalJSON writes null for what Kombo has not.
 func (u EndUser) MarshalJSON() ([]byte, error) {
+	type plain EndUser // without this method
 	return marshal(struct {
-		OrganizationName string  `json:"organization_name"`
-		CreatorEmail     *string `json:"creator_email"`
-		OriginID         *string `json:"origin_id"`
-	}{u.OrganizationName, nullable(u.CreatorEmail), nullable(u.OriginID)})
+		plain
+		CreatorEmail *string `json:"creator_email"`
+		OriginID     *string `json:"origin_id"`
+	}{plain(u), nullable(u.CreatorEmail), nullable(u.OriginID)})
 }
 
 // marshal is json.Marshal without escapes for HTML: the encoder that calls a MarshalJSON method adds

@@ -208,8 +208,8 @@ func (k *webhookKey) compare(body []byte, signature string) int {
 // the struct of its event type, or an [*UnknownEvent]. Fields that this package does not know are
 // ignored; they stand in [Event.RawBody], which is body itself: do not change it afterwards.
 //
-// A body that is not JSON, or without id, type or data, or without the id that the event is about,
-// fails with [ErrInvalidPayload].
+// A body that is not JSON, or without id, type or data, or whose data lacks what the event is about
+// (an id, the state, the time of a change), fails with [ErrInvalidPayload].
 func ParseEvent(body []byte) (Event, error) {
 	// Kombo sends id, type and data in this order. A body of exactly that form needs no decoder to
 	// find the type, and only the data is decoded; every other goes the long way, errors included.
@@ -243,8 +243,8 @@ func decodeEvent(id, eventType, data, body []byte) (Event, error) {
 		problem = "data is missing"
 	} else if err := json.Unmarshal(data, event.data()); err != nil {
 		problem = describePayloadError("data", data, err)
-	} else if field := event.missing(); field != "" {
-		problem = "data." + field + " is missing"
+	} else if p, ok := event.data().(promise); ok && p.missing() != "" {
+		problem = "data." + p.missing() + " is missing"
 	}
 	if problem != "" {
 		return nil, &payloadError{eventType: string(eventType), problem: problem}
@@ -258,13 +258,14 @@ func decodeEvent(id, eventType, data, body []byte) (Event, error) {
 // space, where id and type are plain strings. What it takes for data reaches up to the last brace:
 // it is the whole data if, and only if, it is one JSON value. Any other body is not ok.
 func scanEnvelope(body []byte) (id, eventType, data []byte, ok bool) {
-	rest, ok1 := scanByte(body, '{')
-	id, rest, ok2 := scanMember(rest, `"id"`)
-	rest, ok3 := scanByte(rest, ',')
-	eventType, rest, ok4 := scanMember(rest, `"type"`)
-	rest, ok5 := scanByte(rest, ',')
-	rest, ok6 := scanKey(rest, `"data"`)
-	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 || len(id) == 0 || len(eventType) == 0 {
+	// What is not found leaves nothing to find the rest in.
+	rest, _ := scanByte(body, '{')
+	id, rest = scanMember(rest, `"id"`)
+	rest, _ = scanByte(rest, ',')
+	eventType, rest = scanMember(rest, `"type"`)
+	rest, _ = scanByte(rest, ',')
+	rest, ok = scanKey(rest, `"data"`)
+	if !ok || len(id) == 0 || len(eventType) == 0 {
 		return nil, nil, nil, false
 	}
 	rest = bytes.TrimRight(rest, jsonSpace)
@@ -293,25 +294,19 @@ func scanKey(b []byte, key string) (rest []byte, ok bool) {
 	return scanByte(b[len(key)-1:], ':')
 }
 
-// scanMember reads a key and its value, a string without escapes and beyond ASCII.
-func scanMember(b []byte, key string) (value, rest []byte, ok bool) {
-	b, ok = scanKey(b, key)
-	if !ok {
-		return nil, nil, false
-	}
-	b, ok = scanByte(b, '"')
-	if !ok {
-		return nil, nil, false
-	}
+// scanMember reads a key and its value, a string without escapes and without anything beyond ASCII.
+func scanMember(b []byte, key string) (value, rest []byte) {
+	b, _ = scanKey(b, key)
+	b, _ = scanByte(b, '"')
 	for i, c := range b {
 		switch {
 		case c == '"':
-			return b[:i], b[i+1:], true
+			return b[:i], b[i+1:]
 		case c < ' ' || c > '~' || c == '\\':
-			return nil, nil, false
+			return nil, nil
 		}
 	}
-	return nil, nil, false
+	return nil, nil
 }
 
 // payloadError is a body that is not an event.
@@ -377,10 +372,11 @@ type EventHandlers struct {
 	// Fallback gets every other event, those of unknown types included.
 	Fallback func(context.Context, Event) error
 
-	// Error is told of every delivery that is not accepted: refused ones, with one of the errors of
+	// OnError is told of every POST that is not answered 204: refused ones, with one of the errors of
 	// [WebhookVerifier.ParseRequest], and those whose function failed or panicked. Where it is nil,
-	// failures and panics of functions are logged to [slog.Default], and refusals nowhere.
-	Error func(context.Context, error)
+	// failures and panics of functions are logged to [slog.Default], and refusals nowhere. It must
+	// not panic.
+	OnError func(context.Context, error)
 }
 
 // Handle gives event to the function that is for it, as the handler of [WebhookVerifier.Handler]
@@ -438,8 +434,8 @@ func (v *WebhookVerifier) Handler(handlers EventHandlers) http.Handler {
 		}
 		event, err := v.ParseRequest(r)
 		if err != nil {
-			if handlers.Error != nil {
-				handlers.Error(r.Context(), err)
+			if handlers.OnError != nil {
+				handlers.OnError(r.Context(), err)
 			}
 			status, text := refusal(err)
 			http.Error(w, text, status)
@@ -447,8 +443,8 @@ func (v *WebhookVerifier) Handler(handlers EventHandlers) http.Handler {
 		}
 		if err := handlers.handleSafely(r.Context(), event); err != nil {
 			err = fmt.Errorf("kombo: handling %s %s: %w", line(string(event.EventType())), line(event.EventID()), err)
-			if handlers.Error != nil {
-				handlers.Error(r.Context(), err)
+			if handlers.OnError != nil {
+				handlers.OnError(r.Context(), err)
 			} else {
 				slog.Default().ErrorContext(r.Context(), "kombo: webhook not handled", "error", err)
 			}

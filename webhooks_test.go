@@ -342,7 +342,7 @@ func TestHandler(t *testing.T) {
 			var reported error
 			handler := newVerifier(t, testSecret).Handler(kombo.EventHandlers{
 				IntegrationStateChanged: test.handle,
-				Error:                   func(_ context.Context, err error) { reported = err },
+				OnError:                 func(_ context.Context, err error) { reported = err },
 			})
 			r := httptest.NewRequest(test.method, "/webhooks/kombo", test.body)
 			if test.signature != "" {
@@ -369,7 +369,7 @@ func TestHandlerTellsWherePanicsCameFrom(t *testing.T) {
 	body := webhook(t, "integration-created")
 	handler := newVerifier(t, testSecret).Handler(kombo.EventHandlers{
 		Fallback: func(context.Context, kombo.Event) error { panic("oh no") },
-		Error:    func(_ context.Context, err error) { reported = err },
+		OnError:  func(_ context.Context, err error) { reported = err },
 	})
 	r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
 	r.Header.Set(kombo.SignatureHeader, kombo.SignWebhook(testSecret, body))
@@ -427,7 +427,7 @@ func record[E kombo.Event](to *[]string) func(context.Context, E) error {
 	}
 }
 
-// Without an Error function, failures are logged to the default logger and refusals nowhere. It is
+// Without an OnError function, failures are logged to the default logger and refusals nowhere. It is
 // the one test that changes it, so it runs alone.
 func TestHandlerLogsFailuresByDefault(t *testing.T) { //nolint:paralleltest // changes slog's default logger
 	var log bytes.Buffer

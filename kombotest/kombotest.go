@@ -158,8 +158,8 @@ type Completion struct {
 // CompleteFlow plays the customer who opens a link and finishes the flow. It returns the activation
 // token that the browser would get. A connection link makes an integration, which is announced by
 // integration-created; a reconnection link makes its integration active again, announced by
-// integration-state-changed. CompleteFlow returns once the webhook is delivered; the error tells
-// where that, or the link, is no good.
+// integration-state-changed. CompleteFlow returns once the webhook is delivered. Where the service
+// does not accept it, the error says so, and the token is valid nevertheless.
 func (s *Server) CompleteFlow(ctx context.Context, linkURL string, completion Completion) (token string, err error) {
 	s.mutex.Lock()
 	flow, err := s.takeFlow(linkURL)
@@ -169,10 +169,7 @@ func (s *Server) CompleteFlow(ctx context.Context, linkURL string, completion Co
 	}
 	if flow.integrationID != "" {
 		s.mutex.Unlock()
-		if err := s.SetState(ctx, flow.integrationID, kombo.StateActive); err != nil {
-			return "", err
-		}
-		return s.activate(flow.integrationID), nil
+		return s.activate(flow.integrationID), s.SetState(ctx, flow.integrationID, kombo.StateActive)
 	}
 	tool := first(flow.request.IntegrationTool, completion.Tool, "personio")
 	created := &integration{

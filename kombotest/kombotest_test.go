@@ -264,8 +264,24 @@ func TestFailedDeliveriesAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	token, err := srv.CompleteFlow(t.Context(), link.URL, kombotest.Completion{})
-	if token == "" || err == nil || !strings.Contains(err.Error(), "delivering integration-created: the receiver answered 418") {
-		t.Errorf("CompleteFlow = %q, %v", token, err)
+	if err == nil || !strings.Contains(err.Error(), "delivering integration-created: the receiver answered 418") {
+		t.Errorf("CompleteFlow = %v", err)
+	}
+	// The flow is finished nevertheless, and so is that of a reconnection.
+	integration, err := client.Connect.IntegrationByToken(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	relink, err := client.Integrations.Relink(t.Context(), integration.ID, kombo.RelinkRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err = srv.CompleteFlow(t.Context(), relink.URL, kombotest.Completion{})
+	if err == nil || !strings.Contains(err.Error(), "delivering integration-state-changed: the receiver answered 418") {
+		t.Errorf("CompleteFlow = %v", err)
+	}
+	if same, err := client.Connect.IntegrationByToken(t.Context(), token); err != nil || same.ID != integration.ID {
+		t.Errorf("the reconnected integration is %+v, %v", same, err)
 	}
 }
 

@@ -1,10 +1,10 @@
 package transport
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Operation is one endpoint of the API: what is sent where, and whether it may be sent again.
@@ -17,28 +17,13 @@ type Operation struct {
 	Once bool
 	// Secret marks an operation whose path values are credentials.
 	Secret bool
+	// Timeout is the time limit of one attempt, unless the Transport has one. Zero means none.
+	Timeout time.Duration
 }
 
 // String returns the route, never the values that fill it.
 func (o Operation) String() string {
 	return o.Method + " " + o.Path
-}
-
-// errPathValue is the reason why a path value was refused before anything was sent.
-var errPathValue = errors.New("not usable as a path segment")
-
-// PathValueError reports which path value was refused, and why.
-type PathValueError struct {
-	Parameter string
-	Problem   string
-}
-
-func (e *PathValueError) Error() string {
-	return e.Parameter + " " + e.Problem
-}
-
-func (e *PathValueError) Unwrap() error {
-	return errPathValue
 }
 
 // expand fills the placeholders of the path with values, in order, each escaped as one segment.
@@ -80,15 +65,15 @@ const maxPathValue = 8 << 10
 func escapeSegment(name, value string) (string, error) {
 	switch {
 	case value == "":
-		return "", &PathValueError{Parameter: name, Problem: "is empty"}
+		return "", fmt.Errorf("%s is empty", name)
 	case len(value) > maxPathValue:
-		return "", &PathValueError{Parameter: name, Problem: fmt.Sprintf("is longer than %d bytes", maxPathValue)}
+		return "", fmt.Errorf("%s is longer than %d bytes", name, maxPathValue)
 	}
 	for step := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == '/' || r == '\\' }) {
 		if step == "." || step == ".." {
 			// Servers and proxies resolve these as steps in the path, some of them even escaped: a
 			// DELETE would hit another resource.
-			return "", &PathValueError{Parameter: name, Problem: "must not hold the path step " + step}
+			return "", fmt.Errorf("%s must not hold the path step %s", name, step)
 		}
 	}
 	return strings.ReplaceAll(url.QueryEscape(value), "+", "%20"), nil

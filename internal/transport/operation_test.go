@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -67,7 +66,7 @@ func FuzzExpand(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		path, err := operation.expand([]string{value})
 		if err != nil {
-			if _, ok := errors.AsType[*PathValueError](err); !ok || (value != "" && len(value) <= maxPathValue && !strings.Contains(value, ".")) {
+			if value != "" && len(value) <= maxPathValue && !strings.Contains(value, ".") {
 				t.Fatalf("%q was refused: %v", value, err)
 			}
 			return

@@ -13,7 +13,9 @@ const idleConnections = 256
 
 // sharedPool returns the connection pool of all Transports that were given none. One pool for all
 // keeps a program that makes a client for each request from piling up idle connections.
-var sharedPool = sync.OnceValue(func() http.RoundTripper {
+var sharedPool = sync.OnceValue(newPool)
+
+func newPool() *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
@@ -23,5 +25,8 @@ var sharedPool = sync.OnceValue(func() http.RoundTripper {
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: time.Second,
+		// Without pings, a connection that died in silence keeps all calls until the system gives
+		// it up, which takes many minutes; each attempt would go the same way.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
 	}
-})
+}

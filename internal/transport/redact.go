@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -177,7 +178,11 @@ func (e *redactedError) Error() string { return e.text }
 // GoString keeps %#v from printing the fields.
 func (e *redactedError) GoString() string { return e.text }
 
-func (e *redactedError) Is(target error) bool { return errors.Is(e.err, target) }
+// Is does not find the errors of contexts: dialers and connections use them for limits of their own,
+// and here they are for the end of the caller's context alone.
+func (e *redactedError) Is(target error) bool {
+	return target != context.Canceled && target != context.DeadlineExceeded && errors.Is(e.err, target)
+}
 
 func (e *redactedError) As(target any) bool {
 	switch target.(type) {

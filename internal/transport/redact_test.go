@@ -1,9 +1,9 @@
 package transport
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/textproto"
 	"net/url"
@@ -104,7 +104,7 @@ func TestRedactedError(t *testing.T) {
 		{"url.Error", urlError, refused},
 		{"wrapped url.Error", fmt.Errorf("proxy: %w", urlError), refused},
 		{"url.Error in url.Error", &url.Error{Op: "Get", URL: secret, Err: urlError}, refused},
-		{"joined", errors.Join(context.Canceled, urlError), context.Canceled},
+		{"joined", errors.Join(io.EOF, urlError), io.EOF},
 		{"another transport's error", plainError{Where: secret}, plainError{Where: secret}},
 		{"what a server wrote", textproto.ProtocolError("malformed " + secret), textproto.ProtocolError("malformed " + secret)},
 	}

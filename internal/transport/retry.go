@@ -70,13 +70,22 @@ func permanent(err error) bool {
 		strings.Contains(text, "invalid header field")
 }
 
-// neverSent reports whether err proves that no byte of the request left: no connection was made.
+// neverSent reports whether err proves that no byte of the request left: no connection was made, be
+// it to the server or to a proxy.
 func neverSent(err error) bool {
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return true
 	}
-	opErr, ok := errors.AsType[*net.OpError](err)
-	return ok && opErr.Op == "dial"
+	for {
+		opErr, ok := errors.AsType[*net.OpError](err)
+		if !ok {
+			return false
+		}
+		if opErr.Op == "dial" || opErr.Op == "proxyconnect" {
+			return true
+		}
+		err = opErr.Err
+	}
 }
 
 // retryAfter reads a Retry-After header, which holds seconds or a date. A value that is neither, or

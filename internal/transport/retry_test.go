@@ -40,8 +40,9 @@ type step struct {
 	err    error
 	// both lets the transport return a response beside the error.
 	both bool
-	// hang waits for the end of the context.
-	hang bool
+	// hang waits for the end of the context, delay for a moment.
+	hang  bool
+	delay time.Duration
 }
 
 // script is an http.RoundTripper that does one step for each attempt, the last one for ever.
@@ -58,6 +59,9 @@ func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 	current := s.steps[min(s.attempts, len(s.steps)-1)]
 	s.attempts++
 	s.times = append(s.times, time.Now())
+	if current.delay > 0 {
+		<-time.After(current.delay)
+	}
 	if current.hang {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
@@ -99,7 +103,7 @@ var defaultPolicy = RetryPolicy{
 func newTest(s http.RoundTripper, change func(*Config)) *Transport {
 	config := Config{
 		BaseURL: "https://api.example/v1", APIKey: testKey, UserAgent: "test",
-		HTTPClient: &http.Client{Transport: s}, AttemptTimeout: time.Minute, Retry: defaultPolicy,
+		HTTPClient: &http.Client{Transport: s}, AttemptTimeout: new(time.Minute), Retry: defaultPolicy,
 	}
 	if change != nil {
 		change(&config)
@@ -258,6 +262,7 @@ func TestUnsure(t *testing.T) {
 		{"never sent", step{err: errRefused}, false},
 		{"cut", step{err: errReset}, true},
 		{"time limit", step{hang: true}, true},
+		{"server failed", step{status: 500}, true},
 		{"gateway failed", step{status: 502}, true},
 	}
 	for _, test := range tests {
@@ -494,10 +499,11 @@ func TestCancellationAfterALostConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Millisecond, cancel)
-		s := &script{steps: []step{{err: errReset}}}
+		leak := &url.Error{Op: "Get", URL: "https://api.example/" + testToken, Err: errReset}
+		s := &script{steps: []step{{err: leak}}}
 		// The wait is random, but next to never shorter than the millisecond.
 		_, err := newTest(s, func(c *Config) { c.Retry.BaseDelay, c.Retry.MaxDelay = 1e6*time.Hour, 1e6*time.Hour }).do(ctx, read)
-		const want = "context canceled (before that: read: connection reset by peer)"
+		const want = `context canceled (before that: Get "https://api.example/[redacted]": read: connection reset by peer)`
 		if !errors.Is(err, context.Canceled) || errors.Is(err, errReset) || err.Error() != want {
 			t.Errorf("error = %v, want %s", err, want)
 		}
@@ -545,14 +551,20 @@ func TestBodyThatDoesNotEndWithItsContext(t *testing.T) {
 
 func TestAttemptTimeout(t *testing.T) {
 	t.Parallel()
+	slow := read
+	slow.Timeout = 5 * time.Second
 	tests := []struct {
-		name            string
-		client, attempt time.Duration
-		want            time.Duration
+		name    string
+		client  time.Duration
+		attempt *time.Duration
+		want    time.Duration
 	}{
-		{"of an attempt", 0, 3 * time.Second, 3 * time.Second},
-		{"of the http.Client", 2 * time.Second, 0, 2 * time.Second},
-		{"the shorter of both", 2 * time.Second, 3 * time.Second, 2 * time.Second},
+		{"of the operation", 0, nil, 5 * time.Second},
+		{"of an attempt", 0, new(3 * time.Second), 3 * time.Second},
+		{"of an attempt, longer than the operation's", 0, new(7 * time.Second), 7 * time.Second},
+		{"of the http.Client", 2 * time.Second, new(time.Duration(0)), 2 * time.Second},
+		{"of the http.Client, longer than the operation's", 7 * time.Second, nil, 7 * time.Second},
+		{"the shorter of both", 2 * time.Second, new(3 * time.Second), 2 * time.Second},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -563,7 +575,7 @@ func TestAttemptTimeout(t *testing.T) {
 				start := time.Now()
 				_, err := newTest(s, func(c *Config) {
 					c.HTTPClient, c.AttemptTimeout, c.Retry.MaxAttempts = client, test.attempt, 1
-				}).do(t.Context(), read)
+				}).do(t.Context(), slow)
 				if passed := time.Since(start); passed != test.want {
 					t.Errorf("ended after %v, want %v", passed, test.want)
 				}
@@ -641,7 +653,7 @@ func TestLog(t *testing.T) {
 			Level: slog.LevelDebug,
 			ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 				switch a.Key {
-				case slog.TimeKey, "duration":
+				case slog.TimeKey:
 					return slog.Attr{}
 				case "retry_in":
 					a.Value = slog.StringValue("…")
@@ -650,13 +662,13 @@ func TestLog(t *testing.T) {
 			},
 		}))
 		leak := &url.Error{Op: "Get", URL: "https://api.example/v1/" + testToken + "?k=" + testKey, Err: errReset}
-		s := &script{steps: []step{{err: leak}, {status: 503}, {status: 200}}}
+		s := &script{steps: []step{{err: leak, delay: 3 * time.Second}, {status: 503, delay: time.Second}, {status: 200}}}
 		if _, err := newTest(s, func(c *Config) { c.Logger = logger }).do(t.Context(), read); err != nil {
 			t.Fatal(err)
 		}
-		want := `level=DEBUG msg="kombo: attempt" op="GET /connect/integration-by-token/{token}" attempt=1 error="Get \"https://api.example/v1/[redacted]?k=[redacted]\": read: connection reset by peer" retry_in=…
-level=DEBUG msg="kombo: attempt" op="GET /connect/integration-by-token/{token}" attempt=2 status=503 retry_in=…
-level=DEBUG msg="kombo: attempt" op="GET /connect/integration-by-token/{token}" attempt=3 status=200
+		want := `level=DEBUG msg="kombo: attempt" op="GET /connect/integration-by-token/{token}" attempt=1 duration=3s error="Get \"https://api.example/v1/[redacted]?k=[redacted]\": read: connection reset by peer" retry_in=…
+level=DEBUG msg="kombo: attempt" op="GET /connect/integration-by-token/{token}" attempt=2 duration=1s status=503 retry_in=…
+level=DEBUG msg="kombo: attempt" op="GET /connect/integration-by-token/{token}" attempt=3 duration=0s status=200
 `
 		if diff := cmp.Diff(want, log.String()); diff != "" {
 			t.Errorf("log (-want +got):\n%s", diff)

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -34,9 +33,10 @@ type Config struct {
 	// HTTPClient is copied; one that is nil or has no Transport uses the connection pool that all
 	// Transports share.
 	HTTPClient *http.Client
-	// AttemptTimeout ends one attempt, reading the answer included. Zero means no limit but that of
-	// the HTTPClient; where both have one, the shorter counts.
-	AttemptTimeout time.Duration
+	// AttemptTimeout ends one attempt, reading the answer included; zero means no limit, and nil the
+	// one of the operation. Where the HTTPClient has a limit too, it counts in place of the
+	// operation's, or if it is shorter.
+	AttemptTimeout *time.Duration
 	Retry          RetryPolicy
 	// Logger gets one debug record for each attempt; nil means none.
 	Logger *slog.Logger
@@ -50,7 +50,7 @@ type Transport struct {
 	base      http.RoundTripper
 	// standard means that base is net/http's own, whose bodies end with the request's context.
 	standard bool
-	timeout  time.Duration
+	timeout  *time.Duration
 	retry    RetryPolicy
 	logger   *slog.Logger
 	// authorization returns the value of the header. It is a function so that no format verb can
@@ -78,8 +78,8 @@ func New(config Config) *Transport {
 		t.base = sharedPool()
 	}
 	_, t.standard = t.base.(*http.Transport)
-	if limit := t.client.Timeout; limit > 0 && (t.timeout == 0 || limit < t.timeout) {
-		t.timeout = limit
+	if limit := t.client.Timeout; limit > 0 && (t.timeout == nil || *t.timeout == 0 || limit < *t.timeout) {
+		t.timeout = &limit
 	}
 	t.client.Timeout = 0 // a context does the same for ten allocations fewer
 	t.client.CheckRedirect = func(*http.Request, []*http.Request) error {
@@ -139,23 +139,21 @@ func (f *CallError) Error() string { return f.Err.Error() }
 
 func (f *CallError) Unwrap() error { return f.Err }
 
-// attemptTimeoutError ends an attempt that took longer than the time limit for one. It is not
-// context.DeadlineExceeded: that one is for the caller's own context.
-type attemptTimeoutError struct{ limit time.Duration }
+// attemptTimeoutError ends an attempt that took longer than the time limit for one.
+type attemptTimeoutError struct {
+	limit time.Duration
+	cause error
+}
 
-func (e attemptTimeoutError) Error() string {
-	if e.limit == 0 {
-		return "no complete answer within the time limit of the http.RoundTripper"
-	}
+func (e *attemptTimeoutError) Error() string {
 	return fmt.Sprintf("no complete answer within %v", e.limit)
 }
 
-func (attemptTimeoutError) Timeout() bool   { return true }
-func (attemptTimeoutError) Temporary() bool { return true }
+func (e *attemptTimeoutError) Unwrap() error { return e.cause }
 
-func (attemptTimeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
+func (*attemptTimeoutError) Timeout() bool { return true }
 
-var _ net.Error = attemptTimeoutError{}
+func (*attemptTimeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
 
 // call is the state of one call. go-retryablehttp does not tell its hooks which request they are
 // asked about, so each call has a Client of its own; all of it is one allocation.
@@ -178,14 +176,14 @@ type call struct {
 	unsure  bool
 }
 
-// Do makes the call. The error is a *PathValueError where nothing could be sent, else a *CallError.
+// Do makes the call. An error that is no *CallError means that the input made it impossible.
 func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
 	path, err := r.Operation.expand(r.PathValues)
 	if err != nil {
 		return nil, err
 	}
 	if ctx == nil {
-		return nil, &CallError{Err: errors.New("the context is nil")}
+		return nil, errors.New("the context is nil")
 	}
 	c := &call{transport: t, what: r, context: ctx, http: t.client}
 	if ctx.Err() != nil {
@@ -197,7 +195,7 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
 	}
 	request, err := retryablehttp.NewRequestWithContext(ctx, r.Operation.Method, t.baseURL+path, body)
 	if err != nil {
-		return nil, &CallError{Err: redactError(err, c.secrets())}
+		return nil, redactError(err, c.secrets())
 	}
 	header := request.Header
 	header.Set("Authorization", t.authorization())
@@ -257,8 +255,12 @@ func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
 	if c.transport.logger != nil {
 		c.started = time.Now()
 	}
-	if c.transport.timeout > 0 {
-		ctx, cancel := context.WithTimeout(request.Context(), c.transport.timeout)
+	limit := c.what.Operation.Timeout
+	if c.transport.timeout != nil {
+		limit = *c.transport.timeout
+	}
+	if limit > 0 {
+		ctx, cancel := context.WithTimeout(request.Context(), limit)
 		defer cancel()
 		request = request.WithContext(ctx)
 	}
@@ -275,8 +277,9 @@ func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
 		response.Body = http.NoBody
 	}
 	if err != nil {
-		if c.context.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-			err = attemptTimeoutError{limit: c.transport.timeout}
+		// The error alone proves nothing: a dialer that gives up says that a deadline was exceeded.
+		if limit > 0 && request.Context().Err() != nil && c.context.Err() == nil {
+			err = &attemptTimeoutError{limit: limit, cause: err}
 		}
 		c.err = err
 		return nil, err
