@@ -1,0 +1,454 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const (
+	testKey   = "api-key-0123456789"
+	testToken = "activation-token-0123456789"
+)
+
+var (
+	read = Operation{Method: http.MethodGet, Path: "/connect/integration-by-token/{token}", Secret: true}
+	once = Operation{Method: http.MethodPost, Path: "/force-sync/{token}", Once: true, Secret: true}
+)
+
+// step is what happens at one attempt.
+type step struct {
+	status int
+	header http.Header
+	body   string
+	err    error
+	// both lets the transport return a response beside the error.
+	both bool
+	// hang waits for the end of the context, delay for a moment.
+	hang  bool
+	delay time.Duration
+}
+
+// script is an http.RoundTripper that does one step for each attempt, the last one for ever.
+type script struct {
+	steps []step
+
+	attempts   int
+	times      []time.Time
+	openBodies int
+	closedIdle bool
+}
+
+func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
+	current := s.steps[min(s.attempts, len(s.steps)-1)]
+	s.attempts++
+	s.times = append(s.times, time.Now())
+	if current.delay > 0 {
+		<-time.After(current.delay)
+	}
+	if current.hang {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	if current.err != nil && !current.both {
+		return nil, current.err
+	}
+	s.openBodies++
+	header := current.header
+	if header == nil {
+		header = http.Header{}
+	}
+	return &http.Response{
+		StatusCode: current.status, Header: header, Request: r, ContentLength: -1,
+		Body: &countedBody{Reader: strings.NewReader(current.body), script: s},
+	}, current.err
+}
+
+func (s *script) CloseIdleConnections() { s.closedIdle = true }
+
+type countedBody struct {
+	io.Reader
+	script *script
+	closed bool
+}
+
+func (b *countedBody) Close() error {
+	if !b.closed {
+		b.closed = true
+		b.script.openBodies--
+	}
+	return nil
+}
+
+var defaultPolicy = RetryPolicy{
+	MaxAttempts: 4, BaseDelay: 500 * time.Millisecond, MaxDelay: 8 * time.Second, MaxRetryAfter: 30 * time.Second,
+}
+
+func newTest(s http.RoundTripper, change func(*Config)) *Transport {
+	config := Config{
+		BaseURL: "https://api.example/v1", APIKey: testKey, UserAgent: "test",
+		HTTPClient: &http.Client{Transport: s}, AttemptTimeout: new(time.Minute), Retry: defaultPolicy,
+	}
+	if change != nil {
+		change(&config)
+	}
+	return New(config)
+}
+
+func (t *Transport) do(ctx context.Context, operation Operation) (*Answer, error) {
+	return t.Do(ctx, Request{Operation: operation, PathValues: []string{testToken}})
+}
+
+var (
+	errReset   = errors.New("read: connection reset by peer")
+	errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+)
+
+// go-retryablehttp drops the body of the last answer unless it is told not to.
+func TestBodyOfTheLastAnswerIsKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{steps: []step{{status: 500, body: "first"}, {status: 502, body: "last"}}}
+		answer, err := newTest(s, func(c *Config) { c.Retry.MaxAttempts = 2 }).do(t.Context(), read)
+		if err != nil || answer.StatusCode != 502 || string(answer.Body) != "last" {
+			t.Errorf("answer = %+v, %v", answer, err)
+		}
+	})
+}
+
+func TestResponseBesideAnErrorIsClosed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{steps: []step{{status: 200, err: errReset, both: true}}}
+		_, err := newTest(s, nil).do(t.Context(), read)
+		if !errors.Is(err, errReset) || s.attempts != 4 {
+			t.Errorf("error = %v after %d attempts", err, s.attempts)
+		}
+		if s.openBodies != 0 {
+			t.Errorf("%d bodies left open", s.openBodies)
+		}
+	})
+}
+
+type silent struct{}
+
+func (silent) RoundTrip(*http.Request) (*http.Response, error) { return nil, nil } //nolint:nilnil // a broken RoundTripper is the point
+
+func TestRoundTripperWithoutResult(t *testing.T) {
+	t.Parallel()
+	_, err := newTest(silent{}, func(c *Config) { c.Retry.MaxAttempts = 1 }).do(t.Context(), read)
+	if err == nil || !strings.Contains(err.Error(), "neither a response nor an error") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestCancellation(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("shutting down")
+	tests := []struct {
+		name     string
+		steps    []step
+		context  func(context.Context) (context.Context, func())
+		is       []error
+		attempts int
+		text     string
+	}{
+		{
+			"before the call",
+			[]step{{status: 200}},
+			func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithCancel(ctx)
+				cancel()
+				return ctx, cancel
+			},
+			[]error{context.Canceled},
+			0, "context canceled",
+		},
+		{
+			"during the call",
+			[]step{{hang: true}},
+			func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithCancel(ctx)
+				time.AfterFunc(time.Second, cancel)
+				return ctx, cancel
+			},
+			[]error{context.Canceled},
+			1, "context canceled",
+		},
+		{
+			"deadline during the call",
+			[]step{{hang: true}},
+			func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithTimeout(ctx, time.Second)
+				return ctx, cancel
+			},
+			[]error{context.DeadlineExceeded},
+			1, "context deadline exceeded",
+		},
+		{
+			"with a cause",
+			[]step{{hang: true}},
+			func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithCancelCause(ctx)
+				time.AfterFunc(time.Second, func() { cancel(cause) })
+				return ctx, func() { cancel(nil) }
+			},
+			[]error{context.Canceled, cause},
+			1, "context canceled: shutting down",
+		},
+		{
+			"with a cause that tells a secret",
+			[]step{{hang: true}},
+			func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithCancelCause(ctx)
+				leak := &url.Error{Op: "Get", URL: "https://connect.example/?x=" + testToken, Err: cause}
+				time.AfterFunc(time.Second, func() { cancel(leak) })
+				return ctx, func() { cancel(nil) }
+			},
+			[]error{context.Canceled, cause},
+			1, `context canceled: Get "https://connect.example/?x=[redacted]": shutting down`,
+		},
+		{
+			"during the wait after an answer",
+			[]step{{status: 503, header: retryAfterHeader("20")}},
+			func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithCancel(ctx)
+				time.AfterFunc(10*time.Second, cancel)
+				return ctx, cancel
+			},
+			[]error{context.Canceled},
+			1, "context canceled (before that: the answer was 503 Service Unavailable)",
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := test.context(t.Context())
+				defer cancel()
+				s := &script{steps: test.steps}
+				_, err := newTest(s, nil).do(ctx, read)
+				var failure *CallError
+				if !errors.As(err, &failure) || !failure.Canceled || failure.Attempts != test.attempts || s.attempts != test.attempts {
+					t.Fatalf("error = %#v after %d attempts, want a cancellation after %d", err, s.attempts, test.attempts)
+				}
+				for _, target := range test.is {
+					if !errors.Is(err, target) {
+						t.Errorf("errors.Is(%v, %v) = false", err, target)
+					}
+				}
+				if err.Error() != test.text {
+					t.Errorf("error = %q, want %q", err, test.text)
+				}
+				if s.openBodies != 0 || s.closedIdle {
+					t.Errorf("%d bodies left open, idle connections closed: %v", s.openBodies, s.closedIdle)
+				}
+			})
+		})
+	}
+}
+
+func TestCancellationAfterALostConnection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Millisecond, cancel)
+		leak := &url.Error{Op: "Get", URL: "https://api.example/" + testToken, Err: errReset}
+		s := &script{steps: []step{{err: leak}}}
+		// The wait is random, but next to never shorter than the millisecond.
+		_, err := newTest(s, func(c *Config) { c.Retry.BaseDelay, c.Retry.MaxDelay = 1e6*time.Hour, 1e6*time.Hour }).do(ctx, read)
+		const want = `context canceled (before that: Get "https://api.example/[redacted]": read: connection reset by peer)`
+		if !errors.Is(err, context.Canceled) || errors.Is(err, errReset) || err.Error() != want {
+			t.Errorf("error = %v, want %s", err, want)
+		}
+	})
+}
+
+// A body that does not end with its context, as that of a caller's own transport may be.
+type stubborn struct{ closed chan struct{} }
+
+func (s *stubborn) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.closed = make(chan struct{})
+	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: s, Request: r}, nil
+}
+
+func (s *stubborn) Read([]byte) (int, error) {
+	<-s.closed
+	return 0, errors.New("read on closed body")
+}
+
+func (s *stubborn) Close() error {
+	select {
+	case <-s.closed:
+	default:
+		close(s.closed)
+	}
+	return nil
+}
+
+func TestBodyThatDoesNotEndWithItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, err := newTest(&stubborn{}, func(c *Config) { c.Retry.MaxAttempts = 1 }).do(t.Context(), read)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("error = %v, want the time limit", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err = newTest(&stubborn{}, nil).do(ctx, read)
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("error = %v after %v, want the deadline", err, time.Since(start))
+		}
+	})
+}
+
+func TestAttemptTimeout(t *testing.T) {
+	t.Parallel()
+	slow := read
+	slow.Timeout = 5 * time.Second
+	tests := []struct {
+		name    string
+		client  time.Duration
+		attempt *time.Duration
+		want    time.Duration
+	}{
+		{"of the operation", 0, nil, 5 * time.Second},
+		{"of an attempt", 0, new(3 * time.Second), 3 * time.Second},
+		{"of an attempt, longer than the operation's", 0, new(7 * time.Second), 7 * time.Second},
+		{"of the http.Client", 2 * time.Second, new(time.Duration(0)), 2 * time.Second},
+		{"of the http.Client, longer than the operation's", 7 * time.Second, nil, 7 * time.Second},
+		{"the shorter of both", 2 * time.Second, new(3 * time.Second), 2 * time.Second},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{steps: []step{{hang: true}}}
+				client := &http.Client{Transport: s, Timeout: test.client}
+				start := time.Now()
+				_, err := newTest(s, func(c *Config) {
+					c.HTTPClient, c.AttemptTimeout, c.Retry.MaxAttempts = client, test.attempt, 1
+				}).do(t.Context(), slow)
+				if passed := time.Since(start); passed != test.want {
+					t.Errorf("ended after %v, want %v", passed, test.want)
+				}
+				var timeout net.Error
+				if !errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &timeout) || !timeout.Timeout() {
+					t.Errorf("error = %v, want a time limit that is not the context's", err)
+				}
+				if client.Timeout != test.client {
+					t.Error("the caller's http.Client was changed")
+				}
+			})
+		})
+	}
+}
+
+func TestAnswerOverTheLimit(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		size int
+		want bool
+	}{{MaxBody, false}, {MaxBody + 1, true}, {2 * MaxBody, true}} {
+		s := &script{steps: []step{{status: 200, body: strings.Repeat("x", test.size)}}}
+		answer, err := newTest(s, nil).do(t.Context(), read)
+		if err != nil || answer.TooLarge != test.want || len(answer.Body) != min(test.size, MaxBody) {
+			t.Errorf("%d bytes: TooLarge = %v with %d bytes, %v", test.size, answer.TooLarge, len(answer.Body), err)
+		}
+		if s.attempts != 1 || s.openBodies != 0 {
+			t.Errorf("%d bytes: %d attempts, %d bodies open", test.size, s.attempts, s.openBodies)
+		}
+	}
+}
+
+// endless counts how much of it is read.
+type endless struct{ read atomic.Int64 }
+
+func (e *endless) Read(p []byte) (int, error) {
+	e.read.Add(int64(len(p)))
+	return len(p), nil
+}
+
+func (e *endless) Close() error { return nil }
+
+type endlessTransport struct{ body endless }
+
+func (e *endlessTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: 500, Header: http.Header{}, Body: &e.body, Request: r}, nil
+}
+
+func TestEndlessAnswerIsNotReadOn(t *testing.T) {
+	t.Parallel()
+	e := &endlessTransport{}
+	answer, err := newTest(e, func(c *Config) { c.Retry.MaxAttempts = 1 }).do(t.Context(), read)
+	if err != nil || !answer.TooLarge || answer.StatusCode != 500 {
+		t.Errorf("answer = %+v, %v", answer, err)
+	}
+	if got := e.body.read.Load(); got > MaxBody+1 {
+		t.Errorf("%d bytes were read", got)
+	}
+}
+
+func TestNilContext(t *testing.T) {
+	t.Parallel()
+	var none context.Context
+	_, err := newTest(silent{}, nil).do(none, read)
+	if err == nil || err.Error() != "the context is nil" {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestLog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{
+			Level: slog.LevelDebug,
+			ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+				switch a.Key {
+				case slog.TimeKey:
+					return slog.Attr{}
+				case "retry_in":
+					a.Value = slog.StringValue("…")
+				}
+				return a
+			},
+		}))
+		leak := &url.Error{Op: "Get", URL: "https://api.example/v1/" + testToken + "?k=" + testKey, Err: errReset}
+		s := &script{steps: []step{{err: leak, delay: 3 * time.Second}, {status: 503, delay: time.Second}, {status: 200}}}
+		if _, err := newTest(s, func(c *Config) { c.Logger = logger }).do(t.Context(), read); err != nil {
+			t.Fatal(err)
+		}
+		want := `level=DEBUG msg="kombo: attempt" op="GET /connect/integration-by-token/{token}" attempt=1 duration=3s error="Get \"https://api.example/v1/[redacted]?k=[redacted]\": read: connection reset by peer" retry_in=…
+level=DEBUG msg="kombo: attempt" op="GET /connect/integration-by-token/{token}" attempt=2 duration=1s status=503 retry_in=…
+level=DEBUG msg="kombo: attempt" op="GET /connect/integration-by-token/{token}" attempt=3 duration=0s status=200
+`
+		if diff := cmp.Diff(want, log.String()); diff != "" {
+			t.Errorf("log (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestLoggerAboveDebugIsSilent(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	s := &script{steps: []step{{status: 400}}}
+	_, err := newTest(s, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) }).do(t.Context(), read)
+	if err != nil || log.Len() > 0 {
+		t.Errorf("log = %q, %v", log.String(), err)
+	}
+}
