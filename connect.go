@@ -111,7 +111,7 @@ var integrationByTokenOperation = transport.Operation{
 // it appears in no error and no log record. Which error an expired or unknown token gives is not
 // documented.
 //
-// Kombo's documentation: https://docs.kombo.dev/v1/get-connect-integration-by-token
+// Kombo's documentation: https://docs.kombo.dev/v1/get-connect-integration-by-token-token
 func (s *ConnectService) IntegrationByToken(ctx context.Context, token string) (*ConnectedIntegration, error) {
 	return call[ConnectedIntegration](ctx, (*service)(s), integrationByTokenOperation, nil, token)
 }

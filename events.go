@@ -25,9 +25,11 @@ const (
 // Event is what a webhook delivers: a pointer to one of the event structs of this package. Tell them
 // apart with a type switch.
 //
-// Expect every event more than once and in any order: how Kombo redelivers is not documented, and
-// its signature holds no time. Skip an id that was handled before, and let updated_at and deleted_at,
-// which are never missing, decide which of two events is newer.
+// Expect every event more than once and in any order: how Kombo redelivers is not documented, nor
+// whether the id stays the same, and its signature holds no time. So make handling an event twice
+// harmless: remember the ids of events once they are handled, let updated_at and deleted_at, which are
+// never missing, decide which of two events is newer, and keep the ids of deleted integrations, since
+// integration-created holds no time and may come late.
 type Event interface {
 	// EventID returns the id of the event.
 	EventID() string
@@ -45,7 +47,7 @@ type Event interface {
 
 // EventHeader is what all events have in common.
 type EventHeader struct {
-	// ID is the id of the event. Whether it stays the same when Kombo delivers the event again is not
+	// ID is the id of the event, not of the integration. Whether it stays the same when Kombo delivers the event again is not
 	// documented.
 	ID string `json:"id"`
 	// Type is what the event reports.

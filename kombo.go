@@ -274,7 +274,7 @@ func newClient(apiKey string, options []Option) (*Client, error) {
 		return nil, errors.New("the API key is empty")
 	}
 	if !printableASCII(apiKey, false) {
-		return nil, errors.New("the API key holds white space or characters that a header cannot; was it read with a line break at its end?")
+		return nil, errors.New("the API key holds white space or characters that a header cannot; give it without \"Bearer\" and without a line break at its end")
 	}
 	var c config
 	for i, option := range options {

@@ -25,9 +25,9 @@ func TestNewClientRefuses(t *testing.T) {
 		want    string
 	}{
 		{"no key", "", nil, "the API key is empty"},
-		{"key with a line break", key + "\n", nil, "the API key holds white space or characters that a header cannot; was it read with a line break at its end?"},
-		{"key with a space", "a b", nil, "the API key holds white space or characters that a header cannot; was it read with a line break at its end?"},
-		{"key beyond ASCII", "schlüssel", nil, "the API key holds white space or characters that a header cannot; was it read with a line break at its end?"},
+		{"key with a line break", key + "\n", nil, `the API key holds white space or characters that a header cannot; give it without "Bearer" and without a line break at its end`},
+		{"key with a space", "Bearer b", nil, `the API key holds white space or characters that a header cannot; give it without "Bearer" and without a line break at its end`},
+		{"key beyond ASCII", "schlüssel", nil, `the API key holds white space or characters that a header cannot; give it without "Bearer" and without a line break at its end`},
 		{"nil option", key, with(kombo.WithTimeout(1), nil), "option 2 is nil"},
 		{"unknown region", key, with(kombo.WithRegion("mars")), `WithRegion: unknown region "mars"; use RegionEU or RegionUS`},
 		{"empty region", key, with(kombo.WithRegion("")), `WithRegion: unknown region ""; use RegionEU or RegionUS`},

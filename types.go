@@ -131,8 +131,8 @@ func nullable[T comparable](value T) *T {
 
 // Link leads a customer into a flow of Kombo Connect. Whoever has its URL can enter the flow, so
 // printing a Link with fmt, or logging it with slog as an attribute of its own, hides the URL.
-// Encoding it as JSON does not, since that is how a browser gets it; nor can a Link do anything in an
-// unexported field of a struct that is printed.
+// Encoding it as JSON shows it, since that is how a browser gets it; so does printing a struct that
+// holds a Link (not a pointer to one) in an unexported field, which fmt gives no chance to hide.
 type Link struct {
 	// URL is the link itself. Hand it to the customer, and to nobody else.
 	URL string `json:"link"`

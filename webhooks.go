@@ -373,17 +373,19 @@ type EventHandlers struct {
 	Fallback func(context.Context, Event) error
 
 	// OnError is told of every POST that is not answered 204: refused ones, with one of the errors of
-	// [WebhookVerifier.ParseRequest], and those whose function failed or panicked. Where it is nil,
-	// failures and panics of functions are logged to [slog.Default], and refusals nowhere. It must
-	// not panic.
+	// [WebhookVerifier.ParseRequest], and those whose function failed or panicked (then with the
+	// stack). Where it is nil, failures and panics of functions are logged to [slog.Default], and
+	// refusals nowhere. It must not panic.
 	OnError func(context.Context, error)
 }
 
 // Handle gives event to the function that is for it, as the handler of [WebhookVerifier.Handler]
-// does, but without its care for panics. It returns what the function returns; nil where there is
-// none.
+// does, but without its care for panics and without OnError. It returns what the function returns;
+// nil where there is none; an error for a nil event, which is what a failed parser returns.
 func (h EventHandlers) Handle(ctx context.Context, event Event) error {
 	switch e := event.(type) {
+	case nil:
+		return errors.New("kombo: EventHandlers.Handle: the event is nil")
 	case *IntegrationCreatedEvent:
 		return handle(ctx, h.IntegrationCreated, h.Fallback, e)
 	case *IntegrationDeletedEvent:

@@ -420,6 +420,14 @@ func TestEventHandlers(t *testing.T) {
 	}
 }
 
+func TestHandleOfNothingIsAnError(t *testing.T) {
+	t.Parallel()
+	var none kombo.Event
+	if err := (kombo.EventHandlers{}).Handle(t.Context(), none); err == nil || err.Error() != "kombo: EventHandlers.Handle: the event is nil" {
+		t.Errorf("Handle = %v", err)
+	}
+}
+
 func record[E kombo.Event](to *[]string) func(context.Context, E) error {
 	return func(_ context.Context, event E) error {
 		*to = append(*to, string(event.EventType()))

@@ -82,17 +82,25 @@ func (s *Server) routes() http.Handler {
 
 func (s *Server) createLink(r *http.Request) answer {
 	var body createLinkBody
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-		return invalid("The body is not a JSON object of the documented form.")
+	if refused, ok := read(r, &body); !ok {
+		return refused
 	}
-	if problem := body.problem(); problem != "" {
-		return invalid(problem)
-	}
-	link := map[string]any{"link": s.newLink(flow{request: body})}
+	link := map[string]any{"link": s.newLink(flow{request: body, linkType: body.LinkType})}
 	if body.EnableStaticIPs {
 		link["static_ips"] = []string{"192.0.2.10", "192.0.2.11"}
 	}
 	return succeeded(link)
+}
+
+// read decodes and checks the body of a request.
+func read(r *http.Request, body interface{ problem() string }) (refused answer, ok bool) {
+	if err := json.NewDecoder(r.Body).Decode(body); err != nil {
+		return invalid("The body is not a JSON object of the documented form."), false
+	}
+	if problem := body.problem(); problem != "" {
+		return invalid(problem), false
+	}
+	return answer{}, true
 }
 
 func (s *Server) integrationByToken(r *http.Request) answer {
@@ -119,7 +127,11 @@ func (s *Server) relink(r *http.Request) answer {
 	if !ok {
 		return notFound()
 	}
-	return succeeded(map[string]string{"link": s.newLink(flow{integrationID: id})})
+	var body linkBody
+	if refused, ok := read(r, &body); !ok {
+		return refused
+	}
+	return succeeded(map[string]string{"link": s.newLink(flow{integrationID: id, linkType: body.LinkType})})
 }
 
 func (s *Server) deleteIntegration(r *http.Request) answer {
@@ -138,11 +150,6 @@ func (s *Server) deleteIntegration(r *http.Request) answer {
 		},
 	}
 	// The receiver may hold locks while it waits for this answer, so the webhook comes after it.
-	if done, ok := s.begin(); ok {
-		go func() {
-			defer done()
-			_ = s.deliver(s.context, event)
-		}()
-	}
+	s.announce(event)
 	return succeeded(struct{}{})
 }

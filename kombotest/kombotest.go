@@ -2,15 +2,23 @@
 // address, plays the customer's part of the connection flow, and delivers signed webhooks. It needs
 // no account, no tunnel and no network.
 //
-//	srv := kombotest.NewServer(kombotest.Config{WebhookURL: app.URL + "/webhooks/kombo"})
+//	srv := kombotest.NewServer(kombotest.Config{WebhookSecret: "test-secret"})
 //	defer srv.Close()
 //	client, err := srv.Client()
+//	app := httptest.NewServer(newApp(client, "test-secret")) // the service under test
+//	defer app.Close()
+//	srv.SetWebhookURL(app.URL + "/webhooks/kombo")
+//
 //	link, err := client.Connect.CreateLink(ctx, request)
 //	token, err := srv.CompleteFlow(ctx, link.URL, kombotest.Completion{Tool: "personio"})
 //
-// It answers as Kombo's documentation says. Where that is silent (the answer to an unknown
-// activation token; whether a deletion by the API sends a webhook) it has to choose, and the choice
-// proves nothing about the real Kombo.
+// It answers as Kombo's documentation says. Where that is silent it has to choose, and the choice
+// proves nothing about the real Kombo: an unknown activation token is invalid input; a token can be
+// exchanged more than once; a link works once and does not expire; a deletion by the API is announced
+// by integration-deleted, after the answer, in the background (see [Server.Wait]).
+//
+// Each webhook is delivered once. Setup steps, scope configs, rate limits and faults are not
+// simulated.
 package kombotest
 
 import (
@@ -36,7 +44,7 @@ import (
 type Config struct {
 	// APIKey is the only key that the API accepts; "" means one that is made up.
 	APIKey string
-	// WebhookURL is where webhooks are delivered; "" means nowhere.
+	// WebhookURL is where webhooks are delivered; "" means nowhere, until [Server.SetWebhookURL].
 	WebhookURL string
 	// WebhookSecret signs the webhooks; "" means one that is made up.
 	WebhookSecret string
@@ -56,6 +64,10 @@ type Server struct {
 
 	mutex        sync.Mutex
 	closed       bool
+	webhookURL   string
+	announcing   int // deliveries in the background
+	announced    *sync.Cond
+	failed       []error // of those
 	flows        map[string]flow
 	activations  map[string]string
 	integrations map[string]*integration
@@ -65,6 +77,7 @@ type Server struct {
 type flow struct {
 	request       createLinkBody
 	integrationID string
+	linkType      kombo.LinkType
 }
 
 type integration struct {
@@ -98,7 +111,9 @@ func NewServer(config Config) *Server {
 		flows:        map[string]flow{},
 		activations:  map[string]string{},
 		integrations: map[string]*integration{},
+		webhookURL:   config.WebhookURL,
 	}
+	s.announced = sync.NewCond(&s.mutex)
 	s.context, s.stop = context.WithCancel(context.Background())
 	s.http = http.Server{Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second}
 	s.background.Go(func() { _ = s.http.Serve(listener) })
@@ -143,9 +158,21 @@ func (s *Server) String() string { return "kombotest.Server(" + s.url + ")" }
 // GoString describes the server without its secrets.
 func (s *Server) GoString() string { return s.String() }
 
-// Client returns a client that talks to the server.
+// SetWebhookURL changes where webhooks are delivered: a service that needs a client before it can
+// start has no address yet when the server is made.
+func (s *Server) SetWebhookURL(webhookURL string) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.webhookURL = webhookURL
+}
+
+// Client returns a client that talks to the server. It retries as every client does, but waits next
+// to nothing in between.
 func (s *Server) Client(options ...kombo.Option) (*kombo.Client, error) {
-	return kombo.NewClient(s.config.APIKey, append([]kombo.Option{kombo.WithBaseURL(s.BaseURL())}, options...)...)
+	return kombo.NewClient(s.config.APIKey, append([]kombo.Option{
+		kombo.WithBaseURL(s.BaseURL()),
+		kombo.WithRetry(kombo.RetryPolicy{BaseDelay: time.Millisecond}),
+	}, options...)...)
 }
 
 // Completion is what the customer enters in the connection flow.
@@ -156,40 +183,59 @@ type Completion struct {
 }
 
 // CompleteFlow plays the customer who opens a link and finishes the flow. It returns the activation
-// token that the browser would get. A connection link makes an integration, which is announced by
-// integration-created; a reconnection link makes its integration active again, announced by
-// integration-state-changed. CompleteFlow returns once the webhook is delivered. Where the service
-// does not accept it, the error says so, and the token is valid nevertheless.
+// token that the browser would get, or "" for a magic link, whose flow ends on a page of Kombo's.
+//
+// A connection link makes an integration, which is announced by integration-created; a reconnection
+// link makes its integration active again, announced by integration-state-changed. CompleteFlow
+// returns once the webhook is delivered. Where the service does not accept it, the error says so; the
+// flow is finished, and the token valid, nevertheless.
 func (s *Server) CompleteFlow(ctx context.Context, linkURL string, completion Completion) (token string, err error) {
-	s.mutex.Lock()
 	flow, err := s.takeFlow(linkURL)
 	if err != nil {
-		s.mutex.Unlock()
 		return "", err
 	}
 	if flow.integrationID != "" {
-		s.mutex.Unlock()
-		return s.activate(flow.integrationID), s.SetState(ctx, flow.integrationID, kombo.StateActive)
+		return s.activate(flow, flow.integrationID), s.SetState(ctx, flow.integrationID, kombo.StateActive)
 	}
 	tool := first(flow.request.IntegrationTool, completion.Tool, "personio")
 	created := &integration{
 		id:       tool + ":" + rand.Text()[:24],
 		tool:     tool,
-		category: kombo.Category(first(string(flow.request.IntegrationCategory), string(kombo.CategoryHRIS))),
-		endUser: kombo.EndUser{
-			OrganizationName: flow.request.EndUserOrganizationName,
-			CreatorEmail:     flow.request.EndUserEmail,
-			OriginID:         flow.request.EndUserOriginID,
-		},
-		state: kombo.StateActive,
+		category: flow.request.category(),
+		endUser:  flow.request.endUser(),
+		state:    kombo.StateActive,
 	}
+	s.mutex.Lock()
 	s.integrations[created.id] = created
 	s.mutex.Unlock()
-	return s.activate(created.id), s.deliver(ctx, &kombo.IntegrationCreatedEvent{
+	return s.activate(flow, created.id), s.Deliver(ctx, &kombo.IntegrationCreatedEvent{
 		EventHeader: newHeader(kombo.EventIntegrationCreated),
 		Data: kombo.IntegrationCreatedData{
 			ID: created.id, Tool: created.tool, Category: created.category, EndUser: created.endUser,
 		},
+	})
+}
+
+// FailFlow plays the customer who opens a link and cannot connect. It returns once
+// connection-flow-failed is delivered. The link stays valid.
+func (s *Server) FailFlow(ctx context.Context, linkURL string) error {
+	s.mutex.Lock()
+	_, flow, err := s.findFlow(linkURL)
+	data := kombo.ConnectionFlowFailedData{
+		IntegrationTool:     first(flow.request.IntegrationTool, "personio"),
+		IntegrationCategory: flow.request.category(),
+		EndUser:             flow.request.endUser(),
+		LogURL:              "https://app.kombo.dev/env/kombotest/logs?flowId=" + rand.Text()[:24],
+	}
+	if existing, ok := s.integrations[flow.integrationID]; ok {
+		data.IntegrationTool, data.IntegrationCategory, data.EndUser = existing.tool, existing.category, existing.endUser
+	}
+	s.mutex.Unlock()
+	if err != nil {
+		return err
+	}
+	return s.Deliver(ctx, &kombo.ConnectionFlowFailedEvent{
+		EventHeader: newHeader(kombo.EventConnectionFlowFailed), Data: data,
 	})
 }
 
@@ -212,23 +258,33 @@ func (s *Server) SetState(ctx context.Context, integrationID string, state kombo
 		},
 	}
 	s.mutex.Unlock()
-	return s.deliver(ctx, event)
+	return s.Deliver(ctx, event)
 }
 
-// takeFlow finds the flow that a link leads to, which the link can enter once. The caller holds the
-// mutex.
+// takeFlow finds the flow that a link leads to, which the link can enter once.
 func (s *Server) takeFlow(linkURL string) (flow, error) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	token, found, err := s.findFlow(linkURL)
+	delete(s.flows, token)
+	return found, err
+}
+
+// findFlow finds the flow that a link leads to. The caller holds the mutex.
+func (s *Server) findFlow(linkURL string) (token string, found flow, err error) {
 	link, err := url.Parse(linkURL)
-	if err != nil {
-		return flow{}, errors.New("kombotest: the link is not a URL")
+	if err != nil || linkURL == "" {
+		return "", flow{}, errors.New("kombotest: the link is empty, or no URL")
 	}
-	token := link.Query().Get("token")
+	if link.Host != strings.TrimPrefix(s.url, "http://") {
+		return "", flow{}, errors.New("kombotest: the link is not one of this server")
+	}
+	token = link.Query().Get("token")
 	found, ok := s.flows[token]
 	if !ok {
-		return flow{}, errors.New("kombotest: the link is unknown or used up")
+		return "", flow{}, errors.New("kombotest: the link is unknown or used up")
 	}
-	delete(s.flows, token)
-	return found, nil
+	return token, found, nil
 }
 
 func (s *Server) newLink(f flow) string {
@@ -239,7 +295,11 @@ func (s *Server) newLink(f flow) string {
 	return s.url + "/connect/v1?token=" + token
 }
 
-func (s *Server) activate(integrationID string) string {
+// activate returns a token for the browser that went through the flow.
+func (s *Server) activate(f flow, integrationID string) string {
+	if f.linkType == kombo.LinkTypeMagicLink {
+		return ""
+	}
 	token := newToken()
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -247,14 +307,65 @@ func (s *Server) activate(integrationID string) string {
 	return token
 }
 
-// deliver sends one webhook, as Kombo writes and signs it.
-func (s *Server) deliver(ctx context.Context, event kombo.Event) error {
+// announce delivers event in the background, for Wait to wait for.
+func (s *Server) announce(event kombo.Event) {
+	done, ok := s.begin()
+	if !ok {
+		return
+	}
+	s.mutex.Lock()
+	s.announcing++
+	s.mutex.Unlock()
+	go func() {
+		defer done()
+		err := s.Deliver(s.context, event)
+		s.mutex.Lock()
+		defer s.mutex.Unlock()
+		s.announcing--
+		if err != nil {
+			s.failed = append(s.failed, err)
+		}
+		s.announced.Broadcast()
+	}()
+}
+
+// Wait returns once all webhooks that are delivered in the background have arrived. The error tells
+// which of them the service did not accept since the last call.
+func (s *Server) Wait(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() {
+		s.mutex.Lock()
+		defer s.mutex.Unlock()
+		s.announced.Broadcast()
+	})()
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	for s.announcing > 0 {
+		if ctx.Err() != nil {
+			return fmt.Errorf("kombotest: waiting for webhooks: %w", ctx.Err())
+		}
+		s.announced.Wait()
+	}
+	err := errors.Join(s.failed...)
+	s.failed = nil
+	return err
+}
+
+// Deliver sends one webhook, as Kombo writes and signs it, and returns once it has arrived: an event
+// that a test has made, or one again that came before. The error says where the service does not
+// accept it.
+func (s *Server) Deliver(ctx context.Context, event kombo.Event) error {
+	if event.EventID() == "" || event.EventType() == "" {
+		return errors.New("kombotest: the event has no ID or no Type")
+	}
 	done, ok := s.begin()
 	if !ok {
 		return errors.New("kombotest: the server is closed")
 	}
 	defer done()
-	if s.config.WebhookURL == "" {
+	s.mutex.Lock()
+	webhookURL := s.webhookURL
+	s.mutex.Unlock()
+	if webhookURL == "" {
 		return nil
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -268,7 +379,7 @@ func (s *Server) deliver(ctx context.Context, event kombo.Event) error {
 		return fmt.Errorf("kombotest: %w", err)
 	}
 	body.Truncate(body.Len() - 1)
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.config.WebhookURL, bytes.NewReader(body.Bytes()))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, webhookURL, bytes.NewReader(body.Bytes()))
 	if err != nil {
 		return fmt.Errorf("kombotest: %w", err)
 	}
@@ -280,7 +391,10 @@ func (s *Server) deliver(ctx context.Context, event kombo.Event) error {
 	}
 	defer func() { _ = response.Body.Close() }()
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
-	if response.StatusCode < 200 || response.StatusCode > 299 {
+	switch {
+	case response.StatusCode == http.StatusUnauthorized:
+		return fmt.Errorf("kombotest: delivering %s: the receiver answered %s; does it verify with Config.WebhookSecret?", event.EventType(), response.Status)
+	case response.StatusCode < 200 || response.StatusCode > 299:
 		return fmt.Errorf("kombotest: delivering %s: the receiver answered %s", event.EventType(), response.Status)
 	}
 	return nil
@@ -325,6 +439,7 @@ type createLinkBody struct {
 	IntegrationTool         string         `json:"integration_tool"`
 	RemoteEnvironment       string         `json:"remote_environment"`
 	EnableStaticIPs         bool           `json:"enable_static_ips"`
+	linkBody
 }
 
 func (b createLinkBody) problem() string {
@@ -336,5 +451,38 @@ func (b createLinkBody) problem() string {
 	case b.RemoteEnvironment != "" && b.IntegrationTool == "":
 		return "remote_environment: only together with integration_tool"
 	}
-	return ""
+	switch b.IntegrationCategory {
+	case "", kombo.CategoryHRIS, kombo.CategoryATS, kombo.CategoryAssessment, kombo.CategoryLMS:
+		return b.linkBody.problem()
+	}
+	return "integration_category: not one of HRIS, ATS, ASSESSMENT, LMS"
+}
+
+func (b createLinkBody) category() kombo.Category {
+	return kombo.Category(first(string(b.IntegrationCategory), string(kombo.CategoryHRIS)))
+}
+
+func (b createLinkBody) endUser() kombo.EndUser {
+	return kombo.EndUser{
+		OrganizationName: b.EndUserOrganizationName, CreatorEmail: b.EndUserEmail, OriginID: b.EndUserOriginID,
+	}
+}
+
+// linkBody is what the bodies of create-link and relink have in common.
+type linkBody struct {
+	Language kombo.Language `json:"language"`
+	LinkType kombo.LinkType `json:"link_type"`
+}
+
+func (b linkBody) problem() string {
+	switch b.Language {
+	case "", kombo.LanguageEN, kombo.LanguageDE, kombo.LanguageFR, kombo.LanguageIT, kombo.LanguageES:
+	default:
+		return "language: not one of en, de, fr, it, es"
+	}
+	switch b.LinkType {
+	case "", kombo.LinkTypeEmbedded, kombo.LinkTypeMagicLink:
+		return ""
+	}
+	return "link_type: not one of EMBEDDED, MAGIC_LINK"
 }

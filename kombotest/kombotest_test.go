@@ -166,6 +166,9 @@ func TestRefusals(t *testing.T) {
 			`{"end_user_email":"a@b.example","end_user_organization_name":"A","remote_environment":"preview"}`,
 			400, invalid("remote_environment: only together with integration_tool"),
 		},
+		{"unknown category", "POST", "/connect/create-link", "the-key", `{"end_user_email":"a@b.example","end_user_organization_name":"A","integration_category":"hris"}`, 400, invalid("integration_category: not one of HRIS, ATS, ASSESSMENT, LMS")},
+		{"unknown language", "POST", "/connect/create-link", "the-key", `{"end_user_email":"a@b.example","end_user_organization_name":"A","language":"xx"}`, 400, invalid("language: not one of en, de, fr, it, es")},
+		{"unknown link type", "POST", "/connect/create-link", "the-key", `{"end_user_email":"a@b.example","end_user_organization_name":"A","link_type":"magic"}`, 400, invalid("link_type: not one of EMBEDDED, MAGIC_LINK")},
 		{"unknown token", "GET", "/connect/integration-by-token/x", "the-key", "", 400, invalid("The token is not valid.")},
 		{"relink of an unknown integration", "POST", "/integrations/a%3A1/relink", "the-key", "{}", 404, notFound},
 		{"deletion of an unknown integration", "DELETE", "/integrations/a%3A1", "the-key", "{}", 404, notFound},
@@ -242,13 +245,174 @@ func TestLinksWorkOnce(t *testing.T) {
 	if _, err := srv.CompleteFlow(t.Context(), link.URL, kombotest.Completion{}); err != nil {
 		t.Fatal(err)
 	}
-	for _, bad := range []string{link.URL, "https://elsewhere.example/?token=x", "", "https://%zz"} {
-		if _, err := srv.CompleteFlow(t.Context(), bad, kombotest.Completion{}); err == nil || strings.Contains(err.Error(), "eyJ") {
-			t.Errorf("CompleteFlow(%q) = %v", bad, err)
+	tests := []struct{ link, want string }{
+		{link.URL, "kombotest: the link is unknown or used up"},
+		{"https://elsewhere.example/?token=x", "kombotest: the link is not one of this server"},
+		{"", "kombotest: the link is empty, or no URL"},
+		{"https://%zz", "kombotest: the link is empty, or no URL"},
+	}
+	for _, test := range tests {
+		if _, err := srv.CompleteFlow(t.Context(), test.link, kombotest.Completion{}); err == nil || err.Error() != test.want {
+			t.Errorf("CompleteFlow(%q) = %v, want %s", test.link, err, test.want)
+		}
+		if err := srv.FailFlow(t.Context(), test.link); err == nil || err.Error() != test.want {
+			t.Errorf("FailFlow(%q) = %v, want %s", test.link, err, test.want)
 		}
 	}
 	if err := srv.SetState(t.Context(), "personio:unknown", kombo.StateInvalid); err == nil {
 		t.Error("the state of an unknown integration was set")
+	}
+}
+
+func TestFailFlow(t *testing.T) {
+	t.Parallel()
+	app := newService(t, "test-secret")
+	srv, client := newServer(t, kombotest.Config{WebhookSecret: "test-secret"})
+	srv.SetWebhookURL(app.URL)
+	withTool := request
+	withTool.IntegrationTool, withTool.IntegrationCategory = "workday", kombo.CategoryATS
+	link, err := client.Connect.CreateLink(t.Context(), withTool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.FailFlow(t.Context(), link.URL); err != nil {
+		t.Fatal(err)
+	}
+	endUser := kombo.EndUser{OrganizationName: "Müller & Söhne <HR>", CreatorEmail: "ada@acme.example", OriginID: "42"}
+	failed := next[*kombo.ConnectionFlowFailedEvent](t, app)
+	want := kombo.ConnectionFlowFailedData{
+		IntegrationTool: "workday", IntegrationCategory: kombo.CategoryATS, EndUser: endUser, LogURL: failed.Data.LogURL,
+	}
+	if diff := cmp.Diff(want, failed.Data); diff != "" || failed.Data.LogURL == "" {
+		t.Errorf("failed (-want +got):\n%s", diff)
+	}
+
+	// The customer tries again, and later fails to reconnect.
+	token, err := srv.CompleteFlow(t.Context(), link.URL, kombotest.Completion{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	created := next[*kombo.IntegrationCreatedEvent](t, app)
+	if token == "" {
+		t.Error("no token")
+	}
+	relink, err := client.Integrations.Relink(t.Context(), created.Data.ID, kombo.RelinkRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.FailFlow(t.Context(), relink.URL); err != nil {
+		t.Fatal(err)
+	}
+	failed = next[*kombo.ConnectionFlowFailedEvent](t, app)
+	want.LogURL = failed.Data.LogURL
+	if diff := cmp.Diff(want, failed.Data); diff != "" {
+		t.Errorf("failed (-want +got):\n%s", diff)
+	}
+}
+
+// The flow of a magic link ends on a page of Kombo's: no browser of the caller's gets a token.
+func TestMagicLinksGiveNoToken(t *testing.T) {
+	t.Parallel()
+	app := newService(t, "test-secret")
+	srv, client := newServer(t, kombotest.Config{WebhookURL: app.URL, WebhookSecret: "test-secret"})
+	magic := request
+	magic.LinkType = kombo.LinkTypeMagicLink
+	link, err := client.Connect.CreateLink(t.Context(), magic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token, err := srv.CompleteFlow(t.Context(), link.URL, kombotest.Completion{}); err != nil || token != "" {
+		t.Errorf("CompleteFlow = %q, %v", token, err)
+	}
+	created := next[*kombo.IntegrationCreatedEvent](t, app)
+	link, err = client.Integrations.Relink(t.Context(), created.Data.ID, kombo.RelinkRequest{LinkType: kombo.LinkTypeMagicLink})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token, err := srv.CompleteFlow(t.Context(), link.URL, kombotest.Completion{}); err != nil || token != "" {
+		t.Errorf("CompleteFlow of a reconnection = %q, %v", token, err)
+	}
+}
+
+func TestDeliver(t *testing.T) {
+	t.Parallel()
+	app := newService(t, "test-secret")
+	srv, _ := newServer(t, kombotest.Config{WebhookURL: app.URL, WebhookSecret: "test-secret"})
+	event := &kombo.DataChangedEvent{
+		EventHeader: kombo.EventHeader{ID: "event1", Type: kombo.EventDataChanged},
+		Data:        kombo.DataChangedData{IntegrationID: "personio:1", ChangedModels: []kombo.ChangedModel{{Name: "hris_employees"}}},
+	}
+	for range 2 {
+		if err := srv.Deliver(t.Context(), event); err != nil {
+			t.Fatal(err)
+		}
+		got := next[*kombo.DataChangedEvent](t, app)
+		if diff := cmp.Diff(event, got); diff != "" {
+			t.Errorf("event (-want +got):\n%s", diff)
+		}
+	}
+	for _, incomplete := range []kombo.EventHeader{{}, {ID: "event1"}, {Type: kombo.EventDataChanged}} {
+		if err := srv.Deliver(t.Context(), &kombo.DataChangedEvent{EventHeader: incomplete}); err == nil {
+			t.Errorf("%+v was delivered", incomplete)
+		}
+	}
+}
+
+// A deletion is announced after the answer; Wait is for its arrival.
+func TestWait(t *testing.T) {
+	t.Parallel()
+	release, status := make(chan struct{}), http.StatusInternalServerError
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-release
+		w.WriteHeader(status)
+	}))
+	defer app.Close()
+	srv, client := newServer(t, kombotest.Config{})
+	link, err := client.Connect.CreateLink(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := srv.CompleteFlow(t.Context(), link.URL, kombotest.Completion{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	integration, err := client.Connect.IntegrationByToken(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Wait(t.Context()); err != nil {
+		t.Errorf("Wait for nothing = %v", err)
+	}
+	srv.SetWebhookURL(app.URL)
+	if err := client.Integrations.Delete(t.Context(), integration.ID); err != nil {
+		t.Fatal(err)
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := srv.Wait(cancelled); !errors.Is(err, context.Canceled) {
+		t.Errorf("Wait with a cancelled context = %v", err)
+	}
+	close(release)
+	if err := srv.Wait(t.Context()); err == nil || !strings.Contains(err.Error(), "delivering integration-deleted: the receiver answered 500") {
+		t.Errorf("Wait = %v, want the refusal", err)
+	}
+	if err := srv.Wait(t.Context()); err != nil {
+		t.Errorf("Wait again = %v, want the refusal once", err)
+	}
+}
+
+func TestWrongSecretIsHintedAt(t *testing.T) {
+	t.Parallel()
+	app := newService(t, "another-secret")
+	srv, client := newServer(t, kombotest.Config{WebhookURL: app.URL})
+	link, err := client.Connect.CreateLink(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = srv.CompleteFlow(t.Context(), link.URL, kombotest.Completion{})
+	if err == nil || !strings.Contains(err.Error(), "does it verify with Config.WebhookSecret?") {
+		t.Errorf("CompleteFlow = %v", err)
 	}
 }
 
