@@ -239,10 +239,10 @@ func (e *Error) LogValue() slog.Value {
 		attributes = append(attributes, slog.Int("status", e.StatusCode))
 	}
 	if e.Code != "" {
-		attributes = append(attributes, slog.String("code", line(string(e.Code))))
+		attributes = append(attributes, slog.String("code", string(e.Code)))
 	}
 	if e.LogURL != "" {
-		attributes = append(attributes, slog.String("log_url", line(e.LogURL)))
+		attributes = append(attributes, slog.String("log_url", e.LogURL))
 	}
 	return slog.GroupValue(attributes...)
 }

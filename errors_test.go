@@ -281,6 +281,9 @@ func TestErrorBodyIsCut(t *testing.T) {
 	if len(kerr.Body) > kombo.MaxErrorBody || len(kerr.Body) < kombo.MaxErrorBody-4 || !strings.HasSuffix(string(kerr.Body), "é") {
 		t.Errorf("body has %d bytes", len(kerr.Body))
 	}
+	if len(kerr.Message) > 8<<10 || !strings.HasPrefix(message, kerr.Message) {
+		t.Errorf("message has %d bytes", len(kerr.Message))
+	}
 	if len(err.Error()) > 1000 {
 		t.Errorf("text has %d bytes", len(err.Error()))
 	}
@@ -372,6 +375,17 @@ func TestHowCallsFail(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A token that is a word of an error code must not change what kind of error it is.
+func TestTokenDoesNotHideTheCode(t *testing.T) {
+	t.Parallel()
+	client, _ := mocked(t, "*", "", 429, envelope(`"PLATFORM.RATE_LIMIT_EXCEEDED"`, "null", `"PLATFORM is unknown"`, "null"))
+	_, err := client.Connect.IntegrationByToken(t.Context(), "PLATFORM")
+	const want = "kombo: GET /connect/integration-by-token/{token}: 429 PLATFORM.RATE_LIMIT_EXCEEDED: [redacted] is unknown (attempts: 1)"
+	if !errors.Is(err, kombo.ErrRateLimited) || err.Error() != want {
+		t.Errorf("error = %v, want %s", err, want)
 	}
 }
 
@@ -475,6 +489,15 @@ func TestTimeLimits(t *testing.T) {
 					call  func(context.Context) error
 				}{
 					{test.link, func(ctx context.Context) error { _, err := client.Connect.CreateLink(ctx, linkRequest); return err }},
+					{test.link, func(ctx context.Context) error {
+						_, err := client.Integrations.Relink(ctx, testIntegrationID, kombo.RelinkRequest{})
+						return err
+					}},
+					{test.another, func(ctx context.Context) error { return client.Integrations.Delete(ctx, testIntegrationID) }},
+					{test.another, func(ctx context.Context) error {
+						_, err := client.Connect.IntegrationByToken(ctx, testToken)
+						return err
+					}},
 					{test.another, func(ctx context.Context) error { _, err := client.CheckAPIKey(ctx); return err }},
 				}
 				for _, c := range calls {

@@ -3,6 +3,7 @@ package kombo_test
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -321,6 +322,25 @@ func TestParseEventRefuses(t *testing.T) {
 				t.Errorf("error:\n got %s\nwant %s", got, invalid+test.want)
 			}
 		})
+	}
+}
+
+// How deep a body may be nested does not depend on the order of its members.
+func TestDeepestBody(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		depth int
+		valid bool
+	}{{9_999, true}, {10_000, false}} {
+		data := strings.Repeat("[", test.depth) + strings.Repeat("]", test.depth)
+		for _, body := range []string{
+			`{"id":"e","type":"new-thing","data":` + data + `}`,
+			`{"type":"new-thing","id":"e","data":` + data + `}`,
+		} {
+			if _, err := kombo.ParseEvent([]byte(body)); (err == nil) != test.valid {
+				t.Errorf("depth %d, %.40s…: %v", test.depth, body, err)
+			}
+		}
 	}
 }
 

@@ -335,6 +335,11 @@ func TestHandler(t *testing.T) {
 			func(context.Context, *kombo.IntegrationStateChangedEvent) error { panic("oh no") },
 			500, "the webhook could not be handled\n", boom,
 		},
+		{
+			"function panics with an error", "POST", bytes.NewReader(body), kombo.SignWebhook(testSecret, body),
+			func(context.Context, *kombo.IntegrationStateChangedEvent) error { panic(boom) },
+			500, "the webhook could not be handled\n", boom,
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

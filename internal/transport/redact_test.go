@@ -63,6 +63,11 @@ func TestRedactCuts(t *testing.T) {
 			t.Fatalf("redact to %d bytes = %q", limit, got)
 		}
 	}
+	// A long run becomes a short mark, and what stood far behind it comes to the front.
+	token := "eyJ" + strings.Repeat("x", 5000)
+	if got := redact(token+" "+secret[:len(secret)-1], 100, []string{secret}); strings.Contains(got, "key") {
+		t.Errorf("redact = %q", got)
+	}
 	if got := redact(strings.Repeat("x", 1000), 100, []string{secret}); got != strings.Repeat("x", 100) {
 		t.Errorf("redact = %q", got)
 	}

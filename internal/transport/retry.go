@@ -76,16 +76,8 @@ func neverSent(err error) bool {
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return true
 	}
-	for {
-		opErr, ok := errors.AsType[*net.OpError](err)
-		if !ok {
-			return false
-		}
-		if opErr.Op == "dial" || opErr.Op == "proxyconnect" {
-			return true
-		}
-		err = opErr.Err
-	}
+	opErr, ok := errors.AsType[*net.OpError](err)
+	return ok && (opErr.Op == "dial" || opErr.Op == "proxyconnect")
 }
 
 // retryAfter reads a Retry-After header, which holds seconds or a date. A value that is neither, or

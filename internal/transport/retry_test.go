@@ -49,6 +49,8 @@ func TestWhatIsRetried(t *testing.T) {
 		{"599", step{status: 599}, 1, 1, ""},
 		{"connection refused", step{err: errRefused}, all, all, "connection refused"},
 		{"no such host", step{err: &net.DNSError{Err: "no such host", Name: "api.example"}}, all, all, "no such host"},
+		{"proxy refused", step{err: &net.OpError{Op: "proxyconnect", Net: "tcp", Err: errRefused}}, all, all, "connection refused"},
+		{"proxy hung up", step{err: &net.OpError{Op: "proxyconnect", Net: "tcp", Err: io.EOF}}, all, all, "proxyconnect tcp: EOF"},
 		{"connection reset", step{err: errReset}, all, 1, "connection reset"},
 		{"cut", step{err: io.ErrUnexpectedEOF}, all, 1, "unexpected EOF"},
 		{"time limit", step{hang: true}, all, 1, "no complete answer within 1m0s"},
