@@ -146,8 +146,8 @@ func (d *IntegrationStateChangedData) missing() string {
 	return required("integration_id", d.IntegrationID, "state", string(d.State), "updated_at", known(d.UpdatedAt))
 }
 
-// ConnectionFlowFailedEvent reports that a customer tried to connect and could not. There is no
-// integration then.
+// ConnectionFlowFailedEvent reports that a customer tried to connect and could not. It names no
+// integration.
 type ConnectionFlowFailedEvent struct {
 	EventHeader
 	Data ConnectionFlowFailedData `json:"data"`

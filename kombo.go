@@ -25,7 +25,7 @@
 //
 // # Errors
 //
-// Every failed call returns an [*Error], which names the operation and tells how often it was sent.
+// Every failed call returns an [*Error], which names the operation and tells how often it was tried.
 // Use [errors.Is] with [ErrIntegrationNotFound] and its siblings to tell kinds apart, and
 // [errors.As] for the details. Errors, log records and printed clients never hold the API key, a
 // webhook secret, an activation token or a link.
