@@ -82,8 +82,9 @@ const (
 // RetryPolicy says how failed attempts are repeated. The zero value of each field means its
 // default.
 //
-// Repeated are attempts that ended without an answer (connections refused or cut, time limits) and
-// those answered 429, 500, 502, 503 or 504. The waits grow exponentially and are random ("full
+// Repeated are attempts that ended without an answer (connections refused or cut, time limits; not
+// what would fail again, such as a certificate that is not trusted) and those answered 429, 500, 502,
+// 503 or 504. The waits grow exponentially and are random ("full
 // jitter"). A Retry-After header makes the wait at least as long as it says. Where the wait would
 // be longer than MaxRetryAfter, or would pass the deadline of the call's context, the call returns
 // the error of the last attempt at once.
@@ -184,7 +185,8 @@ func WithInsecureHTTP() Option {
 
 // WithHTTPClient sends requests through the transport, cookie jar and timeout of client, for
 // proxies, client certificates, tracing and tests. The client is copied, never changed, and its idle
-// connections are left alone. Redirects are not followed whatever its CheckRedirect says. A client
+// connections are left alone. The bodies that its Transport returns must end with the context of their
+// request, as those of net/http do. Redirects are not followed whatever its CheckRedirect says. A client
 // without a Transport uses the connection pool of this package, not [http.DefaultTransport]. A
 // Timeout limits one attempt in place of the default, as [WithTimeout] does; the shorter of the two
 // counts.

@@ -131,8 +131,9 @@ func nullable[T comparable](value T) *T {
 
 // Link leads a customer into a flow of Kombo Connect. Whoever has its URL can enter the flow, so
 // printing a Link with fmt, or logging it with slog as an attribute of its own, hides the URL.
-// Encoding it as JSON shows it, since that is how a browser gets it; so does printing a struct that
-// holds a Link (not a pointer to one) in an unexported field, which fmt gives no chance to hide.
+// Encoding it as JSON shows it, since that is how a browser gets it. So do, because fmt gives no
+// chance to hide it, the verbs %w and %p (which go vet reports) and printing a struct that holds a
+// Link, not a pointer to one, in an unexported field.
 type Link struct {
 	// URL is the link itself. Hand it to the customer, and to nobody else.
 	URL string `json:"link"`
@@ -151,7 +152,7 @@ func (l Link) String() string {
 	return "kombo.Link([redacted])"
 }
 
-// Format hides the URL from every verb of [fmt].
+// Format hides the URL from the verbs of [fmt], apart from %w and %p.
 func (l Link) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, l.String()) }
 
 // LogValue hides the URL from [log/slog].

@@ -351,9 +351,12 @@ func (s *Server) Wait(ctx context.Context) error {
 }
 
 // Deliver sends one webhook, as Kombo writes and signs it, and returns once it has arrived: an event
-// that a test has made, or one again that came before. The error says where the service does not
-// accept it.
+// that a test has made, or one again that came before (encoded anew, so without what its struct does
+// not hold). The error says where the service does not accept it.
 func (s *Server) Deliver(ctx context.Context, event kombo.Event) error {
+	if event == nil {
+		return errors.New("kombotest: the event is nil")
+	}
 	if event.EventID() == "" || event.EventType() == "" {
 		return errors.New("kombotest: the event has no ID or no Type")
 	}

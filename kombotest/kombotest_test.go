@@ -351,6 +351,9 @@ func TestDeliver(t *testing.T) {
 			t.Errorf("event (-want +got):\n%s", diff)
 		}
 	}
+	if err := srv.Deliver(t.Context(), nil); err == nil {
+		t.Error("nothing was delivered")
+	}
 	for _, incomplete := range []kombo.EventHeader{{}, {ID: "event1"}, {Type: kombo.EventDataChanged}} {
 		if err := srv.Deliver(t.Context(), &kombo.DataChangedEvent{EventHeader: incomplete}); err == nil {
 			t.Errorf("%+v was delivered", incomplete)

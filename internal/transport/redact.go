@@ -6,8 +6,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -17,8 +19,9 @@ const (
 	shortestSecret = 8
 	// shortestToken is shorter than any JSON Web Token, and longer than a word that starts like one.
 	shortestToken = 16
-	// longestEscape is how many bytes a byte of a secret becomes at the most: \u002f.
-	longestEscape = 6
+	// maxSteps bounds the time that a hostile text can cost: the characters that are compared, many
+	// times what any other text takes.
+	maxSteps = 1 << 21
 	// maxErrorText bounds what an error of the network says.
 	maxErrorText = 2 << 10
 )
@@ -27,26 +30,15 @@ const (
 // any form in which JSON or a URL can hold them, and without whatever looks like a JSON Web Token or
 // the token of a link.
 func redact(text string, limit int, secrets []string) string {
-	margin := 0
-	for _, secret := range secrets {
-		margin = max(margin, len(secret)*longestEscape)
-	}
-	// What is cut off may end in half a secret, which nobody recognizes. The end of what is kept
-	// goes too, for redacting makes a text shorter and moves its end forward.
-	cutOff := len(text) > limit+margin
-	if cutOff {
-		text = text[:limit+margin]
-	}
+	cutOff := len(text) > limit
+	text = Cut(text, limit)
 	for _, secret := range secrets {
 		if len(secret) >= shortestSecret {
-			text = redactSecret(text, secret)
+			text = redactSecret(text, secret, cutOff)
 		}
 	}
 	text = redactRuns(text, "eyJ", true, isTokenByte)
 	text = redactRuns(text, "token=", false, isQueryByte)
-	if cutOff {
-		text = text[:max(len(text)-margin, 0)]
-	}
 	return Cut(text, limit)
 }
 
@@ -61,50 +53,100 @@ func Cut(text string, size int) string {
 	return text[:size]
 }
 
-// redactSecret replaces each occurrence of secret, whichever of its bytes are escaped.
-func redactSecret(text, secret string) string {
+// redactSecret replaces each occurrence of secret, whichever of its characters are escaped. Where the
+// text was cut off, it also drops what may be the beginning of one at the end.
+func redactSecret(text, secret string, cutOff bool) string {
 	var out strings.Builder
-	kept := 0
+	kept, steps := 0, 0
 	for i := 0; i < len(text); i++ {
-		if end := matchEscaped(text, i, secret); end > 0 {
+		end, begun := matchEscaped(text, i, secret, &steps)
+		switch {
+		case steps > maxSteps:
+			return out.String() + text[kept:i] + redacted
+		case end > 0:
 			out.WriteString(text[kept:i])
 			out.WriteString(redacted)
 			kept, i = end, end-1
+		case begun && cutOff:
+			return out.String() + text[kept:i]
 		}
 	}
-	if kept == 0 {
-		return text
-	}
-	out.WriteString(text[kept:])
-	return out.String()
+	return out.String() + text[kept:]
 }
 
-// matchEscaped returns where the secret that starts at i ends, or 0 where none does.
-func matchEscaped(text string, i int, secret string) (end int) {
-	for j := range len(secret) {
-		if i >= len(text) {
-			return 0
+// matchEscaped returns where the secret that starts at position i ends, or 0 where none does; begun
+// means that the text may end in the midst of it. There can be several readings, for a secret may hold
+// what looks like an escape, so it follows all of them. It adds to steps what it compares.
+func matchEscaped(text string, i int, secret string, steps *int) (end int, begun bool) {
+	var buffer [8]int
+	positions, next := append(buffer[:0], i), []int(nil)
+	for secret != "" {
+		r, size := utf8.DecodeRuneInString(secret)
+		plain := secret[:size]
+		secret = secret[size:]
+		next = next[:0]
+		*steps += len(positions) * len(positions) // each is compared with those found before
+		for _, at := range positions {
+			if unfinished(text[at:]) {
+				begun = true
+			}
+			for _, length := range escapedLengths(text[at:], r, plain) {
+				if length > 0 && !slices.Contains(next, at+length) {
+					next = append(next, at+length)
+				}
+			}
 		}
-		want := secret[j]
-		switch rest := text[i:]; {
-		case rest[0] == want:
-			i++
-		case rest[0] == '+' && want == ' ':
-			i++
-		case rest[0] == '\\' && len(rest) > 1 && rest[1] == want:
-			i += 2
-		case rest[0] == '%' && len(rest) > 2 && hex(rest[1:3]) == int(want):
-			i += 3
-		case strings.HasPrefix(rest, `\u00`) && len(rest) > 5 && hex(rest[4:6]) == int(want):
-			i += 6
-		default:
-			return 0
+		if len(next) == 0 || *steps > maxSteps {
+			return 0, begun
 		}
+		positions, next = next, positions
 	}
-	return i
+	return slices.Max(positions), false
 }
 
-// hex returns the value of two hexadecimal digits, or -1.
+// unfinished reports whether text ends before any character, or may end in the midst of an escaped
+// one: that takes twelve bytes at the most, \ud834\udd1e or %F0%9D%84%9E.
+func unfinished(text string) bool {
+	return text == "" || len(text) < 12 && (text[0] == '%' || text[0] == '\\')
+}
+
+// escapedLengths returns how many bytes at the start of text are the character r, plain if not
+// escaped, for each way of writing it; 0 for those that do not fit.
+func escapedLengths(text string, r rune, plain string) (lengths [5]int) {
+	if strings.HasPrefix(text, plain) || r == ' ' && strings.HasPrefix(text, "+") {
+		lengths[0] = len(plain)
+	}
+	if len(text) > 1 && text[0] == '\\' {
+		if text[1:2] == plain || shortEscapes[text[1]] == r && r != 0 {
+			lengths[1] = 2
+		}
+	}
+	if percent := len(plain) * len("%ff"); len(text) >= percent {
+		lengths[2] = percent
+		for j := range len(plain) {
+			if text[3*j] != '%' || hex(text[3*j+1:3*j+3]) != int(plain[j]) {
+				lengths[2] = 0
+			}
+		}
+	}
+	if high, low := utf16.EncodeRune(r); high != utf8.RuneError {
+		if unicodeEscape(text, high) && unicodeEscape(text[6:], low) {
+			lengths[3] = 2 * len(`\uffff`)
+		}
+	} else if unicodeEscape(text, r) {
+		lengths[4] = len(`\uffff`)
+	}
+	return lengths
+}
+
+// shortEscapes are those of JSON that have letters.
+var shortEscapes = [256]rune{'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+func unicodeEscape(text string, unit rune) bool {
+	return len(text) >= len(`\uffff`) && text[0] == '\\' && text[1] == 'u' && hex(text[2:6]) == int(unit)
+}
+
+// hex returns the value of hexadecimal digits, or -1.
 func hex(digits string) int {
 	value := 0
 	for i := range len(digits) {

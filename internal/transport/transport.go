@@ -48,11 +48,9 @@ type Transport struct {
 	userAgent string
 	client    http.Client
 	base      http.RoundTripper
-	// standard means that base is net/http's own, whose bodies end with the request's context.
-	standard bool
-	timeout  *time.Duration
-	retry    RetryPolicy
-	logger   *slog.Logger
+	timeout   *time.Duration
+	retry     RetryPolicy
+	logger    *slog.Logger
 	// authorization returns the value of the header. It is a function so that no format verb can
 	// print the key.
 	authorization func() string
@@ -77,7 +75,6 @@ func New(config Config) *Transport {
 	if t.base == nil {
 		t.base = sharedPool()
 	}
-	_, t.standard = t.base.(*http.Transport)
 	if limit := t.client.Timeout; limit > 0 && (t.timeout == nil || *t.timeout == 0 || limit < *t.timeout) {
 		t.timeout = &limit
 	}
@@ -271,7 +268,7 @@ func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
 	if response != nil && response.Body != nil {
 		// After 101 the body is the connection itself, which has no end and heeds no context.
 		if err == nil && response.StatusCode != http.StatusSwitchingProtocols {
-			err = c.readBody(request.Context(), response)
+			err = c.readBody(response)
 		}
 		_ = response.Body.Close() // whatever it says, the answer is complete or its error is known
 		response.Body = http.NoBody
@@ -288,12 +285,7 @@ func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-func (c *call) readBody(ctx context.Context, response *http.Response) error {
-	if !c.transport.standard {
-		body := response.Body
-		stop := context.AfterFunc(ctx, func() { _ = body.Close() })
-		defer stop()
-	}
+func (c *call) readBody(response *http.Response) error {
 	var buffer bytes.Buffer
 	if n := response.ContentLength; n > 0 {
 		// The length is the server's word only, so it reserves little. MinRead more lets the buffer
@@ -301,9 +293,6 @@ func (c *call) readBody(ctx context.Context, response *http.Response) error {
 		buffer.Grow(int(min(n, 64<<10)) + bytes.MinRead)
 	}
 	_, err := buffer.ReadFrom(io.LimitReader(response.Body, MaxBody+1))
-	if ctx.Err() != nil && err != nil {
-		return ctx.Err()
-	}
 	c.body, c.tooLarge = buffer.Bytes(), buffer.Len() > MaxBody
 	if c.tooLarge {
 		c.body = c.body[:MaxBody]
@@ -314,7 +303,7 @@ func (c *call) readBody(ctx context.Context, response *http.Response) error {
 // contextError returns the reason why the caller's context ended, and how the last attempt did.
 func (c *call) contextError() error {
 	err := c.context.Err()
-	if cause := context.Cause(c.context); !errors.Is(cause, err) {
+	if cause := context.Cause(c.context); cause != err { //nolint:errorlint // a cause may wrap the error and say more
 		// A cause is often the error of another request, URL included.
 		err = fmt.Errorf("%w: %w", err, redactError(cause, c.secrets()))
 	}

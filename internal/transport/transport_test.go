@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -210,6 +211,17 @@ func TestCancellation(t *testing.T) {
 			1, "context canceled: shutting down",
 		},
 		{
+			"with a cause that wraps the context's error",
+			[]step{{hang: true}},
+			func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithCancelCause(ctx)
+				time.AfterFunc(time.Second, func() { cancel(fmt.Errorf("%w: %w", cause, context.Canceled)) })
+				return ctx, func() { cancel(nil) }
+			},
+			[]error{context.Canceled, cause},
+			1, "context canceled: shutting down: context canceled",
+		},
+		{
 			"with a cause that tells a secret",
 			[]step{{hang: true}},
 			func(ctx context.Context) (context.Context, func()) {
@@ -273,45 +285,6 @@ func TestCancellationAfterALostConnection(t *testing.T) {
 		const want = `context canceled (before that: Get "https://api.example/[redacted]": read: connection reset by peer)`
 		if !errors.Is(err, context.Canceled) || errors.Is(err, errReset) || err.Error() != want {
 			t.Errorf("error = %v, want %s", err, want)
-		}
-	})
-}
-
-// A body that does not end with its context, as that of a caller's own transport may be.
-type stubborn struct{ closed chan struct{} }
-
-func (s *stubborn) RoundTrip(r *http.Request) (*http.Response, error) {
-	s.closed = make(chan struct{})
-	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: s, Request: r}, nil
-}
-
-func (s *stubborn) Read([]byte) (int, error) {
-	<-s.closed
-	return 0, errors.New("read on closed body")
-}
-
-func (s *stubborn) Close() error {
-	select {
-	case <-s.closed:
-	default:
-		close(s.closed)
-	}
-	return nil
-}
-
-func TestBodyThatDoesNotEndWithItsContext(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		_, err := newTest(&stubborn{}, func(c *Config) { c.Retry.MaxAttempts = 1 }).do(t.Context(), read)
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("error = %v, want the time limit", err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		start := time.Now()
-		_, err = newTest(&stubborn{}, nil).do(ctx, read)
-		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
-			t.Errorf("error = %v after %v, want the deadline", err, time.Since(start))
 		}
 	})
 }
