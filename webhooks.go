@@ -343,12 +343,12 @@ func describePayloadError(path string, document []byte, err error) string {
 	// What remains is a time, which encoding/json refuses without naming its field.
 	var members map[string]json.RawMessage
 	_ = json.Unmarshal(document, &members)
-	for name, value := range members {
-		if strings.HasSuffix(name, "_at") && json.Unmarshal(value, new(time.Time)) != nil {
-			return at(line(name)) + " is not a time"
+	for _, name := range [...]string{"updated_at", "deleted_at", "created_at", "archived_at", "sync_started_at", "sync_ended_at"} {
+		if value, ok := members[name]; ok && json.Unmarshal(value, new(time.Time)) != nil {
+			return at(name) + " is not a time"
 		}
 	}
-	return at("") + " cannot be decoded"
+	return path + " cannot be decoded"
 }
 
 // EventHandlers says which function gets which event. Events without a function of their own go to

@@ -84,7 +84,6 @@ type integration struct {
 	id, tool string
 	category kombo.Category
 	endUser  kombo.EndUser
-	state    kombo.State
 }
 
 // NewServer starts a server on a loopback address. Close it when it is no longer needed. It panics
@@ -203,7 +202,6 @@ func (s *Server) CompleteFlow(ctx context.Context, linkURL string, completion Co
 		tool:     tool,
 		category: flow.request.category(),
 		endUser:  flow.request.endUser(),
-		state:    kombo.StateActive,
 	}
 	s.mutex.Lock()
 	s.integrations[created.id] = created
@@ -221,6 +219,10 @@ func (s *Server) CompleteFlow(ctx context.Context, linkURL string, completion Co
 func (s *Server) FailFlow(ctx context.Context, linkURL string) error {
 	s.mutex.Lock()
 	_, flow, err := s.findFlow(linkURL)
+	if err != nil {
+		s.mutex.Unlock()
+		return err
+	}
 	data := kombo.ConnectionFlowFailedData{
 		IntegrationTool:     first(flow.request.IntegrationTool, "personio"),
 		IntegrationCategory: flow.request.category(),
@@ -231,15 +233,12 @@ func (s *Server) FailFlow(ctx context.Context, linkURL string) error {
 		data.IntegrationTool, data.IntegrationCategory, data.EndUser = existing.tool, existing.category, existing.endUser
 	}
 	s.mutex.Unlock()
-	if err != nil {
-		return err
-	}
 	return s.Deliver(ctx, &kombo.ConnectionFlowFailedEvent{
 		EventHeader: newHeader(kombo.EventConnectionFlowFailed), Data: data,
 	})
 }
 
-// SetState changes the state of an integration, as when its credentials break
+// SetState announces another state of an integration, as when its credentials break
 // ([kombo.StateInvalid]), and returns once integration-state-changed is delivered.
 func (s *Server) SetState(ctx context.Context, integrationID string, state kombo.State) error {
 	s.mutex.Lock()
@@ -248,7 +247,6 @@ func (s *Server) SetState(ctx context.Context, integrationID string, state kombo
 		s.mutex.Unlock()
 		return fmt.Errorf("kombotest: no integration %q", integrationID)
 	}
-	changed.state = state
 	event := &kombo.IntegrationStateChangedEvent{
 		EventHeader: newHeader(kombo.EventIntegrationStateChanged),
 		Data: kombo.IntegrationStateChangedData{
@@ -283,6 +281,9 @@ func (s *Server) findFlow(linkURL string) (token string, found flow, err error) 
 	found, ok := s.flows[token]
 	if !ok {
 		return "", flow{}, errors.New("kombotest: the link is unknown or used up")
+	}
+	if _, ok := s.integrations[found.integrationID]; found.integrationID != "" && !ok {
+		return "", flow{}, errors.New("kombotest: the integration of the link is deleted")
 	}
 	return token, found, nil
 }

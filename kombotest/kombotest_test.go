@@ -264,6 +264,38 @@ func TestLinksWorkOnce(t *testing.T) {
 	}
 }
 
+// A link to reconnect leads nowhere once its integration is gone.
+func TestLinkOfADeletedIntegration(t *testing.T) {
+	t.Parallel()
+	srv, client := newServer(t, kombotest.Config{})
+	link, err := client.Connect.CreateLink(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := srv.CompleteFlow(t.Context(), link.URL, kombotest.Completion{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	integration, err := client.Connect.IntegrationByToken(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	relink, err := client.Integrations.Relink(t.Context(), integration.ID, kombo.RelinkRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Integrations.Delete(t.Context(), integration.ID); err != nil {
+		t.Fatal(err)
+	}
+	const want = "kombotest: the integration of the link is deleted"
+	if err := srv.FailFlow(t.Context(), relink.URL); err == nil || err.Error() != want {
+		t.Errorf("FailFlow = %v, want %s", err, want)
+	}
+	if token, err := srv.CompleteFlow(t.Context(), relink.URL, kombotest.Completion{}); token != "" || err == nil || err.Error() != want {
+		t.Errorf("CompleteFlow = %q, %v, want %s", token, err, want)
+	}
+}
+
 func TestFailFlow(t *testing.T) {
 	t.Parallel()
 	app := newService(t, "test-secret")
