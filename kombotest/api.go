@@ -1,155 +1,580 @@
 package kombotest
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/subtle"
 	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math"
 	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/kombo-go/kombo"
 )
 
-// environmentID is what check-api-key tells.
-const environmentID = "kombotestEnvironment0001"
+const (
+	// environmentID is what check-api-key tells.
+	environmentID = "kombotestEnvironment0001"
+	// defaultScopeConfigID is that of integrations whose link names none.
+	defaultScopeConfigID = "kombotestScopeConfig0001"
+	// bodyLimit is how much of a request is read.
+	bodyLimit = 1 << 20
+)
 
-// answer is what an endpoint says: data, or an error with its status.
-type answer struct {
-	data any
-
-	status  int
-	code    kombo.ErrorCode
-	message string
+// Request is one request of the API.
+type Request struct {
+	// Number counts the requests, from 1.
+	Number int
+	Time   time.Time
+	// Op is the operation, as in [Fault]; "" for a request that is none.
+	Op     string
+	Method string
+	// Path is as it was sent, escapes and query included, without the /v1 of [Server.BaseURL].
+	Path   string
+	Header http.Header
+	Body   []byte
+	// StatusCode is the answer's; 0 where the connection was cut.
+	StatusCode int
+	// ErrorCode is that of the answer, "" where it has none.
+	ErrorCode kombo.ErrorCode
+	// Faulty is true where a [Fault] struck.
+	Faulty bool
+	// Duration is the time until the answer, its delay included.
+	Duration time.Duration
 }
 
-func succeeded(data any) answer { return answer{status: http.StatusOK, data: data} }
+// Requests returns the requests of the API, in the order in which they were answered; after 10,000 it
+// forgets the older half. It does not tell of the pages that a browser opens.
+func (s *Server) Requests() []Request {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return slices.Clone(s.requests.entries)
+}
 
-func invalid(message string) answer {
-	return answer{status: http.StatusBadRequest, code: kombo.CodeInputInvalid, message: message}
+// answer is what a request gets.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	code   kombo.ErrorCode
+}
+
+func succeeded(data any) answer {
+	return encoded(http.StatusOK, map[string]any{"status": "success", "data": data})
+}
+
+func failed(code kombo.ErrorCode, message string) answer {
+	a := encoded(statusOf(code), map[string]any{"status": "error", "error": map[string]any{
+		"code": orNull(string(code)), "title": nil, "message": message, "log_url": nil,
+	}})
+	a.code = code
+	return a
+}
+
+func encoded(status int, value any) answer {
+	body, err := json.Marshal(value)
+	if err != nil {
+		panic(err) // the server made it
+	}
+	return answer{status: status, body: body, header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}}
 }
 
 func notFound() answer {
-	return answer{
-		status: http.StatusNotFound, code: kombo.CodeIntegrationNotFound,
-		message: "There is no integration with this id in this environment.",
+	return failed(kombo.CodeIntegrationNotFound, "There is no integration with this id in this environment.")
+}
+
+// call is a request with what was read of it.
+type call struct {
+	*http.Request
+	op   string
+	body []byte
+	// answered is closed when the answer is on its way.
+	answered <-chan struct{}
+}
+
+// endpoints are the operations, by what [kombo.Error] calls them.
+func endpoints() map[string]func(*Server, call) answer {
+	return map[string]func(*Server, call) answer{
+		"GET /check-api-key":                             (*Server).checkAPIKey,
+		"POST /connect/create-link":                      (*Server).createLink,
+		"GET /connect/integration-by-token/{token}":      (*Server).integrationByToken,
+		"GET /tools/{category}":                          (*Server).tools,
+		"GET /integrations/{integration_id}":             (*Server).getIntegration,
+		"DELETE /integrations/{integration_id}":          (*Server).deleteIntegration,
+		"PUT /integrations/{integration_id}/enabled":     (*Server).setEnabled,
+		"POST /integrations/{integration_id}/relink":     (*Server).relink,
+		"POST /integrations/{integration_id}/setup-link": (*Server).setupLink,
 	}
 }
 
-func (a answer) write(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(a.status)
-	var body any = map[string]any{"status": "success", "data": a.data}
-	if a.status != http.StatusOK {
-		var code *kombo.ErrorCode
-		if a.code != "" {
-			code = &a.code
+// Operations returns the operations that a [Server] knows, written as [kombo.Error] has them in Op.
+func Operations() []string {
+	var operations []string
+	for op := range endpoints() {
+		operations = append(operations, op)
+	}
+	slices.SortFunc(operations, func(a, b string) int {
+		return cmp.Or(strings.Compare(path(a), path(b)), strings.Compare(a, b))
+	})
+	return operations
+}
+
+func path(op string) string {
+	_, path, _ := strings.Cut(op, " ")
+	return path
+}
+
+func (s *Server) serveAPI() {
+	for op, endpoint := range endpoints() {
+		method, path, _ := strings.Cut(op, " ")
+		s.mux.Handle(method+" /v1"+path, s.answering(op, func(c call) answer { return endpoint(s, c) }))
+	}
+	s.mux.Handle("/v1/", s.answering("", func(call) answer {
+		a := failed("", "There is no such endpoint.")
+		a.status = http.StatusNotFound
+		return a
+	}))
+}
+
+// answering answers requests of one operation.
+func (s *Server) answering(op string, endpoint func(call) answer) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		done, ok := s.begin()
+		if !ok {
+			panic(http.ErrAbortHandler)
 		}
-		body = map[string]any{"status": "error", "error": map[string]any{
-			"code": code, "title": nil, "message": a.message, "log_url": nil,
-		}}
-	}
-	_ = json.NewEncoder(w).Encode(body)
-}
+		defer done()
+		begun := time.Now()
+		answered := make(chan struct{})
+		defer close(answered)
+		c := call{Request: r, op: op, answered: answered}
+		var readErr error
+		c.body, readErr = io.ReadAll(http.MaxBytesReader(w, r.Body, bodyLimit))
+		leave, remaining := s.arrive(c)
+		defer leave()
 
-func (s *Server) routes() http.Handler {
-	mux := http.NewServeMux()
-	handle := func(pattern string, endpoint func(*http.Request) answer) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			done, ok := s.begin()
-			if !ok {
-				return
-			}
-			defer done()
-			want := "Bearer " + s.config.APIKey
-			if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte(want)) != 1 {
-				answer{status: http.StatusUnauthorized, code: kombo.CodeAuthenticationInvalid, message: "The API key is not valid."}.write(w)
-				return
-			}
-			r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
-			endpoint(r).write(w)
-		})
-	}
-	handle("GET /v1/check-api-key", func(*http.Request) answer {
-		return succeeded(map[string]string{"environment_id": environmentID, "customer_id": environmentID})
+		s.mutex.Lock()
+		fault, struck := take(&s.faults, func(f *Fault) bool { return op != "" && (f.Op == "" || f.Op == op) })
+		s.mutex.Unlock()
+		var a answer
+		switch {
+		case struck && !fault.Executed && (fault.replaces() || fault.Cut):
+			a = answer{status: http.StatusOK, header: http.Header{}}
+		case readErr != nil:
+			a = failed(kombo.CodeInputInvalid, "The body is too long, or was not sent whole.")
+		default:
+			a = s.admit(c, remaining, endpoint)
+		}
+		if remaining != nil {
+			a.header.Set("Concurrency-Remaining", strconv.Itoa(max(0, *remaining)))
+		}
+		a = fault.apply(a)
+		if fault.Delay > 0 {
+			s.delay(r, fault.Delay)
+		}
+		s.recordRequest(c, a, fault, struck, time.Since(begun))
+		a.write(w, fault)
 	})
-	handle("POST /v1/connect/create-link", s.createLink)
-	handle("GET /v1/connect/integration-by-token/{token}", s.integrationByToken)
-	handle("POST /v1/integrations/{integration_id}/relink", s.relink)
-	handle("DELETE /v1/integrations/{integration_id}", s.deleteIntegration)
-	handle("/", func(*http.Request) answer {
-		return answer{status: http.StatusNotFound, message: "There is no such endpoint."}
-	})
-	return mux
 }
 
-func (s *Server) createLink(r *http.Request) answer {
-	var body createLinkBody
-	if refused, ok := read(r, &body); !ok {
-		return refused
+// delay keeps an answer back, unless the caller or the server goes away.
+func (s *Server) delay(r *http.Request, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.Context().Done():
+	case <-s.context.Done():
 	}
-	link := map[string]any{"link": s.newLink(flow{request: body, linkType: body.LinkType})}
-	if body.EnableStaticIPs {
-		link["static_ips"] = []string{"192.0.2.10", "192.0.2.11"}
-	}
-	return succeeded(link)
 }
 
-// read decodes and checks the body of a request.
-func read(r *http.Request, body interface{ problem() string }) (refused answer, ok bool) {
-	if err := json.NewDecoder(r.Body).Decode(body); err != nil {
-		return invalid("The body is not a JSON object of the documented form."), false
+// arrive counts a request for an integration until leave is called, and tells how many more the
+// integration takes; nil where the request is for none.
+func (s *Server) arrive(c call) (leave func(), remaining *int) {
+	id := cmp.Or(c.PathValue("integration_id"), c.Header.Get("X-Integration-Id"))
+	if id == "" {
+		return func() {}, nil
 	}
-	if problem := body.problem(); problem != "" {
-		return invalid(problem), false
-	}
-	return answer{}, true
-}
-
-func (s *Server) integrationByToken(r *http.Request) answer {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	found, ok := s.integrations[s.activations[r.PathValue("token")]]
+	s.inFlight[id]++
+	free := s.limits.concurrency() - s.inFlight[id]
+	return func() {
+		s.mutex.Lock()
+		defer s.mutex.Unlock()
+		s.inFlight[id]--
+		if s.inFlight[id] == 0 {
+			delete(s.inFlight, id)
+		}
+	}, &free
+}
+
+// admit answers a request that has the right key and keeps to the limits.
+func (s *Server) admit(c call, remaining *int, endpoint func(call) answer) answer {
+	want := "Bearer " + s.config.APIKey
+	if subtle.ConstantTimeCompare([]byte(c.Header.Get("Authorization")), []byte(want)) != 1 {
+		return failed(kombo.CodeAuthenticationInvalid, "The API key is not valid.")
+	}
+	s.mutex.Lock()
+	wait, over := s.overRate()
+	s.mutex.Unlock()
+	switch {
+	case over:
+		a := failed(kombo.CodeRateLimitExceeded, "Too many requests.")
+		a.header.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		return a
+	case remaining != nil && *remaining < 0:
+		return failed(kombo.CodeConcurrencyLimitExceeded, "Too many requests for this integration are in flight.")
+	}
+	return endpoint(c)
+}
+
+func (s *Server) recordRequest(c call, a answer, fault Fault, struck bool, duration time.Duration) {
+	request := Request{
+		Time: s.now(), Op: c.op, Method: c.Method, Path: strings.TrimPrefix(c.RequestURI, "/v1"),
+		Header: c.Header.Clone(), Body: c.body, StatusCode: a.status, ErrorCode: a.code,
+		Faulty: struck, Duration: duration,
+	}
+	if fault.Cut {
+		request.StatusCode, request.ErrorCode = 0, ""
+	}
+	s.mutex.Lock()
+	request.Number = s.requests.next()
+	s.requests.add(request)
+	s.mutex.Unlock()
+	if s.config.OnRequest != nil {
+		s.config.OnRequest(request)
+	}
+	s.change()
+}
+
+func (a answer) write(w http.ResponseWriter, fault Fault) {
+	if fault.Cut {
+		panic(http.ErrAbortHandler) // net/http closes the connection, and says nothing
+	}
+	maps.Copy(w.Header(), a.header)
+	// The length is told, and the answer sent before what waits for it goes on.
+	length := len(a.body)
+	if fault.Truncate {
+		length = max(1, length)
+		a.body = a.body[:len(a.body)/2]
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(length))
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body)
+	_ = http.NewResponseController(w).Flush()
+	if fault.Truncate {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (s *Server) checkAPIKey(call) answer {
+	return succeeded(map[string]string{"environment_id": environmentID, "customer_id": environmentID})
+}
+
+func (s *Server) createLink(c call) answer {
+	in := readInput(c.body)
+	f := flow{OpenLink: OpenLink{Kind: LinkKindConnect}}
+	f.EndUser = kombo.EndUser{
+		CreatorEmail:     in.email("end_user_email"),
+		OrganizationName: in.name("end_user_organization_name"),
+		OriginID:         in.optional("end_user_origin_id", "not empty where it is there"),
+	}
+	f.Category = kombo.Category(in.oneOf("integration_category", optional, string(kombo.CategoryHRIS), categories...))
+	f.Tool = in.tool("integration_tool", s.knowsTool)
+	if in.optional("remote_environment", "") != "" && f.Tool == "" {
+		in.refuse("remote_environment", "only together with integration_tool")
+	}
+	f.language, f.LinkType = in.language(), in.linkType(optional)
+	f.scopeConfigID = in.optional("scope_config_id", "")
+	if in.flag("enable_filtering", optional) && f.Category == kombo.CategoryHRIS {
+		f.setupSteps = append(f.setupSteps, stepFiltering)
+	}
+	if in.flag("enable_field_mapping", optional) {
+		f.setupSteps = append(f.setupSteps, stepFieldMapping)
+	}
+	staticIPs := in.flag("enable_static_ips", optional)
+	if in.problem != "" {
+		return failed(kombo.CodeInputInvalid, in.problem)
+	}
+	data := map[string]any{"link": s.newFlow(f)}
+	if staticIPs {
+		data["static_ips"] = []string{"192.0.2.10", "192.0.2.11"}
+	}
+	return succeeded(data)
+}
+
+func (s *Server) integrationByToken(c call) answer {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	found, ok := s.integrations[s.activations[c.PathValue("token")]]
 	if !ok {
-		return invalid("The token is not valid.")
+		return failed(kombo.CodeInputInvalid, "The token is not valid.")
 	}
 	return succeeded(map[string]any{
-		"id": found.id, "tool": found.tool,
-		"end_user_origin_id":         orNull(found.endUser.OriginID),
-		"end_user_organization_name": found.endUser.OrganizationName,
-		"end_user_email":             orNull(found.endUser.CreatorEmail),
-		"setup_status":               kombo.SetupStatusCompleted,
+		"id": found.ID, "tool": found.Tool,
+		"end_user_origin_id":         orNull(found.EndUser.OriginID),
+		"end_user_organization_name": found.EndUser.OrganizationName,
+		"end_user_email":             orNull(found.EndUser.CreatorEmail),
+		"setup_status":               found.SetupStatus,
 	})
 }
 
-func (s *Server) relink(r *http.Request) answer {
-	id := r.PathValue("integration_id")
+// withIntegration answers 404 unless the integration that the path names is there.
+func (s *Server) withIntegration(c call, endpoint func(integration) answer) answer {
 	s.mutex.Lock()
-	_, ok := s.integrations[id]
-	s.mutex.Unlock()
+	existing, ok := s.integrations[c.PathValue("integration_id")]
 	if !ok {
+		s.mutex.Unlock()
 		return notFound()
 	}
-	var body linkBody
-	if refused, ok := read(r, &body); !ok {
-		return refused
-	}
-	return succeeded(map[string]string{"link": s.newLink(flow{integrationID: id, linkType: body.LinkType})})
+	found := *existing
+	s.mutex.Unlock()
+	return endpoint(found)
 }
 
-func (s *Server) deleteIntegration(r *http.Request) answer {
-	id := r.PathValue("integration_id")
-	s.mutex.Lock()
-	gone, ok := s.integrations[id]
-	delete(s.integrations, id)
-	s.mutex.Unlock()
-	if !ok {
-		return notFound()
+func (s *Server) relink(c call) answer {
+	return s.withIntegration(c, func(i integration) answer {
+		in := readOptionalInput(c.body)
+		f := flow{OpenLink: i.link(LinkKindRelink), language: in.language(), scopeConfigID: in.optional("scope_config_id", "")}
+		f.LinkType = in.linkType(optional)
+		if in.problem != "" {
+			return failed(kombo.CodeInputInvalid, in.problem)
+		}
+		return succeeded(map[string]string{"link": s.newFlow(f)})
+	})
+}
+
+func (s *Server) setupLink(c call) answer {
+	return s.withIntegration(c, func(i integration) answer {
+		in := readInput(c.body)
+		f := flow{OpenLink: i.link(LinkKindSetup), language: in.language(), setupSteps: i.setupSteps}
+		f.LinkType = in.linkType(required)
+		switch {
+		case in.problem != "":
+			return failed(kombo.CodeInputInvalid, in.problem)
+		case len(i.setupSteps) == 0:
+			return failed(kombo.CodeInputInvalid, "No setup step is enabled for this integration.")
+		}
+		return succeeded(map[string]string{"link": s.newFlow(f)})
+	})
+}
+
+// link is what all links of an integration have in common.
+func (i integration) link(kind LinkKind) OpenLink {
+	return OpenLink{Kind: kind, EndUser: i.EndUser, Category: i.Category, Tool: i.Tool, IntegrationID: i.ID}
+}
+
+func (s *Server) getIntegration(c call) answer {
+	return s.withIntegration(c, func(i integration) answer {
+		tool := s.tool(i.Tool)
+		var scopeConfigName any
+		if i.ScopeConfigID == defaultScopeConfigID {
+			scopeConfigName = "Default"
+		}
+		models, actions := samplesOf(i.Category).inIntegration()
+		return succeeded(map[string]any{
+			"id": i.ID,
+			"tool": map[string]any{
+				"id": tool.ID, "label": tool.Label, "internal_label": nil,
+				"logo_url": s.iconURL(tool.ID), "icon_url": s.iconURL(tool.ID),
+			},
+			"category": i.Category, "status": i.State, "setup_status": i.SetupStatus, "end_user": i.EndUser,
+			"scope_config":    map[string]any{"id": i.ScopeConfigID, "name": scopeConfigName},
+			"data_expired_at": nil, "created_at": i.CreatedAt.Format(timeFormat), "beta": false,
+			"read_models": models, "write_actions": actions,
+		})
+	})
+}
+
+// timeFormat is that of Kombo's times, which are in UTC.
+const timeFormat = "2006-01-02T15:04:05.000Z"
+
+func (s *Server) setEnabled(c call) answer {
+	return s.withIntegration(c, func(i integration) answer {
+		in := readInput(c.body)
+		enabled := in.flag("value", required)
+		if in.problem != "" {
+			return failed(kombo.CodeInputInvalid, in.problem)
+		}
+		event, err := s.update(i.ID, func(i *integration) bool {
+			before := i.State
+			switch {
+			case !enabled:
+				i.State = kombo.StateInactive
+			case i.State == kombo.StateInactive:
+				i.State = kombo.StateActive
+			}
+			return i.State != before
+		})
+		if err != nil {
+			return notFound() // deleted meanwhile
+		}
+		if event != nil {
+			s.announce(event, c.answered)
+		}
+		return succeeded(struct{}{})
+	})
+}
+
+func (s *Server) deleteIntegration(c call) answer {
+	return s.withIntegration(c, func(i integration) answer {
+		if in := readOptionalInput(c.body); in.problem != "" {
+			return failed(kombo.CodeInputInvalid, in.problem)
+		}
+		event, ok := s.remove(i.ID)
+		if !ok {
+			return notFound()
+		}
+		// The receiver may hold locks while it waits for this answer, so the webhook comes after it.
+		s.announce(event, c.answered)
+		return succeeded(struct{}{})
+	})
+}
+
+func (s *Server) tools(c call) answer {
+	category := kombo.Category(strings.ToUpper(c.PathValue("category")))
+	if !slices.Contains(categories, string(category)) || c.PathValue("category") != strings.ToLower(string(category)) {
+		return failed(kombo.CodeInputInvalid, "category: not one of "+strings.ToLower(strings.Join(categories, ", ")))
 	}
-	event := &kombo.IntegrationDeletedEvent{
-		EventHeader: newHeader(kombo.EventIntegrationDeleted),
-		Data: kombo.IntegrationDeletedData{
-			ID: gone.id, Tool: gone.tool, Category: gone.category, EndUser: gone.endUser, DeletedAt: now(),
-		},
+	models, actions := samplesOf(category).inTool()
+	tools := []any{}
+	for _, tool := range s.toolsOf(category) {
+		tools = append(tools, map[string]any{
+			"id": tool.ID, "label": tool.Label, "internal_label": nil,
+			"assets": map[string]string{
+				"logo_url": s.iconURL(tool.ID), "icon_url": s.iconURL(tool.ID), "icon_black_url": s.iconURL(tool.ID),
+			},
+			"paid_api_details_markdown": nil, "fast_track_details_markdown": nil, "partner_only_details_markdown": nil,
+			"connection_guide_url": nil,
+			"coverage":             map[string]any{"read_models": models, "write_actions": actions, "features": []any{}},
+		})
 	}
-	// The receiver may hold locks while it waits for this answer, so the webhook comes after it.
-	s.announce(event)
-	return succeeded(struct{}{})
+	return succeeded(map[string]any{"tools": tools})
+}
+
+func orNull(value string) any {
+	if value == "" {
+		return nil
+	}
+	return value
+}
+
+// input reads the members of a body, and keeps the first problem.
+type input struct {
+	members map[string]json.RawMessage
+	problem string
+}
+
+// presence says whether a member may be left out, and whether it may be null.
+type presence int
+
+const (
+	required presence = iota // there, and not null
+	optional                 // may be left out, but not null
+	nullable                 // may be left out, or null
+)
+
+func readInput(body []byte) *input {
+	in := &input{}
+	if err := json.Unmarshal(body, &in.members); err != nil || in.members == nil {
+		in.problem = "The body is not a JSON object."
+	}
+	return in
+}
+
+// readOptionalInput takes no body for an empty object.
+func readOptionalInput(body []byte) *input {
+	if len(bytes.TrimSpace(body)) == 0 {
+		body = []byte("{}")
+	}
+	return readInput(body)
+}
+
+func (in *input) refuse(field, reason string) {
+	if in.problem == "" {
+		in.problem = field + ": " + reason
+	}
+}
+
+// read decodes a member into value. It is not ok where the member is absent, null or of another type.
+func (in *input) read(field string, needed presence, value any, kind string) (ok bool) {
+	member, there := in.members[field]
+	isNull := bytes.Equal(member, []byte("null"))
+	switch {
+	case !there && needed == required:
+		in.refuse(field, kind+" is required")
+	case !there, isNull && needed == nullable:
+	case isNull, json.Unmarshal(member, value) != nil:
+		in.refuse(field, "not "+kind)
+	default:
+		return true
+	}
+	return false
+}
+
+func (in *input) email(field string) string {
+	var address string
+	if in.read(field, required, &address, "an e-mail address") && (!emailAddress.MatchString(address) || strings.Contains(address, "..")) {
+		in.refuse(field, "not an e-mail address")
+	}
+	return address
+}
+
+func (in *input) name(field string) string {
+	var name string
+	if in.read(field, required, &name, "a name") && name == "" {
+		in.refuse(field, "a name is required")
+	}
+	return name
+}
+
+// optional reads a string that may be left out or null; notEmpty is why it may not be empty, "" where it
+// may.
+func (in *input) optional(field, notEmpty string) string {
+	var text string
+	if in.read(field, nullable, &text, "a string or null") && text == "" && notEmpty != "" {
+		in.refuse(field, notEmpty)
+	}
+	return text
+}
+
+func (in *input) oneOf(field string, needed presence, fallback string, values ...string) string {
+	var text string
+	if !in.read(field, needed, &text, "one of "+strings.Join(values, ", ")) {
+		return fallback
+	}
+	if !slices.Contains(values, text) {
+		in.refuse(field, "not one of "+strings.Join(values, ", "))
+	}
+	return text
+}
+
+func (in *input) language() kombo.Language {
+	return kombo.Language(in.oneOf("language", nullable, string(kombo.LanguageEN), languages...))
+}
+
+func (in *input) linkType(needed presence) kombo.LinkType {
+	return kombo.LinkType(in.oneOf("link_type", needed, string(kombo.LinkTypeEmbedded),
+		string(kombo.LinkTypeEmbedded), string(kombo.LinkTypeMagicLink)))
+}
+
+func (in *input) tool(field string, known func(string) bool) string {
+	var slug string
+	if in.read(field, nullable, &slug, "a string or null") && !known(slug) {
+		in.refuse(field, fmt.Sprintf("there is no tool %q; see Config.Tools", slug))
+	}
+	return slug
+}
+
+func (in *input) flag(field string, needed presence) bool {
+	var flag bool
+	in.read(field, needed, &flag, "true or false")
+	return flag
 }

@@ -1,0 +1,62 @@
+// Package kombotest is a fake Kombo for tests and local work: it serves the API on a loopback
+// address, plays the customer's part of the connection flow (or shows the customer's pages in a
+// browser), and delivers signed webhooks. It needs no account, no tunnel and no network.
+//
+//	srv, client := kombotest.Start(t, kombotest.Config{WebhookSecret: "test-secret"})
+//	app := httptest.NewServer(newApp(client, "test-secret")) // the service under test
+//	defer app.Close()
+//	srv.SetWebhookURL(app.URL + "/webhooks/kombo")
+//
+//	link, err := client.Connect.CreateLink(ctx, request)
+//	token, err := srv.CompleteFlow(ctx, link.URL, kombotest.Completion{Tool: "personio"})
+//	srv.AwaitDelivery(t, kombo.EventIntegrationCreated)
+//
+// # The customer
+//
+// [Server.CompleteFlow] and [Server.FailFlow] do what a customer does who opens a link. In a browser
+// the link shows the same flow as a page, in the link's language: choose a tool, type credentials (all
+// are accepted but those that contain the word "wrong"), finish the setup steps that the link asks
+// for. It speaks the protocol of the browser library @kombo-api/connect 1.3.0; a magic link ends on a
+// page of its own. [Server.SetState], [Server.SetSetupStatus] and [Server.DeleteIntegration] do what
+// time, and people in Kombo's dashboard, do.
+//
+// # Webhooks
+//
+// Events are delivered over HTTP, written and signed as Kombo does it, and repeated with the same id
+// and body until they are accepted; see [Redelivery]. [Server.Deliver] sends any event,
+// [Server.Redeliver] one again, and [Server.DeliverForged] one with a wrong signature. To see whether
+// a service stands duplicates, delays, losses and another order, use [Server.InjectWebhookFault] and
+// [Server.HoldWebhooks]. [Server.Deliveries] tells what was sent and answered.
+//
+// # Faults
+//
+// [Server.InjectFault] breaks the answers of the API: other statuses and bodies, Retry-After, cut
+// connections, slow and truncated answers, answers that get lost after the request has taken effect.
+// [Server.SetLimits] limits rate and concurrency. [Server.Requests] tells what came.
+//
+// # What it does not know about the real Kombo
+//
+// It answers as Kombo's documentation says. Where that is silent it has to choose, and the choice
+// proves nothing about the real Kombo:
+//
+//   - An unknown activation token, and that of a deleted integration, is PLATFORM.INPUT_INVALID. A token
+//     can be exchanged more than once and does not expire.
+//   - A link works once: when its flow is finished it is used up. A failed attempt leaves it open.
+//   - An unknown integration is a 404; the status of each error code is not documented either.
+//   - Reconnecting makes an integration active, whatever it was, and is announced by
+//     integration-state-changed, as is each finished setup and each switch on or off.
+//   - Finished setup steps complete the setup at once: there are no syncs, so FINAL_SYNC_PENDING comes
+//     from [Server.SetSetupStatus] only, data never expires, and nothing but a setup step is ever
+//     incomplete.
+//   - A deletion by the API is announced by integration-deleted, after the answer, in the background
+//     (see [Server.Wait]); so is what [Server.CompleteFlow] would announce when it happens in a browser.
+//   - Which deliveries are repeated, how often and how fast. Background deliveries are begun in the
+//     order of their causes, which the real Kombo does not promise.
+//   - The rate limit, the scope of the concurrency limit, and what Concurrency-Remaining counts.
+//   - The tools, their categories and credentials, the models and actions of an integration, and the
+//     names of scope configs are samples. The slugs of tools are those of May 2026; for newer ones see
+//     [Config.Tools].
+//
+// Not simulated: data and syncs, integration fields and custom fields, passthrough, scope config contents,
+// IP allow lists, environments of a tool.
+package kombotest

@@ -1,0 +1,200 @@
+package kombotest
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kombo-go/kombo"
+)
+
+// Fault says how the API fails. What it leaves out stays as it is: a Fault with nothing but a Delay
+// answers rightly, but late.
+type Fault struct {
+	// Op is the operation that it strikes, written as [kombo.Error] has it in Op, such as
+	// "POST /connect/create-link"; "" means every operation. See [Operations].
+	Op string
+	// Times is how many requests it strikes; 0 means one, -1 all until [Server.ClearFaults].
+	Times int
+
+	// Status is the status of the answer; 0 means that of Code (as a [Server] pairs them), or
+	// else the true one.
+	Status int
+	// Code makes the body an error of Kombo's form, with Message as its message.
+	Code    kombo.ErrorCode
+	Message string
+	// Body is the body of the answer in place of a form that is Kombo's.
+	Body string
+	// Header is added to the answer's, or replaces its values.
+	Header http.Header
+	// RetryAfter sets the header Retry-After, in whole seconds, rounded up. For a date, or nonsense,
+	// use Header.
+	RetryAfter time.Duration
+
+	// Delay is how long the answer is kept back.
+	Delay time.Duration
+	// Cut closes the connection in place of an answer.
+	Cut bool
+	// Truncate closes the connection after half of the answer's body.
+	Truncate bool
+
+	// Executed lets the request have its effect before it fails, as when an answer is lost on its
+	// way. Without it a fault that replaces the answer keeps the request from having any.
+	Executed bool
+}
+
+// Validate says what is wrong with a fault, if anything.
+func (f Fault) Validate() error {
+	switch {
+	case f.Op != "" && !slices.Contains(Operations(), f.Op):
+		return fmt.Errorf("kombotest: Fault.Op: there is no operation %q; it is one of %s", f.Op, strings.Join(Operations(), ", "))
+	case f.Times < -1:
+		return errors.New("kombotest: Fault.Times is less than -1")
+	case f.Status != 0 && (f.Status < 200 || f.Status > 999):
+		return fmt.Errorf("kombotest: Fault.Status: %d is no status of an answer", f.Status)
+	case f.Delay < 0 || f.RetryAfter < 0:
+		return errors.New("kombotest: Fault.Delay or Fault.RetryAfter is negative")
+	case f.Code != "" && f.Body != "":
+		return errors.New("kombotest: Fault.Code makes the body: leave Fault.Body out, or put the code into it")
+	case f.Message != "" && f.Code == "":
+		return errors.New("kombotest: Fault.Message needs a Fault.Code")
+	case f.Cut && f.Truncate:
+		return errors.New("kombotest: Fault.Cut leaves nothing for Fault.Truncate")
+	case !f.replaces() && !f.Cut && !f.Truncate && f.Delay == 0 && f.RetryAfter == 0 && len(f.Header) == 0:
+		return errors.New("kombotest: the Fault does nothing")
+	}
+	return nil
+}
+
+func (f *Fault) times() *int { return &f.Times }
+
+// replaces reports whether the fault has an answer of its own.
+func (f Fault) replaces() bool { return f.Status != 0 || f.Code != "" || f.Body != "" }
+
+// statusOf is the status that goes with an error code. Only some pairs are known from Kombo's own
+// tests.
+func statusOf(code kombo.ErrorCode) int {
+	switch code { //nolint:exhaustive // the others are 400
+	case kombo.CodeRateLimitExceeded, kombo.CodeConcurrencyLimitExceeded, kombo.CodeRemoteRateLimitExceeded:
+		return http.StatusTooManyRequests
+	case kombo.CodeAuthenticationInvalid:
+		return http.StatusUnauthorized
+	case kombo.CodeIPNotWhitelisted, kombo.CodeIntegrationPermissionMissing:
+		return http.StatusForbidden
+	case kombo.CodeIntegrationNotFound:
+		return http.StatusNotFound
+	case kombo.CodeUnknownError:
+		return http.StatusInternalServerError
+	case kombo.CodeRemoteServiceUnavailable:
+		return http.StatusServiceUnavailable
+	case kombo.CodeTaskTimedOut:
+		return http.StatusGatewayTimeout
+	default:
+		return http.StatusBadRequest
+	}
+}
+
+// apply returns what is sent in place of the true answer.
+func (f Fault) apply(a answer) answer {
+	switch {
+	case f.Code != "":
+		a = failed(f.Code, cmp.Or(f.Message, "This is a fault that a test asked for."))
+		a.status = cmp.Or(f.Status, a.status)
+	case f.replaces():
+		a = answer{status: cmp.Or(f.Status, a.status), header: http.Header{}, body: []byte(f.Body)}
+		if f.Body != "" {
+			a.header.Set("Content-Type", http.DetectContentType(a.body))
+		}
+	}
+	for name, values := range f.Header {
+		a.header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+	}
+	if f.RetryAfter > 0 {
+		a.header.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
+	}
+	return a
+}
+
+// InjectFault makes requests that follow fail. Of several faults for an operation the oldest strikes.
+// It panics where [Fault.Validate] finds fault.
+func (s *Server) InjectFault(fault Fault) {
+	if err := fault.Validate(); err != nil {
+		panic(err)
+	}
+	fault.Times = cmp.Or(fault.Times, 1)
+	fault.Header = fault.Header.Clone()
+	s.mutex.Lock()
+	s.faults = append(s.faults, &fault)
+	s.mutex.Unlock()
+	s.change()
+}
+
+// ClearFaults takes back all of [Server.InjectFault].
+func (s *Server) ClearFaults() {
+	s.mutex.Lock()
+	s.faults = nil
+	s.mutex.Unlock()
+	s.change()
+}
+
+// Faults returns the faults that are yet to strike, with the Times that are left: none of them, at the
+// end of a test, means that all have struck.
+func (s *Server) Faults() []Fault {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return remaining(s.faults)
+}
+
+// Limits are how much the API takes before it answers 429.
+type Limits struct {
+	// Rate is how many requests with the API key are answered in each Per; 0 means any number. Of
+	// the real Kombo it is not documented. Beyond it comes PLATFORM.RATE_LIMIT_EXCEEDED, with a
+	// Retry-After that tells when the next Per begins.
+	Rate int
+	// Per is the length of a window; 0 means a second.
+	Per time.Duration
+	// Concurrency is how many requests for one integration may be in flight; 0 means 30, as Kombo
+	// documents it. Beyond it comes PLATFORM.CONCURRENCY_LIMIT_EXCEEDED. The header
+	// Concurrency-Remaining tells, in each answer that is about an integration, how many more it
+	// would have taken.
+	Concurrency int
+}
+
+func (l Limits) concurrency() int { return cmp.Or(l.Concurrency, 30) }
+
+// SetLimits changes the limits of the API.
+func (s *Server) SetLimits(limits Limits) {
+	s.mutex.Lock()
+	s.limits, s.window = limits, rateWindow{}
+	s.mutex.Unlock()
+	s.change()
+}
+
+// rateWindow counts the requests since its begin.
+type rateWindow struct {
+	begin time.Time
+	count int
+}
+
+// overRate counts a request, and tells how long it is until the next may come where there were too many.
+// The caller holds the mutex.
+func (s *Server) overRate() (wait time.Duration, over bool) {
+	if s.limits.Rate <= 0 {
+		return 0, false
+	}
+	now, per := s.config.Now(), cmp.Or(s.limits.Per, time.Second)
+	if age := now.Sub(s.window.begin); age < 0 || age >= per {
+		s.window = rateWindow{begin: now}
+	}
+	if s.window.count >= s.limits.Rate {
+		return per - now.Sub(s.window.begin), true
+	}
+	s.window.count++
+	return 0, false
+}

@@ -1,0 +1,259 @@
+package kombotest
+
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"html/template"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/kombo-go/kombo"
+)
+
+//go:embed page
+var pageFiles embed.FS
+
+var (
+	pageTemplate = sync.OnceValue(func() *template.Template {
+		return template.Must(template.ParseFS(pageFiles, "page/*.html"))
+	})
+	pageTexts = sync.OnceValue(func() map[kombo.Language]map[string]string {
+		var texts map[kombo.Language]map[string]string
+		file, err := pageFiles.ReadFile("page/texts.json")
+		if err == nil {
+			err = json.Unmarshal(file, &texts)
+		}
+		if err != nil {
+			panic(err) // it is part of the program
+		}
+		return texts
+	})
+)
+
+// pageFlow is what the page knows of the flow that it shows. The page's script reads it.
+type pageFlow struct {
+	Token        string            `json:"token"`
+	Kind         string            `json:"kind"` // a LinkKind, or "problem"
+	Problem      problem           `json:"problem"`
+	Embedded     bool              `json:"embedded"`
+	Language     kombo.Language    `json:"language"`
+	Organization string            `json:"organization"`
+	Category     kombo.Category    `json:"category"`
+	Tools        []pageTool        `json:"tools"`
+	Tool         string            `json:"tool"`
+	ScopeConfig  string            `json:"scope_config"`
+	Setup        []string          `json:"setup"`
+	Texts        map[string]string `json:"texts"`
+}
+
+type pageTool struct {
+	ID     string   `json:"id"`
+	Label  string   `json:"label"`
+	Icon   string   `json:"icon"`
+	Fields []string `json:"fields"`
+}
+
+func (s *Server) servePages() {
+	s.mux.HandleFunc("GET /connect/v1", s.showFlow)
+	for _, file := range []string{"flow.css", "flow.js", "log.css"} {
+		s.mux.HandleFunc("GET /connect/v1/"+file, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "no-cache")
+			http.ServeFileFS(w, r, pageFiles, "page/"+file)
+		})
+	}
+	s.mux.HandleFunc("GET /connect/v1/icons/{file}", s.showIcon)
+	s.mux.HandleFunc("GET /logs", s.showLog)
+	s.mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	s.mux.HandleFunc("POST /connect/v1/connect", s.pageConnect)
+	s.mux.HandleFunc("POST /connect/v1/setup", s.pageSetup)
+}
+
+// showFlow shows the page that a link leads to.
+func (s *Server) showFlow(w http.ResponseWriter, r *http.Request) {
+	page := s.describe(r.URL.Query().Get("token"), r.Header.Get("Accept-Language"))
+	status := http.StatusOK
+	if page.Problem != "" {
+		status = http.StatusGone
+	}
+	// Any site may show the flow in a frame: that is what links are for.
+	s.render(w, status, "flow.html", map[string]any{
+		"Language": page.Language, "Title": page.Texts["page_title_"+page.Kind], "Flow": page,
+	})
+}
+
+func (s *Server) render(w http.ResponseWriter, status int, name string, data any) {
+	var page bytes.Buffer
+	if err := pageTemplate().ExecuteTemplate(&page, name, data); err != nil {
+		panic(err) // it is part of the program
+	}
+	header := w.Header()
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Cache-Control", "no-store")
+	header.Set("Referrer-Policy", "no-referrer") // the address holds the token
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "+
+		"connect-src 'self'; base-uri 'none'; form-action 'none'")
+	w.WriteHeader(status)
+	_, _ = w.Write(page.Bytes())
+}
+
+// describe tells the page what to show.
+func (s *Server) describe(token, acceptLanguage string) pageFlow {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	f, err := s.enter(token)
+	page := pageFlow{Token: token, Kind: "problem", Embedded: true, Language: preferred(acceptLanguage), Tools: []pageTool{}, Setup: []string{}}
+	if f != nil {
+		page.Embedded, page.Language = f.LinkType == kombo.LinkTypeEmbedded, f.language
+	}
+	page.Texts = pageTexts()[page.Language]
+	if blocked, ok := errors.AsType[*linkError](err); ok {
+		page.Problem = blocked.problem
+		return page
+	}
+	page.Kind, page.Organization, page.Category, page.Tool = string(f.Kind), f.EndUser.OrganizationName, f.Category, f.Tool
+	if f.Kind == LinkKindRelink && s.integrations[f.IntegrationID].ScopeConfigID != f.scopeConfigID {
+		page.ScopeConfig = f.scopeConfigID
+	}
+	page.Setup = append(page.Setup, f.setupSteps...)
+	tools := s.toolsOf(f.Category)
+	if f.Tool != "" {
+		tools = []Tool{s.tool(f.Tool)}
+	}
+	for _, tool := range tools {
+		page.Tools = append(page.Tools, pageTool{tool.ID, tool.Label, iconPath(tool.ID), tool.Credentials})
+	}
+	return page
+}
+
+// preferred is the first of a browser's languages that the page speaks: a link that is unknown has none.
+func preferred(acceptLanguage string) kombo.Language {
+	for part := range strings.SplitSeq(acceptLanguage, ",") {
+		tag, _, _ := strings.Cut(strings.TrimSpace(part), ";")
+		tag, _, _ = strings.Cut(tag, "-")
+		if tag = strings.ToLower(tag); slices.Contains(languages, tag) {
+			return kombo.Language(tag)
+		}
+	}
+	return kombo.LanguageEN
+}
+
+// pageConnect tries the credentials that a customer has typed in.
+func (s *Server) pageConnect(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Token       string            `json:"token"`
+		Tool        string            `json:"tool"`
+		Credentials map[string]string `json:"credentials"`
+	}
+	s.pageCall(w, r, &body, func(answered <-chan struct{}) (int, any) {
+		for value := range maps.Values(body.Credentials) {
+			if !strings.Contains(strings.ToLower(value), "wrong") {
+				continue
+			}
+			event, err := s.failFlow(body.Token, body.Tool)
+			if err != nil {
+				return pageProblem(err)
+			}
+			s.announce(event, answered)
+			return http.StatusUnprocessableEntity, map[string]string{"problem": "refused"}
+		}
+		connected, err := s.connect(body.Token, body.Tool)
+		if err != nil {
+			return pageProblem(err)
+		}
+		s.announce(connected.event, answered)
+		return http.StatusOK, map[string]any{
+			"activation_token": connected.activation, "setup": append([]string{}, connected.setupSteps...),
+		}
+	})
+}
+
+// pageSetup ends the setup steps, finished or left for later.
+func (s *Server) pageSetup(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Token  string `json:"token"`
+		Finish bool   `json:"finish"`
+	}
+	s.pageCall(w, r, &body, func(answered <-chan struct{}) (int, any) {
+		activation, event, err := s.endSetup(body.Token, body.Finish)
+		if err != nil {
+			return pageProblem(err)
+		}
+		if event != nil {
+			s.announce(event, answered)
+		}
+		return http.StatusOK, map[string]string{"activation_token": activation}
+	})
+}
+
+// pageCall answers a call of the page's script.
+func (s *Server) pageCall(w http.ResponseWriter, r *http.Request, body any, endpoint func(answered <-chan struct{}) (int, any)) {
+	done, ok := s.begin()
+	if !ok {
+		panic(http.ErrAbortHandler)
+	}
+	defer done()
+	answered := make(chan struct{})
+	defer close(answered)
+	status, result := http.StatusBadRequest, any(map[string]string{"problem": "invalid"})
+	if json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyLimit)).Decode(body) == nil {
+		status, result = endpoint(answered)
+	}
+	s.change()
+	a := encoded(status, result)
+	a.header.Set("Cache-Control", "no-store")
+	a.write(w, Fault{})
+}
+
+// pageProblem tells the page why its link cannot be entered.
+func pageProblem(err error) (int, any) {
+	if blocked, ok := errors.AsType[*linkError](err); ok {
+		return http.StatusGone, map[string]problem{"problem": blocked.problem}
+	}
+	return http.StatusBadRequest, map[string]string{"problem": "invalid"}
+}
+
+func iconPath(tool string) string { return "/connect/v1/icons/" + url.PathEscape(tool) + ".svg" }
+
+func (s *Server) iconURL(tool string) string { return s.url + iconPath(tool) }
+
+// showIcon draws the first letter of a tool on a color that is always the same: the real icons are not
+// ours to show.
+func (s *Server) showIcon(w http.ResponseWriter, r *http.Request) {
+	slug, ok := strings.CutSuffix(r.PathValue("file"), ".svg")
+	if !ok || !s.knowsTool(slug) {
+		http.NotFound(w, r)
+		return
+	}
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(slug))
+	letter, _ := utf8.DecodeRuneInString(s.tool(slug).Label)
+	w.Header().Set("Content-Type", "image/svg+xml")
+	w.Header().Set("Cache-Control", "max-age=3600")
+	_, _ = fmt.Fprintf(w, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40"><rect width="40" height="40" rx="9" fill="hsl(%d 45%% 42%%)"/>`+
+		`<text x="20" y="27.5" text-anchor="middle" font-family="system-ui,sans-serif" font-size="21" font-weight="600" fill="#fff">%s</text></svg>`,
+		hash.Sum32()%360, template.HTMLEscapeString(strings.ToUpper(string(letter))))
+}
+
+// showLog is what the log_url of connection-flow-failed leads to.
+func (s *Server) showLog(w http.ResponseWriter, r *http.Request) {
+	s.mutex.Lock()
+	failure, ok := s.failures[r.URL.Query().Get("flowId")]
+	s.mutex.Unlock()
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	s.render(w, http.StatusOK, "log.html", map[string]string{
+		"Tool": s.tool(failure.tool).Label, "Organization": failure.organization, "At": failure.at.Format(timeFormat),
+	})
+}

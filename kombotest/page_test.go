@@ -1,0 +1,382 @@
+package kombotest_test
+
+import (
+	"encoding/json"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/kombotest"
+)
+
+// open opens a page as a browser does.
+func open(t *testing.T, pageURL string, language string) (status int, header http.Header, body string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, pageURL, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept-Language", language)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, response.Header, string(content)
+}
+
+// pageFlow is what the page tells its script.
+type pageFlow struct {
+	Token, Kind, Problem, Language, Organization, Category, Tool string
+	Embedded                                                     bool
+	Tools                                                        []struct {
+		ID, Label, Icon string
+		Fields          []string
+	}
+	ScopeConfig string `json:"scope_config"`
+	Setup       []string
+	Texts       map[string]string
+}
+
+func flowOf(t *testing.T, page string) pageFlow {
+	t.Helper()
+	_, rest, _ := strings.Cut(page, `id="flow">`)
+	text, _, found := strings.Cut(rest, "</script>")
+	if !found {
+		t.Fatalf("the page has no flow: %s", page)
+	}
+	var flow pageFlow
+	if err := json.Unmarshal([]byte(text), &flow); err != nil {
+		t.Fatal(err)
+	}
+	return flow
+}
+
+// post is what the page's script sends.
+func post(t *testing.T, srv *kombotest.Server, path, body string) (status int, answer string) {
+	t.Helper()
+	response, err := http.Post(strings.TrimSuffix(srv.BaseURL(), "/v1")+path, "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(content)
+}
+
+func tokenOf(t *testing.T, link string) string {
+	t.Helper()
+	parsed, err := url.Parse(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed.Query().Get("token")
+}
+
+func createLink(t *testing.T, client *kombo.Client, request kombo.CreateLinkRequest) string {
+	t.Helper()
+	link, err := client.Connect.CreateLink(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return link.URL
+}
+
+func TestPageOfAConnectionLink(t *testing.T) {
+	t.Parallel()
+	srv, client := kombotest.Start(t, kombotest.Config{})
+	german := request
+	german.Language, german.EnableFiltering, german.EnableFieldMapping = kombo.LanguageDE, true, true
+	link := createLink(t, client, german)
+	status, header, page := open(t, link+"&sdkv=1.3.0", "en")
+	got := flowOf(t, page)
+	var tools []string
+	for _, tool := range got.Tools {
+		tools = append(tools, tool.ID)
+	}
+	if !slices.Contains(tools, "personio") || slices.Contains(tools, "moodle") {
+		t.Errorf("tools = %q", tools)
+	}
+	if first := got.Tools[0]; first.ID != "personio" || first.Label != "Personio" || !cmp.Equal(first.Fields, []string{"client_id", "client_secret"}) {
+		t.Errorf("the first tool is %+v", first)
+	}
+	if !strings.Contains(page, "<title>"+html.EscapeString(got.Texts["page_title_connect"])+"</title>") || !strings.Contains(page, `<html lang="de"`) {
+		t.Errorf("the page is not in German, or has no title: %s", page)
+	}
+	got.Tools, got.Texts = nil, nil
+	want := pageFlow{
+		Token: tokenOf(t, link), Kind: "connect", Embedded: true, Language: "de", Organization: "Müller & Söhne <HR>",
+		Category: "HRIS", Setup: []string{"filtering", "field_mapping"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || status != http.StatusOK {
+		t.Errorf("%d, flow (-want +got):\n%s", status, diff)
+	}
+	// The address holds a token, and any site may show the page, but nothing else may run in it.
+	for name, want := range map[string]string{
+		"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "",
+		"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'",
+	} {
+		if got := header.Get(name); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	// What the page loads is there.
+	base := strings.TrimSuffix(srv.BaseURL(), "/v1")
+	for path, contentType := range map[string]string{
+		"/connect/v1/flow.js": "text/javascript; charset=utf-8", "/connect/v1/flow.css": "text/css; charset=utf-8",
+		"/connect/v1/log.css": "text/css; charset=utf-8", "/connect/v1/icons/360learning.svg": "image/svg+xml",
+	} {
+		if status, header, body := open(t, base+path, ""); status != http.StatusOK || header.Get("Content-Type") != contentType || body == "" {
+			t.Errorf("%s: %d %s", path, status, header.Get("Content-Type"))
+		}
+	}
+	if status, _, _ := open(t, base+"/connect/v1/icons/unknown.svg", ""); status != http.StatusNotFound {
+		t.Errorf("an unknown icon: %d", status)
+	}
+}
+
+// What a service passes on cannot become part of the page.
+func TestPageEscapes(t *testing.T) {
+	t.Parallel()
+	_, client := kombotest.Start(t, kombotest.Config{})
+	evil := request
+	evil.EndUserOrganizationName = `</script><script>alert("1")</script><!--`
+	_, _, page := open(t, createLink(t, client, evil), "")
+	if strings.Contains(page, "alert(\"1\")") || strings.Contains(page, "<!--<") || strings.Count(page, "<script") != 2 {
+		t.Errorf("the page holds the name as it is: %s", page)
+	}
+	if got := flowOf(t, page).Organization; got != evil.EndUserOrganizationName {
+		t.Errorf("the script sees %q", got)
+	}
+	_, _, page = open(t, createLink(t, client, evil)+"%3Cscript%3E", "")
+	if strings.Count(page, "<script") != 2 {
+		t.Errorf("the page holds the token as it is: %s", page)
+	}
+}
+
+func TestPageOfARelink(t *testing.T) {
+	t.Parallel()
+	srv, client := kombotest.Start(t, kombotest.Config{})
+	withTool := request
+	withTool.IntegrationTool, withTool.ScopeConfigID = "factorial", "scope1"
+	id := srv.Connect(t, withTool).ID
+	tests := []struct {
+		name      string
+		request   kombo.RelinkRequest
+		wantScope string
+	}{
+		{"as it was", kombo.RelinkRequest{}, ""},
+		{"the same scope", kombo.RelinkRequest{ScopeConfigID: "scope1"}, ""},
+		{"another scope", kombo.RelinkRequest{ScopeConfigID: "scope2", LinkType: kombo.LinkTypeMagicLink, Language: kombo.LanguageES}, "scope2"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			link, err := client.Integrations.Relink(t.Context(), id, test.request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _, page := open(t, link.URL, "de")
+			got := flowOf(t, page)
+			if len(got.Tools) != 1 || got.Tools[0].ID != "factorial" || got.Texts["page_title_relink"] == "" {
+				t.Errorf("tools = %+v", got.Tools)
+			}
+			got.Tools, got.Texts = nil, nil
+			want := pageFlow{
+				Token: tokenOf(t, link.URL), Kind: "relink", Embedded: test.request.LinkType != kombo.LinkTypeMagicLink,
+				Language: string(firstOf(test.request.Language, kombo.LanguageEN)), Organization: "Müller & Söhne <HR>",
+				Category: "HRIS", Tool: "factorial", ScopeConfig: test.wantScope, Setup: []string{},
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("flow (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func firstOf(languages ...kombo.Language) kombo.Language {
+	for _, language := range languages {
+		if language != "" {
+			return language
+		}
+	}
+	return ""
+}
+
+func TestPagesOfLinksThatLeadNowhere(t *testing.T) {
+	t.Parallel()
+	srv, client := kombotest.Start(t, kombotest.Config{})
+	used := createLink(t, client, request)
+	if _, err := srv.CompleteFlow(t.Context(), used, kombotest.Completion{}); err != nil {
+		t.Fatal(err)
+	}
+	id := srv.Connect(t, request).ID
+	gone, err := client.Integrations.Relink(t.Context(), id, kombo.RelinkRequest{Language: kombo.LanguageIT})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.DeleteIntegration(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	base := strings.TrimSuffix(srv.BaseURL(), "/v1")
+	tests := []struct {
+		name, link, accept, want, wantLanguage string
+	}{
+		{"used", used, "fr", "used", "en"}, // the link's own language
+		{"gone", gone.URL, "fr", "gone", "it"},
+		{"unknown", base + "/connect/v1?token=x", "nl, fr-CH;q=0.9, en;q=0.8", "unknown", "fr"},
+		{"without a token", base + "/connect/v1", "", "unknown", "en"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			status, _, page := open(t, test.link, test.accept)
+			got := flowOf(t, page)
+			if status != http.StatusGone || got.Kind != "problem" || got.Problem != test.want || got.Language != test.wantLanguage ||
+				got.Texts["problem_"+test.want] == "" || got.Organization != "" {
+				t.Errorf("%d %+v, want problem %s in %s", status, got, test.want, test.wantLanguage)
+			}
+			body := `{"token":"` + tokenOf(t, test.link) + `","tool":"personio","credentials":{"client_id":"x"},"finish":true}`
+			for _, path := range []string{"/connect/v1/connect", "/connect/v1/setup"} {
+				if status, answer := post(t, srv, path, body); status != http.StatusGone || !strings.Contains(answer, `"problem":"`+test.want+`"`) {
+					t.Errorf("%s: %d %s", path, status, answer)
+				}
+			}
+		})
+	}
+}
+
+// The customer in the browser gets it wrong first, then right, and finishes the setup.
+func TestPageFlow(t *testing.T) {
+	t.Parallel()
+	app := newService(t, "test-secret")
+	srv, client := kombotest.Start(t, kombotest.Config{WebhookURL: app.URL, WebhookSecret: "test-secret"})
+	withSetup := request
+	withSetup.EnableFieldMapping = true
+	token := tokenOf(t, createLink(t, client, withSetup))
+	credentials := func(secret string) string {
+		return `{"token":"` + token + `","tool":"hibob","credentials":{"client_id":"id","client_secret":"` + secret + `"}}`
+	}
+
+	if status, answer := post(t, srv, "/connect/v1/setup", `{"token":"`+token+`","finish":true}`); status != http.StatusBadRequest {
+		t.Errorf("the setup before the credentials: %d %s", status, answer)
+	}
+	if status, answer := post(t, srv, "/connect/v1/connect", credentials("is WRONG")); status != http.StatusUnprocessableEntity || answer != `{"problem":"refused"}` {
+		t.Errorf("wrong credentials: %d %s", status, answer)
+	}
+	failed := next[*kombo.ConnectionFlowFailedEvent](t, app)
+	if failed.Data.IntegrationTool != "hibob" || len(srv.Integrations()) != 0 {
+		t.Errorf("event = %+v", failed.Data)
+	}
+	if status, _, page := open(t, failed.Data.LogURL, ""); status != http.StatusOK || !strings.Contains(page, "Müller &amp; Söhne &lt;HR&gt;") || !strings.Contains(page, "HiBob") {
+		t.Errorf("the log: %d %s", status, page)
+	}
+	if status, _, _ := open(t, failed.Data.LogURL+"x", ""); status != http.StatusNotFound {
+		t.Errorf("another log: %d", status)
+	}
+
+	status, answer := post(t, srv, "/connect/v1/connect", credentials("right"))
+	var connected struct {
+		ActivationToken string `json:"activation_token"`
+		Setup           []string
+	}
+	if err := json.Unmarshal([]byte(answer), &connected); err != nil || status != http.StatusOK || !cmp.Equal(connected.Setup, []string{"field_mapping"}) {
+		t.Fatalf("%d %s", status, answer)
+	}
+	created := next[*kombo.IntegrationCreatedEvent](t, app)
+	if i, _ := srv.Integration(created.Data.ID); i.SetupStatus != kombo.SetupStatusIncomplete || i.Tool != "hibob" {
+		t.Errorf("integration = %+v", i)
+	}
+	if status, answer := post(t, srv, "/connect/v1/connect", credentials("again")); status != http.StatusGone {
+		t.Errorf("connecting twice: %d %s", status, answer)
+	}
+	status, answer = post(t, srv, "/connect/v1/setup", `{"token":"`+token+`","finish":true}`)
+	if status != http.StatusOK || answer != `{"activation_token":"`+connected.ActivationToken+`"}` {
+		t.Errorf("the setup: %d %s", status, answer)
+	}
+	if e := next[*kombo.IntegrationStateChangedEvent](t, app); e.Data.SetupStatus != kombo.SetupStatusCompleted {
+		t.Errorf("event = %+v", e.Data)
+	}
+	integration, err := client.Connect.IntegrationByToken(t.Context(), connected.ActivationToken)
+	if err != nil || integration.ID != created.Data.ID || integration.SetupStatus != kombo.SetupStatusCompleted {
+		t.Errorf("integration = %+v, %v", integration, err)
+	}
+	if status, answer := post(t, srv, "/connect/v1/setup", `{"token":"`+token+`","finish":true}`); status != http.StatusGone {
+		t.Errorf("the setup twice: %d %s", status, answer)
+	}
+	for _, body := range []string{"", "[]", `{"token":7}`} {
+		if status, answer := post(t, srv, "/connect/v1/connect", body); status != http.StatusBadRequest {
+			t.Errorf("%q: %d %s", body, status, answer)
+		}
+	}
+}
+
+// Setup steps that are left for later change nothing, and a setup link can be opened again.
+func TestPageLeavesTheSetup(t *testing.T) {
+	t.Parallel()
+	srv, client := kombotest.Start(t, kombotest.Config{})
+	withSetup := request
+	withSetup.EnableFiltering, withSetup.LinkType, withSetup.IntegrationTool = true, kombo.LinkTypeMagicLink, "factorial"
+	token := tokenOf(t, createLink(t, client, withSetup))
+	if status, answer := post(t, srv, "/connect/v1/connect", `{"token":"`+token+`","credentials":{"api_key":"x"}}`); status != http.StatusOK || answer != `{"activation_token":"","setup":["filtering"]}` {
+		t.Errorf("%d %s", status, answer)
+	}
+	if status, answer := post(t, srv, "/connect/v1/setup", `{"token":"`+token+`","finish":false}`); status != http.StatusOK || answer != `{"activation_token":""}` {
+		t.Errorf("%d %s", status, answer)
+	}
+	integration := srv.Integrations()[0]
+	if integration.SetupStatus != kombo.SetupStatusIncomplete {
+		t.Errorf("integration = %+v", integration)
+	}
+	_, _, answer := send(t, srv, "POST", "/integrations/"+escaped(integration.ID)+"/setup-link", `{"link_type":"EMBEDDED"}`)
+	setup := tokenOf(t, data(t, answer)["link"].(string))
+	for _, finish := range []string{"false", "false", "true"} {
+		if status, answer := post(t, srv, "/connect/v1/setup", `{"token":"`+setup+`","finish":`+finish+`}`); status != http.StatusOK {
+			t.Errorf("%s: %d %s", finish, status, answer)
+		}
+	}
+	if status, answer := post(t, srv, "/connect/v1/connect", `{"token":"`+setup+`","credentials":{}}`); status != http.StatusGone {
+		t.Errorf("%d %s", status, answer)
+	}
+	if got, _ := srv.Integration(integration.ID); got.SetupStatus != kombo.SetupStatusCompleted {
+		t.Errorf("integration = %+v", got)
+	}
+}
+
+// Each language says everything.
+func TestPageTexts(t *testing.T) {
+	t.Parallel()
+	file, err := os.ReadFile("page/texts.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts map[string]map[string]string
+	if err := json.Unmarshal(file, &texts); err != nil {
+		t.Fatal(err)
+	}
+	for _, language := range []string{"en", "de", "fr", "it", "es"} {
+		for key, english := range texts["en"] {
+			if text := texts[language][key]; text == "" || strings.Count(text, "{") != strings.Count(english, "{") {
+				t.Errorf("%s: %s is %q, in English %q", language, key, text, english)
+			}
+		}
+		if len(texts[language]) != len(texts["en"]) {
+			t.Errorf("%s has %d texts, English %d", language, len(texts[language]), len(texts["en"]))
+		}
+	}
+}

@@ -1,0 +1,567 @@
+package kombotest
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kombo-go/kombo"
+)
+
+// Redelivery says how a webhook is repeated that was not accepted: by an answer other than 2xx, or no
+// answer within 10 seconds. The real Kombo's schedule is not documented.
+type Redelivery struct {
+	// MaxAttempts is how often a webhook is tried, the first time included; 0 means 3, 1 never to
+	// repeat.
+	MaxAttempts int
+	// BaseDelay is the wait before the first repetition, which doubles with each; 0 means 10 ms.
+	BaseDelay time.Duration
+	// MaxDelay is the longest wait; 0 means one minute.
+	MaxDelay time.Duration
+}
+
+func (r Redelivery) attempts() int { return max(1, cmp.Or(r.MaxAttempts, 3)) }
+
+// wait returns the wait after an attempt, of which the first is 1.
+func (r Redelivery) wait(attempt int) time.Duration {
+	wait, longest := cmp.Or(r.BaseDelay, 10*time.Millisecond), cmp.Or(r.MaxDelay, time.Minute)
+	for range attempt - 1 {
+		if wait >= longest/2 {
+			return longest
+		}
+		wait *= 2
+	}
+	return min(wait, longest)
+}
+
+// Delivery is one attempt to deliver a webhook.
+type Delivery struct {
+	// Number counts the attempts of the server, from 1.
+	Number    int
+	Time      time.Time
+	EventID   string
+	EventType kombo.EventType
+	// Attempt counts those of one sending of one event, from 1.
+	Attempt int
+	// URL is where the webhook went; "" means that there was no address to deliver to.
+	URL string
+	// Body is what was sent, and Signature its header X-Kombo-Signature.
+	Body      []byte
+	Signature string
+	// Forged is true where the signature is wrong on purpose.
+	Forged bool
+	// Lost is true where a [WebhookFault] kept the webhook from being sent.
+	Lost bool
+	// StatusCode is the answer's, 0 where there was none.
+	StatusCode int
+	// Err is why there was no answer.
+	Err error
+	// Duration is how long the receiver took.
+	Duration time.Duration
+}
+
+// Accepted reports whether the receiver answered 2xx.
+func (d Delivery) Accepted() bool { return d.StatusCode >= 200 && d.StatusCode <= 299 }
+
+// WebhookFault says how webhooks go astray.
+type WebhookFault struct {
+	// Type is that of the events; "" means every type.
+	Type kombo.EventType
+	// Times is how many events it strikes; 0 means one, -1 all until [Server.ClearWebhookFaults].
+	Times int
+	// Copies is how often the webhook is delivered again after it was accepted.
+	Copies int
+	// Delay is how long the webhook is kept back. It comes in the background then, so that what
+	// happens later can overtake it.
+	Delay time.Duration
+	// Lost keeps the webhook from being delivered at all. [Server.Redeliver] still can.
+	Lost bool
+	// Forged signs the webhook with another secret. It counts as an error when it is accepted.
+	Forged bool
+}
+
+// Validate says what is wrong with a fault, if anything.
+func (f WebhookFault) Validate() error {
+	switch {
+	case f.Times < -1:
+		return errors.New("kombotest: WebhookFault.Times is less than -1")
+	case f.Copies < 0:
+		return errors.New("kombotest: WebhookFault.Copies is negative")
+	case f.Delay < 0:
+		return errors.New("kombotest: WebhookFault.Delay is negative")
+	case f.Copies == 0 && f.Delay == 0 && !f.Lost && !f.Forged:
+		return errors.New("kombotest: the WebhookFault does nothing; set Copies, Delay, Lost or Forged")
+	}
+	return nil
+}
+
+func (f *WebhookFault) times() *int { return &f.Times }
+
+// InjectWebhookFault disturbs webhooks that follow. Of several faults for an event the oldest strikes.
+// It panics where [WebhookFault.Validate] finds fault.
+func (s *Server) InjectWebhookFault(fault WebhookFault) {
+	if err := fault.Validate(); err != nil {
+		panic(err)
+	}
+	fault.Times = cmp.Or(fault.Times, 1)
+	s.mutex.Lock()
+	s.webhookFaults = append(s.webhookFaults, &fault)
+	s.mutex.Unlock()
+	s.change()
+}
+
+// ClearWebhookFaults takes back all of [Server.InjectWebhookFault].
+func (s *Server) ClearWebhookFaults() {
+	s.mutex.Lock()
+	s.webhookFaults = nil
+	s.mutex.Unlock()
+	s.change()
+}
+
+// WebhookFaults returns the faults that are yet to strike, with the Times that are left.
+func (s *Server) WebhookFaults() []WebhookFault {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return remaining(s.webhookFaults)
+}
+
+// SetWebhookURL changes where webhooks are delivered: a service that needs a client before it can
+// start has no address yet when the server is made.
+func (s *Server) SetWebhookURL(webhookURL string) {
+	s.mutex.Lock()
+	s.webhookURL = webhookURL
+	s.mutex.Unlock()
+	s.change()
+}
+
+// WebhookURL returns where webhooks are delivered, "" for nowhere.
+func (s *Server) WebhookURL() string {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.webhookURL
+}
+
+// delivery is an event on its way.
+type delivery struct {
+	id        string
+	eventType kombo.EventType
+	body      []byte
+}
+
+// newDelivery encodes an event as Kombo does: indented by two spaces, without escapes for HTML, and
+// without a line feed at the end.
+func newDelivery(event kombo.Event) (*delivery, error) {
+	if event == nil {
+		return nil, errors.New("kombotest: the event is nil")
+	}
+	if event.EventID() == "" || event.EventType() == "" {
+		return nil, errors.New("kombotest: the event has no ID or no Type")
+	}
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(event); err != nil {
+		return nil, fmt.Errorf("kombotest: %w", err)
+	}
+	return &delivery{id: event.EventID(), eventType: event.EventType(), body: bytes.TrimSuffix(body.Bytes(), []byte("\n"))}, nil
+}
+
+// Deliver sends one webhook, written and signed as Kombo does it, and returns once it is accepted: an
+// event that a test has made, of any type (see [kombo.UnknownEvent]), or one again that came before
+// (encoded anew, so without what its struct does not hold; [Server.Redeliver] sends the same bytes). It
+// is repeated as [Redelivery] says; the error tells why the service did not accept it.
+func (s *Server) Deliver(ctx context.Context, event kombo.Event) error {
+	d, err := newDelivery(event)
+	if err != nil {
+		return err
+	}
+	return s.send(ctx, d, nil)
+}
+
+// DeliverForged sends a webhook with a wrong signature, once, and fails where the service accepts it.
+func (s *Server) DeliverForged(ctx context.Context, event kombo.Event) error {
+	d, err := newDelivery(event)
+	if err != nil {
+		return err
+	}
+	return s.transmit(ctx, d, WebhookFault{Forged: true}, nil)
+}
+
+// Redeliver sends a webhook again, with the same id and the same bytes: one of those that
+// [Server.Deliveries] tells, also one that was lost.
+func (s *Server) Redeliver(ctx context.Context, eventID string) error {
+	s.mutex.Lock()
+	i := slices.IndexFunc(s.sent.entries, func(d *delivery) bool { return d.id == eventID })
+	if i < 0 {
+		s.mutex.Unlock()
+		return fmt.Errorf("kombotest: no event %q was sent", eventID)
+	}
+	d := s.sent.entries[i]
+	s.mutex.Unlock()
+	return s.transmit(ctx, d, WebhookFault{}, nil)
+}
+
+// HoldWebhooks keeps all webhooks that follow back until [Server.ReleaseWebhooks]. What causes them
+// does not wait.
+func (s *Server) HoldWebhooks() {
+	s.mutex.Lock()
+	s.holding = true
+	s.mutex.Unlock()
+	s.change()
+}
+
+// HeldWebhooks tells how many webhooks are held back, and whether those that follow will be.
+func (s *Server) HeldWebhooks() (held int, holding bool) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return len(s.held), s.holding
+}
+
+// Order is that in which webhooks are released.
+type Order string
+
+// The orders.
+const (
+	// InOrder is the order in which the events came about.
+	InOrder Order = "in_order"
+	// Reversed is the opposite.
+	Reversed Order = "reversed"
+	// Shuffled is any order, the same in each run where [Config.Seed] is set.
+	Shuffled Order = "shuffled"
+	// AtOnce does not wait for one before it sends the next.
+	AtOnce Order = "at_once"
+)
+
+// ReleaseWebhooks sends what [Server.HoldWebhooks] kept back, holds back no more, and returns once all
+// is accepted. The error joins those of the webhooks that the service did not accept.
+func (s *Server) ReleaseWebhooks(ctx context.Context, order Order) error {
+	s.mutex.Lock()
+	held := s.held
+	switch order {
+	case InOrder, AtOnce:
+	case Reversed:
+		slices.Reverse(held)
+	case Shuffled:
+		s.random.Shuffle(len(held), func(i, j int) { held[i], held[j] = held[j], held[i] })
+	default:
+		s.mutex.Unlock()
+		return fmt.Errorf("kombotest: the order %q is unknown", order)
+	}
+	s.held, s.holding = nil, false
+	s.mutex.Unlock()
+	s.change()
+	errs := make([]error, len(held))
+	var all sync.WaitGroup
+	for i, d := range held {
+		if order != AtOnce {
+			errs[i] = s.send(ctx, d, nil)
+			continue
+		}
+		all.Go(func() { errs[i] = s.send(ctx, d, nil) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// send takes a delivery through what was asked for: held back, or disturbed, or neither. It calls tried
+// when others need not wait for it any longer.
+func (s *Server) send(ctx context.Context, d *delivery, tried func()) error {
+	s.mutex.Lock()
+	if s.closed {
+		s.mutex.Unlock()
+		return errors.New("kombotest: the server is closed")
+	}
+	if s.holding {
+		s.held = append(s.held, d)
+		s.mutex.Unlock()
+		s.change()
+		return nil
+	}
+	fault, _ := take(&s.webhookFaults, func(f *WebhookFault) bool { return f.Type == "" || f.Type == d.eventType })
+	s.mutex.Unlock()
+	switch {
+	case fault.Lost:
+		s.recordDelivery(d, Delivery{Time: s.now(), Lost: true})
+		return nil
+	case fault.Delay > 0:
+		s.inBackground(func() error {
+			if err := pause(s.context, fault.Delay); err != nil {
+				return fmt.Errorf("kombotest: delivering %s: the server was closed", d.eventType)
+			}
+			return s.transmit(s.context, d, fault, nil)
+		})
+		return nil
+	}
+	return s.transmit(ctx, d, fault, tried)
+}
+
+// transmit sends a delivery until it is accepted, and then its copies.
+func (s *Server) transmit(ctx context.Context, d *delivery, fault WebhookFault, tried func()) error {
+	done, ok := s.begin()
+	if !ok {
+		return errors.New("kombotest: the server is closed")
+	}
+	defer done()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.context, func() { cancel(errors.New("the server was closed")) })()
+	for range 1 + fault.Copies {
+		var err error
+		if fault.Forged {
+			err = s.forge(ctx, d)
+		} else {
+			err = s.repeat(ctx, d, tried)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Server) forge(ctx context.Context, d *delivery) error {
+	signature := kombo.SignWebhook("not "+s.config.WebhookSecret, d.body)
+	got := s.attempt(ctx, d, Delivery{Attempt: 1, Forged: true, Signature: signature})
+	switch {
+	case got.Err != nil:
+		return fmt.Errorf("kombotest: delivering a forged %s: %w", d.eventType, got.Err)
+	case got.Accepted():
+		return fmt.Errorf("kombotest: the receiver accepted a forged %s: %d", d.eventType, got.StatusCode)
+	}
+	return nil
+}
+
+func (s *Server) repeat(ctx context.Context, d *delivery, tried func()) error {
+	signature := kombo.SignWebhook(s.config.WebhookSecret, d.body)
+	for attempt := 1; ; attempt++ {
+		got := s.attempt(ctx, d, Delivery{Attempt: attempt, Signature: signature})
+		if tried != nil {
+			tried()
+		}
+		if got.Accepted() || got.URL == "" {
+			return nil
+		}
+		if attempt >= s.config.Redelivery.attempts() || ctx.Err() != nil || pause(ctx, s.config.Redelivery.wait(attempt)) != nil {
+			return refusal(ctx, got)
+		}
+	}
+}
+
+// refusal is the error of a delivery that was not accepted.
+func refusal(ctx context.Context, d Delivery) error {
+	switch {
+	case d.Err != nil && ctx.Err() != nil:
+		return fmt.Errorf("kombotest: delivering %s: %w", d.EventType, context.Cause(ctx))
+	case d.Err != nil:
+		return fmt.Errorf("kombotest: delivering %s: %w", d.EventType, d.Err)
+	}
+	answered := fmt.Sprintf("%d %s", d.StatusCode, http.StatusText(d.StatusCode))
+	if d.StatusCode == http.StatusUnauthorized {
+		return fmt.Errorf("kombotest: delivering %s: the receiver answered %s; does it verify with Config.WebhookSecret?", d.EventType, answered)
+	}
+	return fmt.Errorf("kombotest: delivering %s: the receiver answered %s", d.EventType, answered)
+}
+
+// attempt posts a delivery once.
+func (s *Server) attempt(ctx context.Context, d *delivery, attempt Delivery) Delivery {
+	attempt.Time, attempt.URL = s.now(), s.WebhookURL()
+	if attempt.URL != "" {
+		begun := time.Now()
+		attempt.StatusCode, attempt.Err = s.post(ctx, attempt.URL, d.body, attempt.Signature)
+		attempt.Duration = time.Since(begun)
+	}
+	return s.recordDelivery(d, attempt)
+}
+
+func (s *Server) post(ctx context.Context, webhookURL string, body []byte, signature string) (status int, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, webhookURL, bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set(kombo.SignatureHeader, signature)
+	response, err := s.webhook.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
+	return response.StatusCode, nil
+}
+
+func (s *Server) recordDelivery(d *delivery, attempt Delivery) Delivery {
+	attempt.EventID, attempt.EventType, attempt.Body = d.id, d.eventType, d.body
+	s.mutex.Lock()
+	attempt.Number = s.deliveries.next()
+	s.deliveries.add(attempt)
+	if !slices.Contains(s.sent.entries, d) {
+		s.sent.add(d)
+	}
+	s.changed.Broadcast()
+	s.mutex.Unlock()
+	if s.config.OnDelivery != nil {
+		s.config.OnDelivery(attempt)
+	}
+	s.change()
+	return attempt
+}
+
+// Deliveries returns the attempts to deliver webhooks, in the order in which they ended; after 10,000 it
+// forgets the older half.
+func (s *Server) Deliveries() []Delivery {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return slices.Clone(s.deliveries.entries)
+}
+
+// awaitLimit is how long AwaitDelivery waits where the test's own end is not sooner.
+const awaitLimit = 10 * time.Second
+
+// AwaitDelivery waits until the service has accepted a webhook of a type, also one that it accepted
+// before the call, and returns the newest. It ends the test where none is accepted within 10 seconds.
+func (s *Server) AwaitDelivery(tb testing.TB, eventType kombo.EventType) Delivery {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), awaitLimit)
+	defer cancel()
+	var found Delivery
+	err := s.await(ctx, func() bool {
+		for _, d := range slices.Backward(s.deliveries.entries) {
+			if d.EventType == eventType && d.Accepted() && !d.Forged {
+				found = d
+				return true
+			}
+		}
+		return false
+	})
+	if err != nil {
+		tb.Fatalf("kombotest: no %s was accepted%s", eventType, s.lastRefusal(eventType))
+	}
+	return found
+}
+
+// lastRefusal tells what became of the last webhook of a type, for an error.
+func (s *Server) lastRefusal(eventType kombo.EventType) string {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	for _, d := range slices.Backward(s.deliveries.entries) {
+		switch {
+		case d.EventType != eventType || d.Forged:
+		case d.URL == "" && !d.Lost:
+			return "; there is no webhook URL to deliver it to"
+		case d.Err != nil:
+			return fmt.Sprintf("; the last attempt failed: %v", d.Err)
+		case d.StatusCode != 0:
+			return fmt.Sprintf("; the last one was answered %d", d.StatusCode)
+		}
+	}
+	return ""
+}
+
+// await waits until a condition holds, which is asked with the mutex held.
+func (s *Server) await(ctx context.Context, condition func() bool) error {
+	defer context.AfterFunc(ctx, func() {
+		s.mutex.Lock()
+		defer s.mutex.Unlock()
+		s.changed.Broadcast()
+	})()
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	for !condition() {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		s.changed.Wait()
+	}
+	return nil
+}
+
+// Wait returns once all webhooks that are delivered in the background have been accepted, or were
+// repeated for the last time. The error tells which of them the service did not accept since the last
+// call. Those that are held back are not waited for.
+func (s *Server) Wait(ctx context.Context) error {
+	if err := s.await(ctx, func() bool { return s.announcing == 0 }); err != nil {
+		return fmt.Errorf("kombotest: waiting for webhooks: %w", err)
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	err := errors.Join(s.failed...)
+	s.failed = nil
+	return err
+}
+
+// tell delivers an event that the caller's doing has caused.
+func (s *Server) tell(ctx context.Context, event kombo.Event) error {
+	if !s.config.DeliverInBackground {
+		return s.Deliver(ctx, event)
+	}
+	done := make(chan struct{})
+	close(done)
+	s.announce(event, done)
+	return nil
+}
+
+// announce delivers an event in the background, for Wait to wait for. It is tried for the first time
+// after those that were announced before, and once the answer that it follows from is on its way.
+func (s *Server) announce(event kombo.Event, answered <-chan struct{}) {
+	d, err := newDelivery(event)
+	if err != nil {
+		panic(err) // the server made it
+	}
+	tried := make(chan struct{})
+	s.mutex.Lock()
+	before := s.lastFirst
+	s.lastFirst = tried
+	s.mutex.Unlock()
+	s.inBackground(func() error {
+		var once sync.Once
+		over := func() { once.Do(func() { close(tried) }) }
+		defer over()
+		<-answered
+		if before != nil {
+			<-before
+		}
+		return s.send(s.context, d, over)
+	})
+}
+
+// inBackground runs what delivers a webhook, for Wait to wait for.
+func (s *Server) inBackground(deliver func() error) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.closed {
+		return
+	}
+	s.announcing++
+	s.background.Go(func() {
+		err := deliver()
+		s.mutex.Lock()
+		defer s.mutex.Unlock()
+		s.announcing--
+		if err != nil {
+			s.failed = append(s.failed, err)
+		}
+		s.changed.Broadcast()
+	})
+}
+
+// pause waits, unless the context ends before.
+func pause(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
