@@ -197,6 +197,62 @@ func TestSetupLink(t *testing.T) {
 	}
 }
 
+// Filtering is for HRIS tools alone.
+func TestFilteringIsForHRIS(t *testing.T) {
+	t.Parallel()
+	srv, client := kombotest.Start(t, kombotest.Config{})
+	for category, want := range map[kombo.Category]kombo.SetupStatus{
+		kombo.CategoryHRIS: kombo.SetupStatusIncomplete, kombo.CategoryATS: kombo.SetupStatusCompleted,
+	} {
+		filtered := request
+		filtered.IntegrationCategory, filtered.EnableFiltering = category, true
+		token, err := srv.CompleteFlow(t.Context(), createLink(t, client, filtered), kombotest.Completion{LeaveSetup: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := client.Connect.IntegrationByToken(t.Context(), token); err != nil || got.SetupStatus != want {
+			t.Errorf("%s: %+v, %v, want %s", category, got, err, want)
+		}
+	}
+}
+
+// Which of two events is newer shows also where the clock stands still.
+func TestUpdatesHaveAnOrder(t *testing.T) {
+	t.Parallel()
+	app := newService(t, "test-secret")
+	srv, _ := kombotest.Start(t, kombotest.Config{WebhookURL: app.URL, WebhookSecret: "test-secret", Now: at("2026-05-04T03:02:01Z")})
+	id := srv.Connect(t, request).ID
+	next[*kombo.IntegrationCreatedEvent](t, app)
+	last := at("2026-05-04T03:02:01Z")()
+	for range 2 {
+		if err := srv.SetState(t.Context(), id, kombo.StateInvalid); err != nil {
+			t.Fatal(err)
+		}
+		updated := next[*kombo.IntegrationStateChangedEvent](t, app).Data.UpdatedAt
+		if !updated.After(last) {
+			t.Errorf("updated at %s, before at %s", updated, last)
+		}
+		last = updated
+	}
+	if err := srv.DeleteIntegration(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if deleted := next[*kombo.IntegrationDeletedEvent](t, app).Data.DeletedAt; !deleted.After(last) {
+		t.Errorf("deleted at %s, updated at %s", deleted, last)
+	}
+}
+
+// An integration can be connected in one step, whatever kind of link the request asks for.
+func TestConnectOfAMagicLink(t *testing.T) {
+	t.Parallel()
+	srv, _ := kombotest.Start(t, kombotest.Config{})
+	magic := request
+	magic.LinkType = kombo.LinkTypeMagicLink
+	if got := srv.Connect(t, magic); got.EndUserOriginID != "42" {
+		t.Errorf("connected %+v", got)
+	}
+}
+
 // A flow whose setup is finished at once announces both: the integration, and that it is set up.
 func TestSetupInTheFlow(t *testing.T) {
 	t.Parallel()
@@ -340,6 +396,7 @@ func TestInvalidInput(t *testing.T) {
 		{"a category that is null", "POST", "/connect/create-link", link(`"integration_category":null`), "integration_category: not one of HRIS, ATS, ASSESSMENT, LMS"},
 		{"a tool that is none", "POST", "/connect/create-link", link(`"integration_tool":"Personio"`), `integration_tool: there is no tool "Personio"; see Config.Tools`},
 		{"a flag that is a string", "POST", "/connect/create-link", link(`"enable_filtering":"yes"`), "enable_filtering: not true or false"},
+		{"a flag that is null", "POST", "/connect/create-link", link(`"enable_static_ips":null`), "enable_static_ips: not true or false"},
 		{"a link type that is null", "POST", "/connect/create-link", link(`"link_type":null`), "link_type: not one of EMBEDDED, MAGIC_LINK"},
 		{"relink without a body", "POST", "/integrations/" + id + "/relink", ``, ""},
 		{"relink with null", "POST", "/integrations/" + id + "/relink", `{"language":null,"scope_config_id":null}`, ""},

@@ -54,7 +54,7 @@
 //     order of their causes, which the real Kombo does not promise.
 //   - The rate limit, the scope of the concurrency limit, and what Concurrency-Remaining counts.
 //   - The tools, their categories and credentials, the models and actions of an integration, and the
-//     names of scope configs are samples. The slugs of tools are those of May 2026; for newer ones see
+//     names of scope configs are samples. The slugs of tools are those of September 2026; for newer ones see
 //     [Config.Tools].
 //
 // Not simulated: data and syncs, integration fields and custom fields, passthrough, scope config contents,

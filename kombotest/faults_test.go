@@ -156,6 +156,17 @@ func TestFaultThatMakesNoSense(t *testing.T) {
 	}
 }
 
+// A header of a fault takes the place of the answer's.
+func TestFaultHeader(t *testing.T) {
+	t.Parallel()
+	srv, _ := kombotest.Start(t, kombotest.Config{})
+	srv.InjectFault(kombotest.Fault{Header: http.Header{"content-type": {"text/plain"}, "retry-after": {"soon"}}})
+	_, header, _ := send(t, srv, "GET", "/check-api-key", "")
+	if diff := cmp.Diff([]string{"text/plain"}, header.Values("Content-Type")); diff != "" || header.Get("Retry-After") != "soon" {
+		t.Errorf("header = %v", header)
+	}
+}
+
 // A slow answer does not outlive its caller, nor the server.
 func TestSlowAnswers(t *testing.T) {
 	t.Parallel()

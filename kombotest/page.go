@@ -111,7 +111,7 @@ func (s *Server) describe(token, acceptLanguage string) pageFlow {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	f, err := s.enter(token)
-	page := pageFlow{Token: token, Kind: "problem", Embedded: true, Language: preferred(acceptLanguage), Tools: []pageTool{}, Setup: []string{}}
+	page := pageFlow{Token: token, Kind: "problem", Language: preferred(acceptLanguage), Tools: []pageTool{}, Setup: []string{}}
 	if f != nil {
 		page.Embedded, page.Language = f.LinkType == kombo.LinkTypeEmbedded, f.language
 	}

@@ -169,6 +169,16 @@ func TestPageEscapes(t *testing.T) {
 	}
 }
 
+// The icon of a tool is drawn from its name, which is a test's to choose.
+func TestIconEscapes(t *testing.T) {
+	t.Parallel()
+	srv, _ := kombotest.Start(t, kombotest.Config{Tools: []kombotest.Tool{{ID: "odd", Label: "<svg"}}})
+	_, _, icon := open(t, strings.TrimSuffix(srv.BaseURL(), "/v1")+"/connect/v1/icons/odd.svg", "")
+	if !strings.Contains(icon, ">&lt;</text>") {
+		t.Errorf("icon = %s", icon)
+	}
+}
+
 func TestPageOfARelink(t *testing.T) {
 	t.Parallel()
 	srv, client := kombotest.Start(t, kombotest.Config{})
@@ -248,7 +258,7 @@ func TestPagesOfLinksThatLeadNowhere(t *testing.T) {
 			status, _, page := open(t, test.link, test.accept)
 			got := flowOf(t, page)
 			if status != http.StatusGone || got.Kind != "problem" || got.Problem != test.want || got.Language != test.wantLanguage ||
-				got.Texts["problem_"+test.want] == "" || got.Organization != "" {
+				got.Texts["problem_"+test.want] == "" || got.Organization != "" || got.Embedded != (test.want != "unknown") {
 				t.Errorf("%d %+v, want problem %s in %s", status, got, test.want, test.wantLanguage)
 			}
 			body := `{"token":"` + tokenOf(t, test.link) + `","tool":"personio","credentials":{"client_id":"x"},"finish":true}`

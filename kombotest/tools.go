@@ -50,7 +50,8 @@ var catalog = []Tool{
 //go:embed tools.txt
 var toolsFile string
 
-// slugs are the tools of the OpenAPI document of May 2026: what a link can name.
+// slugs are the tools of the OpenAPI document of May 2026 and of the TypeScript SDK of September: what a
+// link can name.
 var slugs = sync.OnceValue(func() map[string]bool {
 	known := map[string]bool{}
 	for slug := range strings.FieldsSeq(toolsFile) {

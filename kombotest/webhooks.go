@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"sync"
 	"testing"
@@ -157,8 +158,11 @@ type delivery struct {
 	body      []byte
 }
 
-// newDelivery encodes an event as Kombo does: indented by two spaces, without escapes for HTML, and
-// without a line feed at the end.
+// instant is a time as encoding/json writes it, which leaves zeros out that Kombo writes.
+var instant = regexp.MustCompile(`("[a-z_]+_at": "\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,2}))?Z"`)
+
+// newDelivery encodes an event as Kombo does: indented by two spaces, with milliseconds, without escapes
+// for HTML, and without a line feed at the end.
 func newDelivery(event kombo.Event) (*delivery, error) {
 	if event == nil {
 		return nil, errors.New("kombotest: the event is nil")
@@ -173,7 +177,14 @@ func newDelivery(event kombo.Event) (*delivery, error) {
 	if err := encoder.Encode(event); err != nil {
 		return nil, fmt.Errorf("kombotest: %w", err)
 	}
-	return &delivery{id: event.EventID(), eventType: event.EventType(), body: bytes.TrimSuffix(body.Bytes(), []byte("\n"))}, nil
+	text := bytes.TrimSuffix(body.Bytes(), []byte("\n"))
+	if _, raw := event.(*kombo.UnknownEvent); !raw {
+		text = instant.ReplaceAllFunc(text, func(found []byte) []byte {
+			parts := instant.FindSubmatch(found)
+			return fmt.Appendf(nil, "%s.%s%sZ\"", parts[1], parts[2], "000"[len(parts[2]):])
+		})
+	}
+	return &delivery{id: event.EventID(), eventType: event.EventType(), body: text}, nil
 }
 
 // Deliver sends one webhook, written and signed as Kombo does it, and returns once it is accepted: an

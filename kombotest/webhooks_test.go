@@ -394,6 +394,85 @@ func TestDeliverInBackground(t *testing.T) {
 	}
 }
 
+// Times are written to the millisecond, as JavaScript does.
+func TestTimesOfWebhooks(t *testing.T) {
+	t.Parallel()
+	srv, _ := kombotest.Start(t, kombotest.Config{})
+	base := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+	for fraction, want := range map[time.Duration]string{
+		0: "2026-05-04T03:02:01.000Z", 90 * time.Millisecond: "2026-05-04T03:02:01.090Z",
+		500 * time.Millisecond: "2026-05-04T03:02:01.500Z", 123 * time.Millisecond: "2026-05-04T03:02:01.123Z",
+		time.Microsecond: "2026-05-04T03:02:01.000001Z",
+	} {
+		event := &kombo.IntegrationDeletedEvent{
+			EventHeader: kombo.EventHeader{ID: "event1", Type: kombo.EventIntegrationDeleted},
+			Data:        kombo.IntegrationDeletedData{ID: "personio:1", DeletedAt: base.Add(fraction)},
+		}
+		if err := srv.Deliver(t.Context(), event); err != nil {
+			t.Fatal(err)
+		}
+		sent := srv.Deliveries()
+		if body := string(sent[len(sent)-1].Body); !strings.Contains(body, `"deleted_at": "`+want+`"`) {
+			t.Errorf("%s: %s", fraction, body)
+		}
+	}
+	raw := &kombo.UnknownEvent{EventHeader: kombo.EventHeader{ID: "event1", Type: "brand-new"}, Data: []byte(`{"seen_at":"2026-05-04T03:02:01Z"}`)}
+	if err := srv.Deliver(t.Context(), raw); err != nil {
+		t.Fatal(err)
+	}
+	sent := srv.Deliveries()
+	if body := string(sent[len(sent)-1].Body); !strings.Contains(body, `"seen_at": "2026-05-04T03:02:01Z"`) {
+		t.Errorf("raw data was changed: %s", body)
+	}
+}
+
+// A webhook that follows from a request comes after its answer.
+func TestWebhooksComeAfterTheAnswer(t *testing.T) {
+	t.Parallel()
+	app := newReceiver(t, http.StatusNoContent)
+	seen := make(chan string, 10)
+	srv, client := kombotest.Start(t, kombotest.Config{
+		WebhookURL: app.URL,
+		OnRequest:  func(r kombotest.Request) { seen <- r.Method },
+		OnDelivery: func(d kombotest.Delivery) { seen <- string(d.EventType) },
+	})
+	id := srv.Connect(t, request).ID
+	for range 3 {
+		<-seen
+	}
+	srv.InjectFault(kombotest.Fault{Delay: 50 * time.Millisecond})
+	if err := client.Integrations.Delete(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if first, second := <-seen, <-seen; first != "DELETE" || second != "integration-deleted" {
+		t.Errorf("%s came before %s", first, second)
+	}
+}
+
+// Close waits for what is told of a delivery.
+func TestCloseWaits(t *testing.T) {
+	t.Parallel()
+	app := newReceiver(t, http.StatusNoContent)
+	told, release, closed := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	srv := kombotest.NewServer(kombotest.Config{WebhookURL: app.URL, DeliverInBackground: true, OnDelivery: func(kombotest.Delivery) {
+		close(told)
+		<-release
+	}})
+	srv.Connect(t, request)
+	<-told
+	go func() {
+		srv.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+		t.Error("the server is closed, but not at rest")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(release)
+	<-closed
+}
+
 // fakeTB is a test that fails.
 type fakeTB struct {
 	testing.TB
