@@ -1,0 +1,501 @@
+package sandbox
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/kombotest"
+)
+
+func newSandbox(t *testing.T, config kombotest.Config) *kombotest.Server {
+	t.Helper()
+	srv, err := start(config, 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// newService is a service that verifies its webhooks.
+func newService(t *testing.T, handle func(kombo.Event) error) *httptest.Server {
+	t.Helper()
+	verifier, err := kombo.NewWebhookVerifier("test-secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := httptest.NewServer(verifier.Handler(kombo.EventHandlers{
+		Fallback: func(_ context.Context, event kombo.Event) error { return handle(event) },
+		OnError:  func(context.Context, error) {}, // the default is to log it
+	}))
+	t.Cleanup(app.Close)
+	return app
+}
+
+func accept(kombo.Event) error { return nil }
+
+// do makes one call of the control API, as a script does.
+func do(t *testing.T, srv *kombotest.Server, method, path, body string, header ...string) (status int, answer string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, strings.TrimSuffix(srv.BaseURL(), "/v1")+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	if host := r.Header.Get("Host"); host != "" {
+		r.Host = host
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, strings.TrimSpace(string(content))
+}
+
+// ask makes a call that has to succeed, and returns a member of its answer.
+func ask(t *testing.T, srv *kombotest.Server, method, path, body, member string) string {
+	t.Helper()
+	status, answer := do(t, srv, method, path, body)
+	var members map[string]any
+	if err := json.Unmarshal([]byte(answer), &members); err != nil || status != http.StatusOK {
+		t.Fatalf("%s %s: %d %s", method, path, status, answer)
+	}
+	text, _ := members[member].(string)
+	return text
+}
+
+const linkBody = `{"end_user_email":"ada@acme.example","end_user_organization_name":"Acme, Inc.","end_user_origin_id":"42","integration_category":"HRIS"}`
+
+// A script takes an integration through its life.
+func TestLifeByScript(t *testing.T) {
+	t.Parallel()
+	app := newService(t, accept)
+	srv := newSandbox(t, kombotest.Config{WebhookSecret: "test-secret"})
+	ask(t, srv, "PUT", "/_sandbox/webhooks", `{"url":"`+app.URL+`"}`, "")
+
+	link := ask(t, srv, "POST", "/_sandbox/links", linkBody, "link")
+	ask(t, srv, "POST", "/_sandbox/flows/fail", `{"link":"`+link+`"}`, "")
+	token := ask(t, srv, "POST", "/_sandbox/flows/complete", `{"link":"`+link+`","tool":"hibob"}`, "activation_token")
+	client, err := srv.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	integration, err := client.Connect.IntegrationByToken(t.Context(), token)
+	if err != nil || integration.Tool != "hibob" || integration.EndUserOriginID != "42" {
+		t.Fatalf("integration = %+v, %v", integration, err)
+	}
+	path := "/_sandbox/integrations/" + integration.ID
+	ask(t, srv, "POST", path+"/state", `{"state":"INVALID","setup_status":"FINAL_SYNC_PENDING"}`, "")
+	if got, _ := srv.Integration(integration.ID); got.State != kombo.StateInvalid || got.SetupStatus != kombo.SetupStatusFinalSyncPending {
+		t.Errorf("integration = %+v", got)
+	}
+	relink := ask(t, srv, "POST", path+"/relink", `{"link_type":"MAGIC_LINK","scope_config_id":"scope2"}`, "link")
+	if token := ask(t, srv, "POST", "/_sandbox/flows/complete", `{"link":"`+relink+`"}`, "activation_token"); token != "" {
+		t.Errorf("a magic link gave the token %s", token)
+	}
+	if got, _ := srv.Integration(integration.ID); got.State != kombo.StateActive || got.ScopeConfigID != "scope2" {
+		t.Errorf("integration = %+v", got)
+	}
+	if warning := ask(t, srv, "POST", "/_sandbox/wait", "", "warning"); warning != "" {
+		t.Errorf("warning = %s", warning)
+	}
+	ask(t, srv, "DELETE", strings.ReplaceAll(path, ":", "%3A"), "", "")
+	ask(t, srv, "POST", "/_sandbox/wait", "", "")
+
+	var got []kombo.EventType
+	for _, d := range srv.Deliveries() {
+		if !d.Accepted() {
+			t.Errorf("delivery = %+v", d)
+		}
+		got = append(got, d.EventType)
+	}
+	want := []kombo.EventType{
+		kombo.EventConnectionFlowFailed, kombo.EventIntegrationCreated, kombo.EventIntegrationStateChanged,
+		kombo.EventIntegrationStateChanged, kombo.EventIntegrationStateChanged, kombo.EventIntegrationDeleted,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("webhooks (-want +got):\n%s", diff)
+	}
+}
+
+// Each type of event has a sample that the SDK reads, about an integration where one is named.
+func TestSampleEvents(t *testing.T) {
+	t.Parallel()
+	events := make(chan kombo.Event, 1)
+	app := newService(t, func(e kombo.Event) error { events <- e; return nil })
+	srv := newSandbox(t, kombotest.Config{WebhookURL: app.URL, WebhookSecret: "test-secret"})
+	integration := srv.Connect(t, kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "Other", IntegrationTool: "lucca"})
+	<-events
+	for _, eventType := range eventTypes {
+		id := ask(t, srv, "POST", "/_sandbox/events", `{"type":"`+string(eventType)+`","integration_id":"`+integration.ID+`"}`, "event_id")
+		event := <-events
+		if _, unknown := event.(*kombo.UnknownEvent); unknown || event.EventID() != id || event.EventType() != eventType {
+			t.Errorf("%s came as %T %s, want id %s", eventType, event, event.EventID(), id)
+		}
+		body := string(event.RawBody())
+		about := strings.Contains(body, `"integration_id"`) || strings.HasPrefix(string(eventType), "integration-")
+		if about && !strings.Contains(body, integration.ID) || strings.Contains(body, `"end_user"`) && !strings.Contains(body, "Other") {
+			t.Errorf("%s is not about %s: %s", eventType, integration.ID, body)
+		}
+	}
+	ask(t, srv, "POST", "/_sandbox/events", `{"type":"brand-new","id":"event1","data":{"n":1}}`, "")
+	if e, ok := (<-events).(*kombo.UnknownEvent); !ok || e.ID != "event1" || strings.Join(strings.Fields(string(e.Data)), "") != `{"n":1}` {
+		t.Errorf("event = %+v", e)
+	}
+}
+
+func TestEventsOnDemand(t *testing.T) {
+	t.Parallel()
+	app := newService(t, accept)
+	srv := newSandbox(t, kombotest.Config{WebhookURL: app.URL, WebhookSecret: "test-secret"})
+	id := ask(t, srv, "POST", "/_sandbox/events", `{"type":"data-changed","copies":2}`, "event_id")
+	ask(t, srv, "POST", "/_sandbox/events", `{"type":"data-changed","id":"forged1","forged":true}`, "")
+	ask(t, srv, "POST", "/_sandbox/deliveries/"+id+"/repeat", "", "")
+	var got []string
+	for _, d := range srv.Deliveries() {
+		got = append(got, strings.Replace(d.EventID, id, "id", 1)+" "+http.StatusText(d.StatusCode))
+	}
+	want := []string{"id No Content", "id No Content", "id No Content", "forged1 Unauthorized", "id No Content"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("deliveries (-want +got):\n%s", diff)
+	}
+
+	ask(t, srv, "POST", "/_sandbox/webhooks/hold", "", "")
+	ask(t, srv, "POST", "/_sandbox/events", `{"type":"data-changed","id":"held1"}`, "")
+	ask(t, srv, "POST", "/_sandbox/events", `{"type":"data-changed","id":"held2"}`, "")
+	ask(t, srv, "POST", "/_sandbox/webhooks/release", `{"order":"reversed"}`, "")
+	deliveries := srv.Deliveries()
+	if last := deliveries[len(deliveries)-2:]; last[0].EventID != "held2" || last[1].EventID != "held1" {
+		t.Errorf("released %s, %s", last[0].EventID, last[1].EventID)
+	}
+
+	ask(t, srv, "POST", "/_sandbox/webhook-faults", `{"type":"data-changed","lost":true}`, "")
+	ask(t, srv, "POST", "/_sandbox/events", `{"type":"data-changed"}`, "")
+	if deliveries := srv.Deliveries(); !deliveries[len(deliveries)-1].Lost {
+		t.Errorf("the last is %+v", deliveries[len(deliveries)-1])
+	}
+	ask(t, srv, "POST", "/_sandbox/webhook-faults", `{"times":-1,"delay_ms":60000}`, "")
+	ask(t, srv, "DELETE", "/_sandbox/webhook-faults", "", "")
+	if left := srv.WebhookFaults(); len(left) != 0 {
+		t.Errorf("left: %+v", left)
+	}
+}
+
+// A call does not wait for a service that does not answer.
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	hang := make(chan struct{})
+	app := newService(t, func(kombo.Event) error { <-hang; return nil })
+	defer close(hang)
+	srv, err := start(kombotest.Config{WebhookURL: app.URL, WebhookSecret: "test-secret"}, time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	if got := ask(t, srv, "POST", "/_sandbox/events", `{"type":"data-changed"}`, "warning"); got != "the webhook is not accepted yet; it is repeated in the background" {
+		t.Errorf("warning = %q", got)
+	}
+}
+
+// A script that goes away leaves its webhook to be repeated.
+func TestScriptGoesAway(t *testing.T) {
+	t.Parallel()
+	arrived := make(chan struct{}, 10)
+	app := newService(t, func(kombo.Event) error {
+		arrived <- struct{}{}
+		if len(arrived) > 1 {
+			return nil
+		}
+		return errors.New("not now")
+	})
+	srv := newSandbox(t, kombotest.Config{
+		WebhookURL: app.URL, WebhookSecret: "test-secret", Redelivery: kombotest.Redelivery{BaseDelay: 200 * time.Millisecond},
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for len(arrived) == 0 && ctx.Err() == nil {
+			runtime.Gosched()
+		}
+		cancel()
+	}()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(srv.BaseURL(), "/v1")+"/_sandbox/events", strings.NewReader(`{"type":"data-changed"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if response, err := http.DefaultClient.Do(r); err == nil {
+		_ = response.Body.Close()
+		t.Error("the call did not end with its context")
+	}
+	if d := srv.AwaitDelivery(t, kombo.EventDataChanged); d.Attempt != 2 {
+		t.Errorf("delivery = %+v", d)
+	}
+}
+
+func TestRefusedWebhooksAreWarnings(t *testing.T) {
+	t.Parallel()
+	app := httptest.NewServer(http.NotFoundHandler())
+	defer app.Close()
+	srv := newSandbox(t, kombotest.Config{WebhookURL: app.URL})
+	const want = "kombotest: delivering data-changed: the receiver answered 404 Not Found"
+	if got := ask(t, srv, "POST", "/_sandbox/events", `{"type":"data-changed"}`, "warning"); got != want {
+		t.Errorf("warning = %q, want %q", got, want)
+	}
+	link := ask(t, srv, "POST", "/_sandbox/links", linkBody, "link")
+	ask(t, srv, "POST", "/_sandbox/flows/complete", `{"link":"`+link+`"}`, "activation_token")
+	if got := ask(t, srv, "POST", "/_sandbox/wait", "", "warning"); !strings.Contains(got, "integration-created") {
+		t.Errorf("warning = %q", got)
+	}
+}
+
+func TestFaultsByScript(t *testing.T) {
+	t.Parallel()
+	srv := newSandbox(t, kombotest.Config{})
+	ask(t, srv, "POST", "/_sandbox/faults", `{"op":"GET /check-api-key","times":3,"status":503,"body":"<html>","header":{"x-proxy":"p"},"retry_after_seconds":2,"delay_ms":1,"executed":true}`, "")
+	want := []kombotest.Fault{{
+		Op: "GET /check-api-key", Times: 3, Status: 503, Body: "<html>", Header: http.Header{"X-Proxy": {"p"}},
+		RetryAfter: 2 * time.Second, Delay: time.Millisecond, Executed: true,
+	}}
+	if diff := cmp.Diff(want, srv.Faults()); diff != "" {
+		t.Errorf("faults (-want +got):\n%s", diff)
+	}
+	_, answer := do(t, srv, "GET", "/_sandbox/faults", "")
+	if want := `[{"op":"GET /check-api-key","times":3,"status":503,"code":"","body":"<html>","header":{"X-Proxy":"p"},"retry_after_seconds":2,"delay_ms":1,"cut":false,"truncate":false,"executed":true}]`; answer != want {
+		t.Errorf("faults = %s\nwant %s", answer, want)
+	}
+	ask(t, srv, "DELETE", "/_sandbox/faults", "", "")
+	if left := srv.Faults(); len(left) != 0 {
+		t.Errorf("left: %+v", left)
+	}
+	ask(t, srv, "PUT", "/_sandbox/limits", `{"rate":1,"per_ms":60000,"concurrency":5}`, "")
+	client, err := srv.Client(kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = client.CheckAPIKey(t.Context())
+	if _, err := client.CheckAPIKey(t.Context()); err == nil {
+		t.Error("there is no limit")
+	}
+}
+
+// What a script gets wrong it hears of.
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	srv := newSandbox(t, kombotest.Config{})
+	tests := []struct{ method, path, body, want string }{
+		{"POST", "/_sandbox/links", `{"end_user_emial":"a@b.example"}`, `the body is not what it should be: json: unknown field "end_user_emial"`},
+		{"POST", "/_sandbox/links", `{}`, "kombo: POST /connect/create-link: EndUserEmail is required (nothing was sent)"},
+		{"POST", "/_sandbox/flows/complete", `{"link":""}`, "kombotest: the link is empty, or no URL"},
+		{"POST", "/_sandbox/flows/fail", `{"link":"https://elsewhere.example/"}`, "kombotest: the link is not one of this server"},
+		{"POST", "/_sandbox/integrations/x/state", `{}`, "give a state, a setup_status, or both"},
+		{"POST", "/_sandbox/integrations/x/state", `{"state":"INVALID"}`, `kombotest: no integration "x"`},
+		{"POST", "/_sandbox/integrations/x/state", `{"setup_status":"COMPLETED"}`, `kombotest: no integration "x"`},
+		{"POST", "/_sandbox/integrations/x/relink", `{}`, "kombo: POST /integrations/{integration_id}/relink: 404 PLATFORM.INTEGRATION_NOT_FOUND: There is no integration with this id in this environment."},
+		{"DELETE", "/_sandbox/integrations/x", "", `kombotest: no integration "x"`},
+		{"POST", "/_sandbox/events", `{}`, "type: required, such as data-changed"},
+		{"POST", "/_sandbox/events", `{"type":"data-changed","copies":101}`, "copies: not between 0 and 100"},
+		{"POST", "/_sandbox/events", `{"type":"data-changed","integration_id":"x"}`, `no integration "x"`},
+		{"POST", "/_sandbox/deliveries/x/repeat", ``, `no event "x" was sent`},
+		{"POST", "/_sandbox/faults", `{}`, "kombotest: the Fault does nothing"},
+		{"POST", "/_sandbox/webhook-faults", `{}`, "kombotest: the WebhookFault does nothing; set Copies, Delay, Lost or Forged"},
+		{"POST", "/_sandbox/webhooks/release", `{"order":"up"}`, "order: not one of in_order, reversed, shuffled, at_once"},
+		{"PUT", "/_sandbox/webhooks", `{"url":"localhost:80"}`, `"localhost:80" is no http or https URL`},
+		{"POST", "/_sandbox/wait", strings.Repeat(" ", 1<<20+1), "http: request body too large"},
+	}
+	for _, test := range tests {
+		t.Run(test.method+" "+test.path, func(t *testing.T) {
+			t.Parallel()
+			status, answer := do(t, srv, test.method, test.path, test.body)
+			var got struct{ Error string }
+			if err := json.Unmarshal([]byte(answer), &got); err != nil {
+				t.Fatalf("%d %s", status, answer)
+			}
+			if status != http.StatusBadRequest || !strings.HasPrefix(got.Error, test.want) {
+				t.Errorf("%d %s, want 400 %s", status, got.Error, test.want)
+			}
+		})
+	}
+}
+
+// A web page somewhere cannot drive the sandbox of whoever looks at it, nor read its keys.
+func TestForeignPagesAreRefused(t *testing.T) {
+	t.Parallel()
+	srv := newSandbox(t, kombotest.Config{})
+	port := srv.BaseURL()[strings.LastIndex(srv.BaseURL(), ":"):]
+	port = strings.TrimSuffix(port, "/v1")
+	tests := []struct {
+		name, method, path, body string
+		header                   []string
+		want                     int
+	}{
+		{"a script", "POST", "/_sandbox/webhooks/hold", "", nil, 200},
+		{"the dashboard", "POST", "/_sandbox/webhooks/hold", "", []string{"Sec-Fetch-Site", "same-origin"}, 200},
+		{"another site", "POST", "/_sandbox/webhooks/hold", "", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, 403},
+		{"another site in an old browser", "DELETE", "/_sandbox/faults", "", []string{"Origin", "https://evil.example"}, 403},
+		{"a form", "POST", "/_sandbox/webhooks/release", `{"order":"in_order"}`, []string{"Content-Type", "text/plain"}, 400},
+		{"localhost", "GET", "/_sandbox/state", "", []string{"Host", "localhost" + port}, 200},
+		{"IPv6", "GET", "/_sandbox/state", "", []string{"Host", "[::1]" + port}, 200},
+		{"a name that now leads here", "GET", "/_sandbox/state", "", []string{"Host", "evil.example" + port}, 421},
+		{"a name without a port", "GET", "/", "", []string{"Host", "evil.example"}, 421},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if status, answer := do(t, srv, test.method, test.path, test.body, test.header...); status != test.want {
+				t.Errorf("%d %s, want %d", status, answer, test.want)
+			}
+		})
+	}
+}
+
+// Between containers the sandbox has the name that it was given.
+func TestNamedSandbox(t *testing.T) {
+	t.Parallel()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	newSandbox(t, kombotest.Config{URL: "http://kombo:8900", Listener: listener})
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String()+"/_sandbox/state", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "kombo:8900"
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("status = %s", response.Status)
+	}
+}
+
+func TestLists(t *testing.T) {
+	t.Parallel()
+	srv := newSandbox(t, kombotest.Config{APIKey: "the-key", WebhookSecret: "the-secret"})
+	for _, list := range []string{"links", "integrations", "requests", "deliveries", "faults"} {
+		if _, answer := do(t, srv, "GET", "/_sandbox/"+list, ""); answer != "[]" {
+			t.Errorf("%s = %s, want an empty list", list, answer)
+		}
+	}
+	srv.Connect(t, kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "A"})
+	ask(t, srv, "POST", "/_sandbox/links", linkBody, "link")
+	ask(t, srv, "POST", "/_sandbox/wait", "", "")
+	_, answer := do(t, srv, "GET", "/_sandbox/state", "")
+	var state map[string]any
+	if err := json.Unmarshal([]byte(answer), &state); err != nil {
+		t.Fatal(err)
+	}
+	for list, members := range map[string][]string{
+		"links":        {"category", "end_user", "expires_at", "integration_id", "kind", "link_type", "tool", "url"},
+		"integrations": {"category", "created_at", "end_user", "id", "scope_config_id", "setup_status", "state", "tool", "updated_at"},
+		"requests":     {"body", "duration_ms", "error_code", "fault", "number", "op", "status", "time"},
+		"deliveries":   {"accepted", "attempt", "body", "duration_ms", "error", "event_id", "forged", "lost", "number", "signature", "status", "time", "type", "url"},
+		"tools":        {"categories", "id", "label"},
+	} {
+		first, _ := state[list].([]any)[0].(map[string]any)
+		var got []string
+		for member := range first {
+			got = append(got, member)
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(members, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", list, diff)
+		}
+		if _, alone := do(t, srv, "GET", "/_sandbox/"+list, ""); list != "tools" && !strings.HasPrefix(alone, `[{`) {
+			t.Errorf("%s = %s", list, alone)
+		}
+	}
+	wantAPI := map[string]any{"base_url": srv.BaseURL(), "api_key": "the-key", "webhook_secret": "the-secret"}
+	if diff := cmp.Diff(wantAPI, state["api"]); diff != "" {
+		t.Errorf("api (-want +got):\n%s", diff)
+	}
+	if newest := state["requests"].([]any)[0].(map[string]any); newest["number"] != 3.0 {
+		t.Errorf("the newest request does not come first: %v", newest)
+	}
+}
+
+// Who listens hears that something has changed.
+func TestStream(t *testing.T) {
+	t.Parallel()
+	told := make(chan struct{}, 100)
+	srv := newSandbox(t, kombotest.Config{OnChange: func() { told <- struct{}{} }})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(srv.BaseURL(), "/v1")+"/_sandbox/stream", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	lines := bufio.NewScanner(response.Body)
+	for i := range 3 {
+		for lines.Scan() && lines.Text() != "event: change" {
+			continue
+		}
+		if lines.Text() != "event: change" {
+			t.Fatalf("no event %d: %v", i, lines.Err())
+		}
+		ask(t, srv, "POST", "/_sandbox/webhooks/hold", "", "")
+		<-told
+	}
+}
+
+// The dashboard runs under a policy that lets nothing in, so it must not need anything.
+func TestDashboard(t *testing.T) {
+	t.Parallel()
+	srv := newSandbox(t, kombotest.Config{})
+	for path, contentType := range map[string]string{
+		"/": "text/html; charset=utf-8", "/_sandbox/dashboard.css": "text/css; charset=utf-8", "/_sandbox/dashboard.js": "text/javascript; charset=utf-8",
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSuffix(srv.BaseURL(), "/v1")+path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err != nil || response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != contentType {
+			t.Errorf("%s: %s %s, %v", path, response.Status, response.Header.Get("Content-Type"), err)
+		}
+		if policy := response.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") {
+			t.Errorf("%s: policy %s", path, policy)
+		}
+		if found := regexp.MustCompile(`innerHTML|\son\w+="|style="|https?://[a-z]+\.(com|net|org|io|dev)`).Find(body); found != nil {
+			t.Errorf("%s holds %s", path, found)
+		}
+	}
+	if status, _ := do(t, srv, "GET", "/elsewhere", ""); status != http.StatusNotFound {
+		t.Errorf("elsewhere: %d", status)
+	}
+}
