@@ -235,3 +235,56 @@ func exampleClient() (client *kombo.Client, done func()) {
 	}
 	return client, srv.Close
 }
+
+// A customer who is signed in connects, and posts the token that the browser got; another one posts it, too.
+func ExampleEmbeddedFlow() {
+	srv := kombotest.NewServer(kombotest.Config{})
+	defer srv.Close()
+	client, err := srv.Client()
+	if err != nil {
+		log.Fatal(err)
+	}
+	flow, err := kombo.NewEmbeddedFlow(client, kombo.EmbeddedFlowConfig{
+		Link: func(r *http.Request) (kombo.CreateLinkRequest, error) {
+			session, err := r.Cookie("customer") // a real session cannot be made up
+			if err != nil {
+				return kombo.CreateLinkRequest{}, kombo.ErrNotSignedIn
+			}
+			return kombo.CreateLinkRequest{
+				EndUserEmail: "ada@acme.example", EndUserOrganizationName: "Acme, Inc.", EndUserOriginID: session.Value,
+			}, nil
+		},
+		Connected: func(_ context.Context, i *kombo.ConnectedIntegration) error {
+			fmt.Println("customer", i.EndUserOriginID, "has connected", i.Tool)
+			return nil
+		},
+		OnError: func(_ context.Context, status int, err error) { fmt.Println(status, err) },
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("POST /integrations/kombo/init", flow.InitHandler())
+	mux.Handle("POST /integrations/kombo/activate", flow.ActivateHandler())
+
+	post := func(path, customer, body string) string {
+		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		r.AddCookie(&http.Cookie{Name: "customer", Value: customer})
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		return w.Body.String()
+	}
+	post("/integrations/kombo/init", "42", "")
+	token, err := srv.CompleteFlow(context.Background(), srv.OpenLinks()[0].URL, kombotest.Completion{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Print(post("/integrations/kombo/activate", "43", `{"token":"`+token+`"}`))
+	fmt.Print(post("/integrations/kombo/activate", "42", `{"token":"`+token+`"}`))
+	// Output:
+	// 403 kombo: EmbeddedFlow: activate: kombo: forbidden: the token is of another customer's integration
+	// {"error":"this is not allowed"}
+	// customer 42 has connected personio
+	// {"tool":"personio","setup_status":"COMPLETED"}
+}

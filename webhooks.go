@@ -443,7 +443,7 @@ func (v *WebhookVerifier) Handler(handlers EventHandlers) http.Handler {
 			http.Error(w, text, status)
 			return
 		}
-		if err := handlers.handleSafely(r.Context(), event); err != nil {
+		if err := safely(func() error { return handlers.Handle(r.Context(), event) }); err != nil {
 			err = fmt.Errorf("kombo: handling %s %s: %w", line(string(event.EventType())), line(event.EventID()), err)
 			if handlers.OnError != nil {
 				handlers.OnError(r.Context(), err)
@@ -457,8 +457,8 @@ func (v *WebhookVerifier) Handler(handlers EventHandlers) http.Handler {
 	})
 }
 
-// handleSafely is Handle with panics as errors.
-func (h EventHandlers) handleSafely(ctx context.Context, event Event) (err error) {
+// safely calls a function of the caller's, and returns its panic as an error.
+func safely(function func() error) (err error) {
 	defer func() {
 		switch value := recover().(type) {
 		case nil:
@@ -468,7 +468,7 @@ func (h EventHandlers) handleSafely(ctx context.Context, event Event) (err error
 			err = fmt.Errorf("panic: %v\n%s", value, debug.Stack())
 		}
 	}()
-	return h.Handle(ctx, event)
+	return function()
 }
 
 func refusal(err error) (status int, text string) {

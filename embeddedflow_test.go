@@ -1,0 +1,401 @@
+package kombo_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jarcoal/httpmock"
+
+	"github.com/kombo-go/kombo"
+)
+
+// flowTest is a service with an embedded flow. The customer who is signed in stands in a header.
+type flowTest struct {
+	*kombo.EmbeddedFlow
+
+	config    kombo.EmbeddedFlowConfig
+	links     []string // what was asked of Kombo
+	connected []string
+	told      []string
+}
+
+// newFlowTest answers every request of the SDK with one answer of Kombo's.
+func newFlowTest(t *testing.T, status int, answer string, change func(*kombo.EmbeddedFlowConfig)) *flowTest {
+	t.Helper()
+	f := &flowTest{}
+	mock := httpmock.NewMockTransport()
+	mock.RegisterNoResponder(func(r *http.Request) (*http.Response, error) {
+		body := ""
+		if r.Body != nil {
+			content, err := io.ReadAll(r.Body)
+			if err != nil {
+				return nil, err
+			}
+			body = string(content)
+		}
+		f.links = append(f.links, strings.TrimSpace(r.Method+" "+r.URL.EscapedPath()+" "+body))
+		return httpmock.NewStringResponse(status, answer), nil
+	})
+	client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}), kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 1}))
+	f.config = kombo.EmbeddedFlowConfig{
+		Link: func(r *http.Request) (kombo.CreateLinkRequest, error) {
+			customer := r.Header.Get("Customer")
+			if customer == "" {
+				return kombo.CreateLinkRequest{}, kombo.ErrNotSignedIn
+			}
+			return kombo.CreateLinkRequest{
+				EndUserEmail: "ada@acme.example", EndUserOrganizationName: "Acme, Inc.", EndUserOriginID: customer,
+			}, nil
+		},
+		Relink: func(r *http.Request) (string, kombo.RelinkRequest, error) {
+			if r.Header.Get("Customer") == "" {
+				return "", kombo.RelinkRequest{}, fmt.Errorf("session: %w", kombo.ErrNotSignedIn)
+			}
+			return testIntegrationID, kombo.RelinkRequest{Language: kombo.LanguageDE}, nil
+		},
+		Connected: func(_ context.Context, i *kombo.ConnectedIntegration) error {
+			f.connected = append(f.connected, i.ID+" of "+i.EndUserOriginID)
+			return nil
+		},
+		OnError: func(_ context.Context, status int, err error) {
+			f.told = append(f.told, fmt.Sprintf("%d %v", status, err))
+		},
+	}
+	if change != nil {
+		change(&f.config)
+	}
+	flow, err := kombo.NewEmbeddedFlow(client, f.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.EmbeddedFlow = flow
+	return f
+}
+
+// post posts to a handler, as a page does whose customer is signed in as 42.
+func post(t *testing.T, handler http.Handler, body string, header ...string) (status int, answer string) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://app.example/x", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Customer", "42")
+	for i := 0; i+1 < len(header); i += 2 {
+		if header[i+1] == "" {
+			r.Header.Del(header[i])
+		} else {
+			r.Header.Set(header[i], header[i+1])
+		}
+	}
+	if method := r.Header.Get("Method"); method != "" {
+		r.Method = method
+	}
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	if w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Content-Type") != "application/json; charset=utf-8" ||
+		w.Header().Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("header = %v", w.Header())
+	}
+	return w.Code, strings.TrimSpace(w.Body.String())
+}
+
+const (
+	linkAnswer      = `{"status":"success","data":{"link":"` + testLink + `"}}`
+	connectedAnswer = `{"status":"success","data":{"id":"` + testIntegrationID + `","tool":"personio","end_user_origin_id":"42",` +
+		`"end_user_organization_name":"Acme, Inc.","end_user_email":null,"setup_status":"INCOMPLETE"}}`
+	tokenBody = `{"token":"` + testToken + `"}`
+)
+
+func TestEmbeddedFlowInit(t *testing.T) {
+	t.Parallel()
+	f := newFlowTest(t, 200, linkAnswer, nil)
+	status, answer := post(t, f.InitHandler(), "")
+	if status != http.StatusOK || answer != `{"link":"`+testLink+`"}` {
+		t.Errorf("%d %s", status, answer)
+	}
+	want := []string{`POST /v1/connect/create-link {"end_user_email":"ada@acme.example","end_user_organization_name":"Acme, Inc.","end_user_origin_id":"42"}`}
+	if diff := cmp.Diff(want, f.links); diff != "" || f.told != nil {
+		t.Errorf("asked of Kombo (-want +got):\n%s\ntold: %s", diff, f.told)
+	}
+	// The addresses that the customer has to let in come with the link.
+	f = newFlowTest(t, 200, `{"status":"success","data":{"link":"`+testLink+`","static_ips":["192.0.2.1"]}}`, nil)
+	if _, answer := post(t, f.InitHandler(), ""); answer != `{"link":"`+testLink+`","static_ips":["192.0.2.1"]}` {
+		t.Errorf("answer = %s", answer)
+	}
+}
+
+func TestEmbeddedFlowRelink(t *testing.T) {
+	t.Parallel()
+	f := newFlowTest(t, 200, linkAnswer, nil)
+	status, answer := post(t, f.RelinkHandler(), "")
+	if status != http.StatusOK || answer != `{"link":"`+testLink+`"}` {
+		t.Errorf("%d %s", status, answer)
+	}
+	want := []string{`POST /v1/integrations/personio%3AFx7TqWm3kPz9LdRvN2sYbH5c/relink {"language":"de"}`}
+	if diff := cmp.Diff(want, f.links); diff != "" {
+		t.Errorf("asked of Kombo (-want +got):\n%s", diff)
+	}
+}
+
+func TestEmbeddedFlowActivate(t *testing.T) {
+	t.Parallel()
+	for _, contentType := range []string{"application/json", "Application/JSON; charset=utf-8"} {
+		f := newFlowTest(t, 200, connectedAnswer, nil)
+		status, answer := post(t, f.ActivateHandler(), tokenBody, "Content-Type", contentType)
+		if status != http.StatusOK || answer != `{"tool":"personio","setup_status":"INCOMPLETE"}` {
+			t.Errorf("%d %s", status, answer)
+		}
+		if diff := cmp.Diff([]string{testIntegrationID + " of 42"}, f.connected); diff != "" || f.told != nil {
+			t.Errorf("connected (-want +got):\n%s\ntold: %s", diff, f.told)
+		}
+		if diff := cmp.Diff([]string{"GET /v1/connect/integration-by-token/" + testToken}, f.links); diff != "" {
+			t.Errorf("asked of Kombo (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// Who asks Link for the customer at the end of a flow sees the request with the token.
+func TestEmbeddedFlowAsksWhoIsSignedIn(t *testing.T) {
+	t.Parallel()
+	var bodies []string
+	f := newFlowTest(t, 200, connectedAnswer, func(config *kombo.EmbeddedFlowConfig) {
+		link := config.Link
+		config.Link = func(r *http.Request) (kombo.CreateLinkRequest, error) {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				return kombo.CreateLinkRequest{}, err
+			}
+			bodies = append(bodies, string(body))
+			return link(r)
+		}
+	})
+	if status, answer := post(t, f.ActivateHandler(), tokenBody); status != http.StatusOK {
+		t.Errorf("%d %s", status, answer)
+	}
+	if diff := cmp.Diff([]string{tokenBody}, bodies); diff != "" {
+		t.Errorf("Link read (-want +got):\n%s", diff)
+	}
+
+	f = newFlowTest(t, 200, connectedAnswer, func(config *kombo.EmbeddedFlowConfig) {
+		config.Link = func(*http.Request) (kombo.CreateLinkRequest, error) { panic("not to be asked") }
+		config.SignedIn = func(r *http.Request) (string, error) { return r.Header.Get("Customer"), nil }
+	})
+	if status, answer := post(t, f.ActivateHandler(), tokenBody); status != http.StatusOK {
+		t.Errorf("%d %s", status, answer)
+	}
+}
+
+// refusing is a function of the config that fails.
+func refusing(err error) func(*kombo.EmbeddedFlowConfig) {
+	return func(config *kombo.EmbeddedFlowConfig) {
+		config.Link = func(*http.Request) (kombo.CreateLinkRequest, error) { return kombo.CreateLinkRequest{}, err }
+		config.Relink = func(*http.Request) (string, kombo.RelinkRequest, error) { return "", kombo.RelinkRequest{}, err }
+	}
+}
+
+// linking is a Link that returns a request.
+func linking(request kombo.CreateLinkRequest) func(*kombo.EmbeddedFlowConfig) {
+	return func(config *kombo.EmbeddedFlowConfig) {
+		config.Link = func(*http.Request) (kombo.CreateLinkRequest, error) { return request, nil }
+	}
+}
+
+func TestEmbeddedFlowRefusals(t *testing.T) {
+	t.Parallel()
+	komboError := func(code string) string {
+		return `{"status":"error","error":{"code":"` + code + `","title":null,"message":"No: ` + testToken + ` ` + testLink + `","log_url":null}}`
+	}
+	othersAnswer := strings.Replace(connectedAnswer, `"42"`, `"43"`, 1)
+	nobodysAnswer := strings.Replace(connectedAnswer, `"42"`, `null`, 1)
+	errDatabase := errors.New("the database is down")
+	tests := []struct {
+		name         string
+		handler      string
+		komboStatus  int
+		komboAnswer  string
+		change       func(*kombo.EmbeddedFlowConfig)
+		body         string
+		header       []string
+		wantStatus   int
+		wantAnswer   string
+		wantTold     string // what the error has to say
+		wantRequests int    // to Kombo
+	}{
+		{name: "GET", handler: "init", header: []string{"Method", "GET"}, wantStatus: 405, wantAnswer: "use POST"},
+		{name: "not signed in", handler: "init", header: []string{"Customer", ""}, wantStatus: 401, wantAnswer: "sign in first", wantTold: "not signed in"},
+		{name: "not allowed", handler: "init", change: refusing(fmt.Errorf("a guest: %w", kombo.ErrForbidden)), wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "a guest"},
+		{name: "an unknown choice", handler: "init", change: refusing(kombo.ErrBadRequest), wantStatus: 400, wantAnswer: "this cannot be done", wantTold: "bad request"},
+		{name: "a failure", handler: "init", change: refusing(errDatabase), wantStatus: 500, wantAnswer: "something went wrong", wantTold: "the database is down"},
+		{
+			name: "a panic", handler: "init", change: func(config *kombo.EmbeddedFlowConfig) {
+				config.Link = func(*http.Request) (kombo.CreateLinkRequest, error) { panic("oh") }
+			},
+			wantStatus: 500, wantAnswer: "something went wrong", wantTold: "panic: oh",
+		},
+		{
+			name: "a panic with a status", handler: "init", change: func(config *kombo.EmbeddedFlowConfig) {
+				config.Link = func(*http.Request) (kombo.CreateLinkRequest, error) { panic(kombo.ErrForbidden) }
+			},
+			wantStatus: 500, wantAnswer: "something went wrong", wantTold: "panic: kombo: forbidden",
+		},
+		{name: "another site", handler: "init", header: []string{"Sec-Fetch-Site", "cross-site"}, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "cross-origin"},
+		{name: "another site in an old browser", handler: "activate", body: tokenBody, header: []string{"Origin", "https://evil.example"}, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "cross-origin"},
+		{name: "nobody's link", handler: "init", change: linking(kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "A"}), wantStatus: 500, wantAnswer: "something went wrong", wantTold: "the link has no EndUserOriginID"},
+		{
+			name: "a magic link", handler: "init", wantStatus: 500, wantAnswer: "something went wrong", wantTold: "a magic link gives no token",
+			change: linking(kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "A", EndUserOriginID: "42", LinkType: kombo.LinkTypeMagicLink}),
+		},
+		{name: "an incomplete link", handler: "init", change: linking(kombo.CreateLinkRequest{EndUserOriginID: "42"}), wantStatus: 500, wantAnswer: "something went wrong", wantTold: "EndUserEmail is required"},
+		{name: "Kombo is down", handler: "init", komboStatus: 503, komboAnswer: "<html>", wantStatus: 502, wantAnswer: "Kombo does not answer as it should; try again", wantTold: "503", wantRequests: 1},
+		{name: "Kombo refuses the link", handler: "init", komboStatus: 400, komboAnswer: komboError("PLATFORM.INPUT_INVALID"), wantStatus: 502, wantAnswer: "Kombo does not answer as it should; try again", wantTold: "PLATFORM.INPUT_INVALID", wantRequests: 1},
+
+		{name: "relink, not signed in", handler: "relink", header: []string{"Customer", ""}, wantStatus: 401, wantAnswer: "sign in first", wantTold: "session: kombo: not signed in"},
+		{name: "relink of what is gone", handler: "relink", komboStatus: 404, komboAnswer: komboError("PLATFORM.INTEGRATION_NOT_FOUND"), wantStatus: 404, wantAnswer: "the integration does not exist any more", wantTold: "INTEGRATION_NOT_FOUND", wantRequests: 1},
+		{
+			name: "relink of nothing", handler: "relink", wantStatus: 500, wantAnswer: "something went wrong", wantTold: "integration_id",
+			change: func(config *kombo.EmbeddedFlowConfig) {
+				config.Relink = func(*http.Request) (string, kombo.RelinkRequest, error) { return "", kombo.RelinkRequest{}, nil }
+			},
+		},
+		{
+			name: "relink by magic link", handler: "relink", wantStatus: 500, wantAnswer: "something went wrong", wantTold: "a magic link gives no token",
+			change: func(config *kombo.EmbeddedFlowConfig) {
+				config.Relink = func(*http.Request) (string, kombo.RelinkRequest, error) {
+					return testIntegrationID, kombo.RelinkRequest{LinkType: kombo.LinkTypeMagicLink}, nil
+				}
+			},
+		},
+
+		{name: "a form", handler: "activate", body: "token=x", header: []string{"Content-Type", "application/x-www-form-urlencoded"}, wantStatus: 415, wantAnswer: "use application/json", wantTold: "content type"},
+		{name: "no content type", handler: "activate", body: tokenBody, header: []string{"Content-Type", ""}, wantStatus: 415, wantAnswer: "use application/json", wantTold: "content type"},
+		{name: "no body", handler: "activate", wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "no token"},
+		{name: "no token", handler: "activate", body: `{"token":""}`, wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "no token"},
+		{name: "no JSON", handler: "activate", body: `{"token"`, wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "no token"},
+		{name: "a token that is a number", handler: "activate", body: `{"token":1}`, wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "no token"},
+		{name: "a long body", handler: "activate", body: `{"token":"` + strings.Repeat("x", 64<<10) + `"}`, wantStatus: 413, wantAnswer: "the body is too large", wantTold: "too large"},
+		{name: "activate, not signed in", handler: "activate", body: tokenBody, header: []string{"Customer", ""}, wantStatus: 401, wantAnswer: "sign in first", wantTold: "not signed in"},
+		{name: "a customer without an id", handler: "activate", body: tokenBody, change: linking(kombo.CreateLinkRequest{}), wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "has no origin id"},
+		{name: "another customer's token", handler: "activate", body: tokenBody, komboAnswer: othersAnswer, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "another customer's", wantRequests: 1},
+		{name: "nobody's token", handler: "activate", body: tokenBody, komboAnswer: nobodysAnswer, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "another customer's", wantRequests: 1},
+		{name: "a token that Kombo does not know", handler: "activate", body: tokenBody, komboStatus: 400, komboAnswer: komboError("PLATFORM.INPUT_INVALID"), wantStatus: 400, wantAnswer: "the token is not valid", wantTold: "PLATFORM.INPUT_INVALID", wantRequests: 1},
+		{name: "a token that is none", handler: "activate", body: `{"token":".."}`, wantStatus: 400, wantAnswer: "the token is not valid", wantTold: "token"},
+		{name: "Kombo is down at the end", handler: "activate", body: tokenBody, komboStatus: 500, komboAnswer: "oh " + testToken, wantStatus: 502, wantAnswer: "Kombo does not answer as it should; try again", wantTold: "500", wantRequests: 1},
+		{name: "a wrong key", handler: "activate", body: tokenBody, komboStatus: 401, komboAnswer: komboError("PLATFORM.AUTHENTICATION_INVALID"), wantStatus: 502, wantAnswer: "Kombo does not answer as it should; try again", wantTold: "AUTHENTICATION_INVALID", wantRequests: 1},
+		{
+			name: "storing fails", handler: "activate", body: tokenBody, komboAnswer: connectedAnswer, wantStatus: 500, wantAnswer: "something went wrong", wantTold: "the database is down", wantRequests: 1,
+			change: func(config *kombo.EmbeddedFlowConfig) {
+				config.Connected = func(context.Context, *kombo.ConnectedIntegration) error { return errDatabase }
+			},
+		},
+		{
+			name: "storing is not allowed", handler: "activate", body: tokenBody, komboAnswer: connectedAnswer, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "forbidden", wantRequests: 1,
+			change: func(config *kombo.EmbeddedFlowConfig) {
+				config.Connected = func(context.Context, *kombo.ConnectedIntegration) error { return kombo.ErrForbidden }
+			},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if test.komboStatus == 0 {
+				test.komboStatus = 200
+			}
+			f := newFlowTest(t, test.komboStatus, test.komboAnswer, test.change)
+			handler := map[string]func() http.Handler{"init": f.InitHandler, "relink": f.RelinkHandler, "activate": f.ActivateHandler}[test.handler]()
+			status, answer := post(t, handler, test.body, test.header...)
+			want := strings.ReplaceAll(`{"error":"`+strings.ReplaceAll(test.wantAnswer, `"`, `\"`)+`"}`, "&", `\u0026`)
+			if status != test.wantStatus || answer != want {
+				t.Errorf("%d %s, want %d %s", status, answer, test.wantStatus, want)
+			}
+			if len(f.links) != test.wantRequests {
+				t.Errorf("asked of Kombo: %s, want %d", f.links, test.wantRequests)
+			}
+			if len(f.connected) > 0 {
+				t.Errorf("stored %s", f.connected)
+			}
+			told := strings.Join(f.told, "\n")
+			wantPrefix := fmt.Sprintf("%d kombo: EmbeddedFlow: %s: ", test.wantStatus, test.handler)
+			if test.wantTold == "" && told != "" || test.wantTold != "" && (!strings.HasPrefix(told, wantPrefix) || !strings.Contains(told, test.wantTold)) {
+				t.Errorf("told %s, want %s…%s", told, wantPrefix, test.wantTold)
+			}
+			for _, secret := range []string{testToken, testLink, testAPIKey} {
+				if strings.Contains(told, secret) || strings.Contains(answer, secret) {
+					t.Errorf("%s is said: %s %s", secret, told, answer)
+				}
+			}
+		})
+	}
+}
+
+// A service whose pages have another origin than its API says so.
+func TestEmbeddedFlowTrustsOrigins(t *testing.T) {
+	t.Parallel()
+	f := newFlowTest(t, 200, linkAnswer, func(config *kombo.EmbeddedFlowConfig) {
+		config.CrossOrigin = http.NewCrossOriginProtection()
+		if err := config.CrossOrigin.AddTrustedOrigin("https://www.example"); err != nil {
+			t.Fatal(err)
+		}
+	})
+	for origin, want := range map[string]int{"https://www.example": 200, "https://evil.example": 403} {
+		if status, answer := post(t, f.InitHandler(), "", "Origin", origin, "Sec-Fetch-Site", "cross-site"); status != want {
+			t.Errorf("%s: %d %s, want %d", origin, status, answer, want)
+		}
+	}
+}
+
+func TestNewEmbeddedFlow(t *testing.T) {
+	t.Parallel()
+	client := newClient(t)
+	link := func(*http.Request) (kombo.CreateLinkRequest, error) { return kombo.CreateLinkRequest{}, nil }
+	connected := func(context.Context, *kombo.ConnectedIntegration) error { return nil }
+	tests := []struct {
+		client *kombo.Client
+		config kombo.EmbeddedFlowConfig
+		want   string
+	}{
+		{nil, kombo.EmbeddedFlowConfig{Link: link, Connected: connected}, "kombo: NewEmbeddedFlow: the client is nil"},
+		{client, kombo.EmbeddedFlowConfig{Connected: connected}, "kombo: NewEmbeddedFlow: Link is required"},
+		{client, kombo.EmbeddedFlowConfig{Link: link}, "kombo: NewEmbeddedFlow: Connected is required"},
+	}
+	for _, test := range tests {
+		if flow, err := kombo.NewEmbeddedFlow(test.client, test.config); flow != nil || err == nil || err.Error() != test.want {
+			t.Errorf("NewEmbeddedFlow = %v, %v, want %s", flow, err, test.want)
+		}
+	}
+	flow, err := kombo.NewEmbeddedFlow(client, kombo.EmbeddedFlowConfig{Link: link, Connected: connected})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if got := recover(); got != "kombo: EmbeddedFlow.RelinkHandler: the config has no Relink" {
+			t.Errorf("RelinkHandler panics with %v", got)
+		}
+	}()
+	flow.RelinkHandler()
+}
+
+// Without OnError failures are logged, refusals not, and nothing secret with them.
+func TestEmbeddedFlowLogs(t *testing.T) { //nolint:paralleltest // changes slog's default
+	var log bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(before)
+	f := newFlowTest(t, 500, testToken, func(config *kombo.EmbeddedFlowConfig) { config.OnError = nil })
+	post(t, f.ActivateHandler(), `{}`)
+	post(t, f.InitHandler(), "", "Customer", "")
+	if log.Len() > 0 {
+		t.Errorf("refusals are logged: %s", &log)
+	}
+	post(t, f.ActivateHandler(), tokenBody)
+	if line := log.String(); strings.Count(line, "\n") != 1 || !strings.Contains(line, `msg="kombo: embedded flow failed" status=502 error="kombo: EmbeddedFlow: activate: kombo: GET /connect/integration-by-token/{token}: 500`) ||
+		strings.Contains(line, testToken) {
+		t.Errorf("log = %s", line)
+	}
+}
