@@ -31,7 +31,8 @@ const (
 type Request struct {
 	// Number counts the requests, from 1.
 	Number int
-	Time   time.Time
+	// Time is when the request came.
+	Time time.Time
 	// Op is the operation, as in [Fault]; "" for a request that is none.
 	Op     string
 	Method string
@@ -93,6 +94,7 @@ func notFound() answer {
 type call struct {
 	*http.Request
 	op   string
+	came time.Time
 	body []byte
 	// answered is closed when the answer is on its way.
 	answered <-chan struct{}
@@ -153,7 +155,7 @@ func (s *Server) answering(op string, endpoint func(call) answer) http.Handler {
 		begun := time.Now()
 		answered := make(chan struct{})
 		defer close(answered)
-		c := call{Request: r, op: op, answered: answered}
+		c := call{Request: r, op: op, came: s.now(), answered: answered}
 		var readErr error
 		c.body, readErr = io.ReadAll(http.MaxBytesReader(w, r.Body, bodyLimit))
 		leave, remaining := s.arrive(c)
@@ -171,10 +173,10 @@ func (s *Server) answering(op string, endpoint func(call) answer) http.Handler {
 		default:
 			a = s.admit(c, remaining, endpoint)
 		}
-		if remaining != nil {
+		a = fault.apply(a)
+		if remaining != nil && a.header.Get("Concurrency-Remaining") == "" {
 			a.header.Set("Concurrency-Remaining", strconv.Itoa(max(0, *remaining)))
 		}
-		a = fault.apply(a)
 		if fault.Delay > 0 {
 			s.delay(r, fault.Delay)
 		}
@@ -237,12 +239,21 @@ func (s *Server) admit(c call, remaining *int, endpoint func(call) answer) answe
 
 func (s *Server) recordRequest(c call, a answer, fault Fault, struck bool, duration time.Duration) {
 	request := Request{
-		Time: s.now(), Op: c.op, Method: c.Method, Path: strings.TrimPrefix(c.RequestURI, "/v1"),
+		Time: c.came, Op: c.op, Method: c.Method, Path: strings.TrimPrefix(c.RequestURI, "/v1"),
 		Header: c.Header.Clone(), Body: c.body, StatusCode: a.status, ErrorCode: a.code,
 		Faulty: struck, Duration: duration,
 	}
 	if fault.Cut {
 		request.StatusCode, request.ErrorCode = 0, ""
+	}
+	if request.ErrorCode == "" && fault.Body != "" && !fault.Cut {
+		var body struct {
+			Error struct {
+				Code kombo.ErrorCode `json:"code"`
+			} `json:"error"`
+		}
+		_ = json.Unmarshal(a.body, &body) // a body that is none of Kombo's has no code
+		request.ErrorCode = body.Error.Code
 	}
 	s.mutex.Lock()
 	request.Number = s.requests.next()
@@ -256,7 +267,11 @@ func (s *Server) recordRequest(c call, a answer, fault Fault, struck bool, durat
 
 func (a answer) write(w http.ResponseWriter, fault Fault) {
 	if fault.Cut {
-		panic(http.ErrAbortHandler) // net/http closes the connection, and says nothing
+		if connection, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			_, _ = io.WriteString(connection, "HTTP/1.1 ")
+			_ = connection.Close()
+		}
+		return
 	}
 	maps.Copy(w.Header(), a.header)
 	// The length is told, and the answer sent before what waits for it goes on.
@@ -279,8 +294,21 @@ func (s *Server) checkAPIKey(call) answer {
 }
 
 func (s *Server) createLink(c call) answer {
-	in := readInput(c.body)
-	f := flow{OpenLink: OpenLink{Kind: LinkKindConnect}}
+	f, staticIPs, problem := s.readLink(c.body)
+	if problem != "" {
+		return failed(kombo.CodeInputInvalid, problem)
+	}
+	data := map[string]any{"link": s.newFlow(f).URL}
+	if staticIPs {
+		data["static_ips"] = []string{"192.0.2.10", "192.0.2.11"}
+	}
+	return succeeded(data)
+}
+
+// readLink reads what a link is to lead to.
+func (s *Server) readLink(body []byte) (f flow, staticIPs bool, problem string) {
+	in := readInput(body)
+	f = flow{OpenLink: OpenLink{Kind: LinkKindConnect}}
 	f.EndUser = kombo.EndUser{
 		CreatorEmail:     in.email("end_user_email"),
 		OrganizationName: in.name("end_user_organization_name"),
@@ -299,15 +327,8 @@ func (s *Server) createLink(c call) answer {
 	if in.flag("enable_field_mapping", optional) {
 		f.setupSteps = append(f.setupSteps, stepFieldMapping)
 	}
-	staticIPs := in.flag("enable_static_ips", optional)
-	if in.problem != "" {
-		return failed(kombo.CodeInputInvalid, in.problem)
-	}
-	data := map[string]any{"link": s.newFlow(f)}
-	if staticIPs {
-		data["static_ips"] = []string{"192.0.2.10", "192.0.2.11"}
-	}
-	return succeeded(data)
+	staticIPs = in.flag("enable_static_ips", optional)
+	return f, staticIPs, in.problem
 }
 
 func (s *Server) integrationByToken(c call) answer {
@@ -347,7 +368,7 @@ func (s *Server) relink(c call) answer {
 		if in.problem != "" {
 			return failed(kombo.CodeInputInvalid, in.problem)
 		}
-		return succeeded(map[string]string{"link": s.newFlow(f)})
+		return succeeded(map[string]string{"link": s.newFlow(f).URL})
 	})
 }
 
@@ -362,7 +383,7 @@ func (s *Server) setupLink(c call) answer {
 		case len(i.setupSteps) == 0:
 			return failed(kombo.CodeInputInvalid, "No setup step is enabled for this integration.")
 		}
-		return succeeded(map[string]string{"link": s.newFlow(f)})
+		return succeeded(map[string]string{"link": s.newFlow(f).URL})
 	})
 }
 
@@ -417,7 +438,7 @@ func (s *Server) setEnabled(c call) answer {
 			return notFound() // deleted meanwhile
 		}
 		if event != nil {
-			s.announce(event, c.answered)
+			_ = s.announce(event, c.answered) // a server that ends announces nothing
 		}
 		return succeeded(struct{}{})
 	})
@@ -433,7 +454,7 @@ func (s *Server) deleteIntegration(c call) answer {
 			return notFound()
 		}
 		// The receiver may hold locks while it waits for this answer, so the webhook comes after it.
-		s.announce(event, c.answered)
+		_ = s.announce(event, c.answered)
 		return succeeded(struct{}{})
 	})
 }

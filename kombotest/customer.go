@@ -1,21 +1,18 @@
 package kombotest
 
 import (
-	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"testing"
 
 	"github.com/kombo-go/kombo"
 )
 
-// defaultTool is what a customer chooses who does not care.
-const defaultTool = "personio"
-
 // Completion is what the customer does in the connection flow.
 type Completion struct {
-	// Tool is the slug of the tool that the customer chooses; "" means "personio". It does not
-	// count where the link names one.
+	// Tool is the slug of the tool that the customer chooses; "" means the first of the category, which
+	// is "personio" for HRIS and ATS. It does not count where the link names one.
 	Tool string
 	// LeaveSetup leaves the setup steps (filtering, field mapping) for later, so that the
 	// integration stays [kombo.SetupStatusIncomplete]. It does not count where there are none.
@@ -44,7 +41,7 @@ func (s *Server) CompleteFlow(ctx context.Context, linkURL string, completion Co
 		}
 		return s.finishSetup(ctx, link)
 	}
-	connected, err := s.connect(link, cmp.Or(completion.Tool, defaultTool))
+	connected, err := s.connect(link, completion.Tool)
 	if err != nil {
 		return "", err
 	}
@@ -66,14 +63,14 @@ func (s *Server) finishSetup(ctx context.Context, link string) (token string, er
 	return token, s.tell(ctx, event)
 }
 
-// FailFlow plays the customer who opens a link and cannot connect. It returns once
-// connection-flow-failed is delivered. The link stays valid.
+// FailFlow plays the customer who opens a link and cannot connect, the first tool of the category unless the link
+// names one. It returns once connection-flow-failed is delivered. The link stays valid.
 func (s *Server) FailFlow(ctx context.Context, linkURL string) error {
 	link, _, err := s.linkOf(linkURL)
 	if err != nil {
 		return err
 	}
-	event, err := s.failFlow(link, defaultTool)
+	event, err := s.failFlow(link, "")
 	if err != nil {
 		return err
 	}
@@ -128,28 +125,32 @@ func (s *Server) DeleteIntegration(ctx context.Context, integrationID string) er
 	return s.tell(ctx, event)
 }
 
-// Connect makes an integration in one step, for a test that is about what comes after: a link for the
-// request, its flow, the exchange of the token. The service gets integration-created, as always. It
-// ends the test where a step fails.
+// Connect makes an integration in one step, for a test that is about what comes after: as if the customer had
+// finished the flow of a link for the request, with the tool that [Completion] tells. The service gets
+// integration-created, as always. No request of the API is made, recorded, or struck by a [Fault]. It ends the
+// test where the request is not valid, or the service does not accept the webhook.
 func (s *Server) Connect(tb testing.TB, request kombo.CreateLinkRequest) *kombo.ConnectedIntegration {
 	tb.Helper()
-	ctx := tb.Context()
-	client, err := s.Client()
+	body, err := json.Marshal(request)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	request.LinkType = kombo.LinkTypeEmbedded // a magic link gives no token
-	link, err := client.Connect.CreateLink(ctx, request)
-	if err != nil {
+	f, _, problem := s.readLink(body)
+	if problem != "" {
+		tb.Fatalf("kombotest: the request is not valid: %s", problem)
+	}
+	link := s.newFlow(f)
+	if _, err := s.CompleteFlow(tb.Context(), link.URL, Completion{}); err != nil {
 		tb.Fatal(err)
 	}
-	token, err := s.CompleteFlow(ctx, link.URL, Completion{})
-	if err != nil {
-		tb.Fatal(err)
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	made := s.integrations[link.IntegrationID]
+	if made == nil {
+		tb.Fatal("kombotest: the integration was deleted at once")
 	}
-	connected, err := client.Connect.IntegrationByToken(ctx, token)
-	if err != nil {
-		tb.Fatal(err)
+	return &kombo.ConnectedIntegration{
+		ID: made.ID, Tool: made.Tool, EndUserOriginID: made.EndUser.OriginID, EndUserOrganizationName: made.EndUser.OrganizationName,
+		EndUserEmail: made.EndUser.CreatorEmail, SetupStatus: made.SetupStatus,
 	}
-	return connected
 }

@@ -2,6 +2,7 @@ package kombotest
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -29,9 +30,11 @@ type Fault struct {
 	// Code makes the body an error of Kombo's form, with Message as its message.
 	Code    kombo.ErrorCode
 	Message string
-	// Body is the body of the answer in place of a form that is Kombo's.
+	// Body is the whole body of the answer, in place of Code: a proxy's page, or JSON. Its Content-Type is
+	// what it looks like.
 	Body string
-	// Header is added to the answer's, or replaces its values.
+	// Header is added to the answer's, or replaces its values. Content-Length and Transfer-Encoding are
+	// the server's own.
 	Header http.Header
 	// RetryAfter sets the header Retry-After, in whole seconds, rounded up. For a date, or nonsense,
 	// use Header.
@@ -39,13 +42,15 @@ type Fault struct {
 
 	// Delay is how long the answer is kept back.
 	Delay time.Duration
-	// Cut closes the connection in place of an answer.
+	// Cut closes the connection in place of an answer, after its first bytes: where none come at all, net/http
+	// repeats some requests by itself.
 	Cut bool
 	// Truncate closes the connection after half of the answer's body.
 	Truncate bool
 
 	// Executed lets the request have its effect before it fails, as when an answer is lost on its
-	// way. Without it a fault that replaces the answer keeps the request from having any.
+	// way. Without it a fault with a Status, Code, Body or Cut keeps the request from having any. Other
+	// faults leave the true answer, or half of it, and so the effect.
 	Executed bool
 }
 
@@ -64,6 +69,8 @@ func (f Fault) Validate() error {
 		return errors.New("kombotest: Fault.Code makes the body: leave Fault.Body out, or put the code into it")
 	case f.Message != "" && f.Code == "":
 		return errors.New("kombotest: Fault.Message needs a Fault.Code")
+	case f.Header["Content-Length"] != nil || f.Header["Transfer-Encoding"] != nil:
+		return errors.New("kombotest: Fault.Header must not hold Content-Length or Transfer-Encoding")
 	case f.Cut && f.Truncate:
 		return errors.New("kombotest: Fault.Cut leaves nothing for Fault.Truncate")
 	case !f.replaces() && !f.Cut && !f.Truncate && f.Delay == 0 && f.RetryAfter == 0 && len(f.Header) == 0:
@@ -110,6 +117,9 @@ func (f Fault) apply(a answer) answer {
 		a = answer{status: cmp.Or(f.Status, a.status), header: http.Header{}, body: []byte(f.Body)}
 		if f.Body != "" {
 			a.header.Set("Content-Type", http.DetectContentType(a.body))
+			if json.Valid(a.body) {
+				a.header.Set("Content-Type", "application/json; charset=utf-8")
+			}
 		}
 	}
 	for name, values := range f.Header {
@@ -148,7 +158,11 @@ func (s *Server) ClearFaults() {
 func (s *Server) Faults() []Fault {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	return remaining(s.faults)
+	faults := remaining(s.faults)
+	for i := range faults {
+		faults[i].Header = faults[i].Header.Clone()
+	}
+	return faults
 }
 
 // Limits are how much the API takes before it answers 429.
@@ -166,7 +180,12 @@ type Limits struct {
 	Concurrency int
 }
 
-func (l Limits) concurrency() int { return cmp.Or(l.Concurrency, 30) }
+func (l Limits) concurrency() int {
+	if l.Concurrency <= 0 {
+		return 30
+	}
+	return l.Concurrency
+}
 
 // SetLimits changes the limits of the API.
 func (s *Server) SetLimits(limits Limits) {
@@ -188,7 +207,8 @@ func (s *Server) overRate() (wait time.Duration, over bool) {
 	if s.limits.Rate <= 0 {
 		return 0, false
 	}
-	now, per := s.config.Now(), cmp.Or(s.limits.Per, time.Second)
+	now, per := s.config.Now(), max(0, s.limits.Per)
+	per = cmp.Or(per, time.Second)
 	if age := now.Sub(s.window.begin); age < 0 || age >= per {
 		s.window = rateWindow{begin: now}
 	}

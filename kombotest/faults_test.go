@@ -138,6 +138,7 @@ func TestFaultThatMakesNoSense(t *testing.T) {
 		{kombotest.Fault{Status: 429, RetryAfter: -1}, "kombotest: Fault.Delay or Fault.RetryAfter is negative"},
 		{kombotest.Fault{Code: kombo.CodeUnknownError, Body: "x"}, "kombotest: Fault.Code makes the body: leave Fault.Body out, or put the code into it"},
 		{kombotest.Fault{Status: 500, Message: "x"}, "kombotest: Fault.Message needs a Fault.Code"},
+		{kombotest.Fault{Header: http.Header{"Content-Length": {"5"}}}, "kombotest: Fault.Header must not hold Content-Length or Transfer-Encoding"},
 		{kombotest.Fault{Cut: true, Truncate: true}, "kombotest: Fault.Cut leaves nothing for Fault.Truncate"},
 	}
 	srv, _ := kombotest.Start(t, kombotest.Config{})
@@ -153,6 +154,72 @@ func TestFaultThatMakesNoSense(t *testing.T) {
 	}
 	if got := srv.Faults(); len(got) != 0 {
 		t.Errorf("faults = %+v", got)
+	}
+}
+
+// A connection that is cut is seen as such, also where it was used before: net/http would repeat a GET that got no
+// byte of an answer.
+func TestCutOfAConnectionInUse(t *testing.T) {
+	t.Parallel()
+	srv, client := kombotest.Start(t, kombotest.Config{}, kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 1}))
+	if _, err := client.CheckAPIKey(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	srv.InjectFault(kombotest.Fault{Cut: true})
+	if _, err := client.CheckAPIKey(t.Context()); !errors.Is(err, kombo.ErrNetwork) || len(srv.Requests()) != 2 {
+		t.Errorf("CheckAPIKey = %v after %d requests", err, len(srv.Requests()))
+	}
+}
+
+// What is asked for and returned is the caller's own.
+func TestCopies(t *testing.T) {
+	t.Parallel()
+	srv, _ := kombotest.Start(t, kombotest.Config{})
+	srv.InjectFault(kombotest.Fault{Header: http.Header{"A": {"1"}}})
+	srv.Faults()[0].Header.Set("A", "2")
+	srv.Tools()[0].Categories[0] = "BROKEN"
+	srv.Connect(t, request)
+	srv.Deliveries()[0].Body[0] = 'X'
+	if srv.Faults()[0].Header.Get("A") != "1" || srv.Tools()[0].Categories[0] != kombo.CategoryHRIS || srv.Deliveries()[0].Body[0] != '{' {
+		t.Error("the server's own was changed")
+	}
+}
+
+// An integration that is made for a test does not use up its faults and limits.
+func TestConnectMakesNoRequest(t *testing.T) {
+	t.Parallel()
+	srv, _ := kombotest.Start(t, kombotest.Config{Limits: kombotest.Limits{Rate: 1, Per: time.Hour}})
+	srv.InjectFault(kombotest.Fault{Status: 503})
+	srv.Connect(t, request)
+	srv.Connect(t, request)
+	if len(srv.Faults()) != 1 || len(srv.Requests()) != 0 {
+		t.Errorf("%d faults are left, %d requests were made", len(srv.Faults()), len(srv.Requests()))
+	}
+}
+
+// The customer who does not care takes a tool of the category.
+func TestFirstToolOfTheCategory(t *testing.T) {
+	t.Parallel()
+	srv, _ := kombotest.Start(t, kombotest.Config{})
+	for category, want := range map[kombo.Category]string{
+		kombo.CategoryHRIS: "personio", kombo.CategoryATS: "personio", kombo.CategoryAssessment: "workday", kombo.CategoryLMS: "360learning",
+	} {
+		inCategory := request
+		inCategory.IntegrationCategory = category
+		if got := srv.Connect(t, inCategory).Tool; got != want {
+			t.Errorf("%s: %s, want %s", category, got, want)
+		}
+	}
+}
+
+// An error code in a body of one's own is recorded as one, and JSON is sent as such.
+func TestFaultBody(t *testing.T) {
+	t.Parallel()
+	srv, _ := kombotest.Start(t, kombotest.Config{})
+	srv.InjectFault(kombotest.Fault{Status: 400, Body: `{"status":"error","error":{"code":"NEW.CODE"}}`})
+	_, header, _ := send(t, srv, "GET", "/check-api-key", "")
+	if got := srv.Requests()[0]; got.ErrorCode != "NEW.CODE" || header.Get("Content-Type") != "application/json; charset=utf-8" {
+		t.Errorf("%+v, %v", got, header)
 	}
 }
 

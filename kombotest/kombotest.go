@@ -37,8 +37,9 @@ type Config struct {
 	// One that the server knows already takes its place.
 	Tools []Tool
 
-	// Now is the clock that ids, links and webhooks take their times from; nil means [time.Now].
-	// Waits (of deliveries, delays) are real. It may be called from several goroutines.
+	// Now is the clock of links, integrations, webhooks, records and the rate limit; nil means
+	// [time.Now]. Waits (of deliveries, delays) are real. It may be called from several goroutines, and
+	// must not call the server.
 	Now func() time.Time
 	// Seed makes ids, tokens and made-up secrets the same in every run: they depend on the seed
 	// and on how many were made before. 0 means random ones. A server with a seed is for tests
@@ -55,7 +56,8 @@ type Config struct {
 	// OnRequest is called for each request of the API, before it is answered, OnDelivery for each
 	// attempt to deliver a webhook, and OnChange after each of both and whenever a link, an
 	// integration or a fault has changed. They may be called from several goroutines at once, and
-	// hold up what they are told of.
+	// hold up what they are told of. They may look at the server, but must not close it, wait for it,
+	// or change it.
 	OnRequest  func(Request)
 	OnDelivery func(Delivery)
 	OnChange   func()
@@ -92,14 +94,14 @@ type Server struct {
 	made         int                // flows and integrations, to list them in order
 
 	webhookURL    string
+	webhookSecret string
 	webhookFaults []*WebhookFault
 	holding       bool
 	held          []*delivery
-	sent          record[*delivery] // for Redeliver
-	announcing    int               // deliveries in the background
-	lastFirst     <-chan struct{}   // closed when the last of those was tried once
-	failed        []error           // of those
-	changed       *sync.Cond        // a delivery was recorded, or ended
+	announcing    int             // deliveries in the background
+	lastFirst     <-chan struct{} // closed when the last of those was tried once
+	failed        []error         // of those
+	changed       *sync.Cond      // a delivery was recorded, or ended
 }
 
 // NewServer starts a server. Close it when it is no longer needed. It panics where no loopback
@@ -154,7 +156,7 @@ func NewServer(config Config) *Server {
 	if config.WebhookSecret == "" {
 		config.WebhookSecret = "kombotest-secret-" + s.newID()
 	}
-	s.config = config
+	s.config, s.webhookSecret = config, config.WebhookSecret
 	s.changed = sync.NewCond(&s.mutex)
 	s.context, s.stop = context.WithCancel(context.Background())
 	s.mux = http.NewServeMux()
@@ -165,20 +167,21 @@ func NewServer(config Config) *Server {
 	return s
 }
 
-// Start starts a server that ends with the test, and a client that talks to it. It ends the test
-// where that fails.
-func Start(tb testing.TB, config Config) (*Server, *kombo.Client) {
+// Start starts a server that ends with the test, and a client that talks to it (see [Server.Client]). It ends
+// the test where that fails.
+func Start(tb testing.TB, config Config, options ...kombo.Option) (*Server, *kombo.Client) {
 	tb.Helper()
 	s := NewServer(config)
 	tb.Cleanup(s.Close)
-	client, err := s.Client()
+	client, err := s.Client(options...)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return s, client
 }
 
-// Close stops the server, deliveries under way included, and waits until nothing of it is left.
+// Close stops the server, deliveries under way included, and waits until nothing of it is left, but for
+// handlers of [Server.Handle].
 func (s *Server) Close() {
 	s.mutex.Lock()
 	s.closed = true
@@ -208,7 +211,11 @@ func (s *Server) BaseURL() string { return s.url + "/v1" }
 func (s *Server) APIKey() string { return s.config.APIKey }
 
 // WebhookSecret returns the secret that signs the webhooks, for [kombo.NewWebhookVerifier].
-func (s *Server) WebhookSecret() string { return s.config.WebhookSecret }
+func (s *Server) WebhookSecret() string {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.webhookSecret
+}
 
 // String describes the server without its secrets.
 func (s *Server) String() string { return "kombotest.Server(" + s.url + ")" }
@@ -217,7 +224,8 @@ func (s *Server) String() string { return "kombotest.Server(" + s.url + ")" }
 func (s *Server) GoString() string { return s.String() }
 
 // Client returns a client that talks to the server. It retries as every client does, but waits next
-// to nothing in between.
+// to nothing in between, unless an answer asks for more by Retry-After. Options come on top: a
+// [kombo.WithRetry] takes the place of those short waits.
 func (s *Server) Client(options ...kombo.Option) (*kombo.Client, error) {
 	return kombo.NewClient(s.config.APIKey, append([]kombo.Option{
 		kombo.WithBaseURL(s.BaseURL()),

@@ -163,14 +163,14 @@ func (s *Server) pageConnect(w http.ResponseWriter, r *http.Request) {
 			if err != nil {
 				return pageProblem(err)
 			}
-			s.announce(event, answered)
+			_ = s.announce(event, answered)
 			return http.StatusUnprocessableEntity, map[string]string{"problem": "refused"}
 		}
 		connected, err := s.connect(body.Token, body.Tool)
 		if err != nil {
 			return pageProblem(err)
 		}
-		s.announce(connected.event, answered)
+		_ = s.announce(connected.event, answered)
 		return http.StatusOK, map[string]any{
 			"activation_token": connected.activation, "setup": append([]string{}, connected.setupSteps...),
 		}
@@ -189,7 +189,7 @@ func (s *Server) pageSetup(w http.ResponseWriter, r *http.Request) {
 			return pageProblem(err)
 		}
 		if event != nil {
-			s.announce(event, answered)
+			_ = s.announce(event, answered)
 		}
 		return http.StatusOK, map[string]string{"activation_token": activation}
 	})

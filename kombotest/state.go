@@ -140,8 +140,8 @@ func (s *Server) newToken() string {
 		encode([]byte(`{"jti":"`+s.newID()+`"}`)) + "." + encode([]byte(s.newID()))
 }
 
-// newFlow completes a flow and returns its link. The caller does not hold the mutex.
-func (s *Server) newFlow(f flow) string {
+// newFlow completes a flow. The caller does not hold the mutex.
+func (s *Server) newFlow(f flow) *flow {
 	s.mutex.Lock()
 	defer s.change()
 	defer s.mutex.Unlock()
@@ -155,7 +155,7 @@ func (s *Server) newFlow(f flow) string {
 	f.token = s.newToken()
 	f.URL = s.url + "/connect/v1?token=" + f.token
 	s.flows[f.token] = &f
-	return f.URL
+	return &f
 }
 
 // enter finds the flow that the token of a link leads to. The caller holds the mutex.
@@ -246,7 +246,7 @@ func (s *Server) connect(token, tool string) (connected, error) {
 	if err != nil {
 		return connected{}, err
 	}
-	tool = cmp.Or(f.Tool, tool)
+	tool = cmp.Or(f.Tool, tool, s.firstTool(f.Category))
 	switch {
 	case f.Kind == LinkKindSetup:
 		return connected{}, errors.New("kombotest: a setup link has no credentials to enter")
@@ -343,7 +343,7 @@ func (s *Server) failFlow(token, tool string) (kombo.Event, error) {
 	if f.Kind == LinkKindSetup {
 		return nil, errors.New("kombotest: a setup link has no credentials to fail with")
 	}
-	tool = cmp.Or(f.Tool, tool)
+	tool = cmp.Or(f.Tool, tool, s.firstTool(f.Category))
 	id := s.newID()
 	s.failures[id] = failure{at: s.now(), tool: tool, organization: f.EndUser.OrganizationName}
 	return &kombo.ConnectionFlowFailedEvent{

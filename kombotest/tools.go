@@ -108,13 +108,23 @@ func (s *Server) toolsOf(category kombo.Category) []Tool {
 	return tools
 }
 
+// firstTool is what a customer chooses in a category who does not care.
+func (s *Server) firstTool(category kombo.Category) string {
+	if tools := s.toolsOf(category); len(tools) > 0 {
+		return tools[0].ID
+	}
+	return catalog[0].ID
+}
+
 // Tools returns the tools that a customer can choose: a sample, and those of [Config.Tools]. A link can
 // name others too.
 func (s *Server) Tools() []Tool {
 	tools := make([]Tool, 0, len(catalog)+len(s.config.Tools))
 	for _, tool := range slices.Concat(s.config.Tools, catalog) {
 		if !slices.ContainsFunc(tools, func(t Tool) bool { return t.ID == tool.ID }) {
-			tools = append(tools, tool.filled())
+			tool = tool.filled()
+			tool.Categories, tool.Credentials = slices.Clone(tool.Categories), slices.Clone(tool.Credentials)
+			tools = append(tools, tool)
 		}
 	}
 	return tools

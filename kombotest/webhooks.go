@@ -47,7 +47,8 @@ func (r Redelivery) wait(attempt int) time.Duration {
 // Delivery is one attempt to deliver a webhook.
 type Delivery struct {
 	// Number counts the attempts of the server, from 1.
-	Number    int
+	Number int
+	// Time is when the attempt began.
 	Time      time.Time
 	EventID   string
 	EventType kombo.EventType
@@ -55,7 +56,8 @@ type Delivery struct {
 	Attempt int
 	// URL is where the webhook went; "" means that there was no address to deliver to.
 	URL string
-	// Body is what was sent, and Signature its header X-Kombo-Signature.
+	// Body is what was sent (or, where it was Lost, was to be), and Signature its header
+	// X-Kombo-Signature.
 	Body      []byte
 	Signature string
 	// Forged is true where the signature is wrong on purpose.
@@ -99,6 +101,8 @@ func (f WebhookFault) Validate() error {
 		return errors.New("kombotest: WebhookFault.Copies is negative")
 	case f.Delay < 0:
 		return errors.New("kombotest: WebhookFault.Delay is negative")
+	case f.Lost && (f.Copies > 0 || f.Delay > 0 || f.Forged):
+		return errors.New("kombotest: WebhookFault.Lost leaves nothing for Copies, Delay or Forged")
 	case f.Copies == 0 && f.Delay == 0 && !f.Lost && !f.Forged:
 		return errors.New("kombotest: the WebhookFault does nothing; set Copies, Delay, Lost or Forged")
 	}
@@ -107,7 +111,8 @@ func (f WebhookFault) Validate() error {
 
 func (f *WebhookFault) times() *int { return &f.Times }
 
-// InjectWebhookFault disturbs webhooks that follow. Of several faults for an event the oldest strikes.
+// InjectWebhookFault disturbs the webhooks of events that follow, but for [Server.Redeliver] and
+// [Server.DeliverForged]. Of several faults for an event the oldest strikes.
 // It panics where [WebhookFault.Validate] finds fault.
 func (s *Server) InjectWebhookFault(fault WebhookFault) {
 	if err := fault.Validate(); err != nil {
@@ -144,6 +149,14 @@ func (s *Server) SetWebhookURL(webhookURL string) {
 	s.change()
 }
 
+// SetWebhookSecret changes what signs the webhooks that follow, as when it is rotated in Kombo's dashboard.
+func (s *Server) SetWebhookSecret(secret string) {
+	s.mutex.Lock()
+	s.webhookSecret = secret
+	s.mutex.Unlock()
+	s.change()
+}
+
 // WebhookURL returns where webhooks are delivered, "" for nowhere.
 func (s *Server) WebhookURL() string {
 	s.mutex.Lock()
@@ -156,10 +169,13 @@ type delivery struct {
 	id        string
 	eventType kombo.EventType
 	body      []byte
+	// fault is what is to happen to it.
+	fault WebhookFault
 }
 
-// instant is a time as encoding/json writes it, which leaves zeros out that Kombo writes.
-var instant = regexp.MustCompile(`("[a-z_]+_at": "\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,2}))?Z"`)
+// instant is a time as encoding/json writes it: without zeros that Kombo writes, and with any precision and
+// zone.
+var instant = regexp.MustCompile(`("[a-z_]+_at": ")(\d{4}-\d\d-\d\dT[^"]+)"`)
 
 // newDelivery encodes an event as Kombo does: indented by two spaces, with milliseconds, without escapes
 // for HTML, and without a line feed at the end.
@@ -177,53 +193,72 @@ func newDelivery(event kombo.Event) (*delivery, error) {
 	if err := encoder.Encode(event); err != nil {
 		return nil, fmt.Errorf("kombotest: %w", err)
 	}
-	text := bytes.TrimSuffix(body.Bytes(), []byte("\n"))
-	if _, raw := event.(*kombo.UnknownEvent); !raw {
-		text = instant.ReplaceAllFunc(text, func(found []byte) []byte {
-			parts := instant.FindSubmatch(found)
-			return fmt.Appendf(nil, "%s.%s%sZ\"", parts[1], parts[2], "000"[len(parts[2]):])
-		})
-	}
+	text := instant.ReplaceAllFunc(bytes.TrimSuffix(body.Bytes(), []byte("\n")), func(found []byte) []byte {
+		parts := instant.FindSubmatch(found)
+		at, err := time.Parse(time.RFC3339Nano, string(parts[2]))
+		if err != nil {
+			return found
+		}
+		return fmt.Appendf(nil, `%s%s"`, parts[1], at.UTC().Format(timeFormat))
+	})
 	return &delivery{id: event.EventID(), eventType: event.EventType(), body: text}, nil
 }
 
-// Deliver sends one webhook, written and signed as Kombo does it, and returns once it is accepted: an
-// event that a test has made, of any type (see [kombo.UnknownEvent]), or one again that came before
-// (encoded anew, so without what its struct does not hold; [Server.Redeliver] sends the same bytes). It
-// is repeated as [Redelivery] says; the error tells why the service did not accept it.
+var (
+	errNowhere = errors.New("kombotest: there is no webhook URL to deliver to; see Server.SetWebhookURL")
+	errClosed  = errors.New("kombotest: the server is closed")
+)
+
+// Deliver sends one webhook, written and signed as Kombo does it (times in UTC, to the millisecond), and returns
+// once it is accepted: an event that a test has made, with an ID and a Type in its header, of any type (see
+// [kombo.UnknownEvent]); or one again that came before (encoded anew, so without what its struct does not hold;
+// [Server.Redeliver] sends the same bytes). It is repeated as [Redelivery] says; the error tells why the service
+// did not accept it.
 func (s *Server) Deliver(ctx context.Context, event kombo.Event) error {
 	d, err := newDelivery(event)
 	if err != nil {
 		return err
 	}
+	if s.WebhookURL() == "" {
+		return errNowhere
+	}
 	return s.send(ctx, d, nil)
 }
 
-// DeliverForged sends a webhook with a wrong signature, once, and fails where the service accepts it.
+// DeliverForged sends a webhook with a wrong signature, once, and fails unless the service refuses it: by a status
+// 4xx, but for 404 and 405, which only tell that nobody has looked.
 func (s *Server) DeliverForged(ctx context.Context, event kombo.Event) error {
 	d, err := newDelivery(event)
 	if err != nil {
 		return err
 	}
-	return s.transmit(ctx, d, WebhookFault{Forged: true}, nil)
+	d.fault = WebhookFault{Forged: true}
+	return s.transmit(ctx, d, nil)
 }
 
 // Redeliver sends a webhook again, with the same id and the same bytes: one of those that
 // [Server.Deliveries] tells, also one that was lost.
 func (s *Server) Redeliver(ctx context.Context, eventID string) error {
+	if s.WebhookURL() == "" {
+		return errNowhere
+	}
 	s.mutex.Lock()
-	i := slices.IndexFunc(s.sent.entries, func(d *delivery) bool { return d.id == eventID })
-	if i < 0 {
-		s.mutex.Unlock()
+	var again *delivery
+	for _, d := range slices.Backward(s.deliveries.entries) {
+		if d.EventID == eventID && !d.Forged {
+			again = &delivery{id: d.EventID, eventType: d.EventType, body: d.Body}
+			break
+		}
+	}
+	s.mutex.Unlock()
+	if again == nil {
 		return fmt.Errorf("kombotest: no event %q was sent", eventID)
 	}
-	d := s.sent.entries[i]
-	s.mutex.Unlock()
-	return s.transmit(ctx, d, WebhookFault{}, nil)
+	return s.transmit(ctx, again, nil)
 }
 
-// HoldWebhooks keeps all webhooks that follow back until [Server.ReleaseWebhooks]. What causes them
-// does not wait.
+// HoldWebhooks keeps the webhooks of events that follow back until [Server.ReleaseWebhooks]; what causes them does
+// not wait. [Server.Redeliver] and [Server.DeliverForged] are not held back, nor is what was under way before.
 func (s *Server) HoldWebhooks() {
 	s.mutex.Lock()
 	s.holding = true
@@ -254,7 +289,8 @@ const (
 )
 
 // ReleaseWebhooks sends what [Server.HoldWebhooks] kept back, holds back no more, and returns once all
-// is accepted. The error joins those of the webhooks that the service did not accept.
+// is accepted. The error joins those of the webhooks that the service did not accept. Those that were not sent
+// before ctx ended are held back again.
 func (s *Server) ReleaseWebhooks(ctx context.Context, order Order) error {
 	s.mutex.Lock()
 	held := s.held
@@ -274,61 +310,74 @@ func (s *Server) ReleaseWebhooks(ctx context.Context, order Order) error {
 	errs := make([]error, len(held))
 	var all sync.WaitGroup
 	for i, d := range held {
+		if ctx.Err() != nil {
+			s.mutex.Lock()
+			s.held, s.holding = append(slices.Clone(held[i:]), s.held...), true
+			s.mutex.Unlock()
+			s.change()
+			errs[i] = fmt.Errorf("kombotest: releasing webhooks: %w", ctx.Err())
+			break
+		}
 		if order != AtOnce {
-			errs[i] = s.send(ctx, d, nil)
+			errs[i] = s.dispatch(ctx, d, nil)
 			continue
 		}
-		all.Go(func() { errs[i] = s.send(ctx, d, nil) })
+		all.Go(func() { errs[i] = s.dispatch(ctx, d, nil) })
 	}
 	all.Wait()
 	return errors.Join(errs...)
 }
 
-// send takes a delivery through what was asked for: held back, or disturbed, or neither. It calls tried
-// when others need not wait for it any longer.
+// send holds a delivery back, or sends it. Which fault strikes it is decided here, whenever it is sent. It calls
+// tried when others need not wait for it any longer.
 func (s *Server) send(ctx context.Context, d *delivery, tried func()) error {
 	s.mutex.Lock()
 	if s.closed {
 		s.mutex.Unlock()
-		return errors.New("kombotest: the server is closed")
+		return errClosed
 	}
+	d.fault, _ = take(&s.webhookFaults, func(f *WebhookFault) bool { return f.Type == "" || f.Type == d.eventType })
 	if s.holding {
 		s.held = append(s.held, d)
 		s.mutex.Unlock()
 		s.change()
 		return nil
 	}
-	fault, _ := take(&s.webhookFaults, func(f *WebhookFault) bool { return f.Type == "" || f.Type == d.eventType })
 	s.mutex.Unlock()
+	return s.dispatch(ctx, d, tried)
+}
+
+func (s *Server) dispatch(ctx context.Context, d *delivery, tried func()) error {
 	switch {
-	case fault.Lost:
-		s.recordDelivery(d, Delivery{Time: s.now(), Lost: true})
-		return nil
-	case fault.Delay > 0:
-		s.inBackground(func() error {
-			if err := pause(s.context, fault.Delay); err != nil {
-				return fmt.Errorf("kombotest: delivering %s: the server was closed", d.eventType)
-			}
-			return s.transmit(s.context, d, fault, nil)
+	case d.fault.Lost:
+		s.recordDelivery(d, Delivery{
+			Attempt: 1, Time: s.now(), URL: s.WebhookURL(), Signature: kombo.SignWebhook(s.WebhookSecret(), d.body), Lost: true,
 		})
 		return nil
+	case d.fault.Delay > 0:
+		return s.inBackground(func() error {
+			if err := pause(s.context, d.fault.Delay); err != nil {
+				return fmt.Errorf("kombotest: delivering %s: the server was closed", d.eventType)
+			}
+			return s.transmit(s.context, d, nil)
+		})
 	}
-	return s.transmit(ctx, d, fault, tried)
+	return s.transmit(ctx, d, tried)
 }
 
 // transmit sends a delivery until it is accepted, and then its copies.
-func (s *Server) transmit(ctx context.Context, d *delivery, fault WebhookFault, tried func()) error {
+func (s *Server) transmit(ctx context.Context, d *delivery, tried func()) error {
 	done, ok := s.begin()
 	if !ok {
-		return errors.New("kombotest: the server is closed")
+		return errClosed
 	}
 	defer done()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(s.context, func() { cancel(errors.New("the server was closed")) })()
-	for range 1 + fault.Copies {
+	for range 1 + d.fault.Copies {
 		var err error
-		if fault.Forged {
+		if d.fault.Forged {
 			err = s.forge(ctx, d)
 		} else {
 			err = s.repeat(ctx, d, tried)
@@ -341,19 +390,23 @@ func (s *Server) transmit(ctx context.Context, d *delivery, fault WebhookFault, 
 }
 
 func (s *Server) forge(ctx context.Context, d *delivery) error {
-	signature := kombo.SignWebhook("not "+s.config.WebhookSecret, d.body)
+	signature := kombo.SignWebhook("not "+s.WebhookSecret(), d.body)
 	got := s.attempt(ctx, d, Delivery{Attempt: 1, Forged: true, Signature: signature})
 	switch {
+	case got.URL == "":
+		return errNowhere
 	case got.Err != nil:
 		return fmt.Errorf("kombotest: delivering a forged %s: %w", d.eventType, got.Err)
 	case got.Accepted():
 		return fmt.Errorf("kombotest: the receiver accepted a forged %s: %d", d.eventType, got.StatusCode)
+	case got.StatusCode < 400 || got.StatusCode > 499 || got.StatusCode == http.StatusNotFound || got.StatusCode == http.StatusMethodNotAllowed:
+		return fmt.Errorf("kombotest: the receiver did not refuse a forged %s, but answered %d %s", d.eventType, got.StatusCode, http.StatusText(got.StatusCode))
 	}
 	return nil
 }
 
 func (s *Server) repeat(ctx context.Context, d *delivery, tried func()) error {
-	signature := kombo.SignWebhook(s.config.WebhookSecret, d.body)
+	signature := kombo.SignWebhook(s.WebhookSecret(), d.body)
 	for attempt := 1; ; attempt++ {
 		got := s.attempt(ctx, d, Delivery{Attempt: attempt, Signature: signature})
 		if tried != nil {
@@ -415,9 +468,6 @@ func (s *Server) recordDelivery(d *delivery, attempt Delivery) Delivery {
 	s.mutex.Lock()
 	attempt.Number = s.deliveries.next()
 	s.deliveries.add(attempt)
-	if !slices.Contains(s.sent.entries, d) {
-		s.sent.add(d)
-	}
 	s.changed.Broadcast()
 	s.mutex.Unlock()
 	if s.config.OnDelivery != nil {
@@ -432,22 +482,27 @@ func (s *Server) recordDelivery(d *delivery, attempt Delivery) Delivery {
 func (s *Server) Deliveries() []Delivery {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	return slices.Clone(s.deliveries.entries)
+	deliveries := slices.Clone(s.deliveries.entries)
+	for i := range deliveries {
+		deliveries[i].Body = bytes.Clone(deliveries[i].Body)
+	}
+	return deliveries
 }
 
 // awaitLimit is how long AwaitDelivery waits where the test's own end is not sooner.
 const awaitLimit = 10 * time.Second
 
-// AwaitDelivery waits until the service has accepted a webhook of a type, also one that it accepted
-// before the call, and returns the newest. It ends the test where none is accepted within 10 seconds.
-func (s *Server) AwaitDelivery(tb testing.TB, eventType kombo.EventType) Delivery {
+// AwaitDelivery waits until the service has accepted a webhook of a type, about one of the integrations where
+// some are named, and returns the newest: also one that it accepted before the call. It ends the test where none
+// is accepted within 10 seconds. That the service verifies what it accepts shows [Server.DeliverForged].
+func (s *Server) AwaitDelivery(tb testing.TB, eventType kombo.EventType, integrationIDs ...string) Delivery {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), awaitLimit)
 	defer cancel()
 	var found Delivery
 	err := s.await(ctx, func() bool {
 		for _, d := range slices.Backward(s.deliveries.entries) {
-			if d.EventType == eventType && d.Accepted() && !d.Forged {
+			if d.EventType == eventType && d.Accepted() && !d.Forged && d.isAbout(integrationIDs) {
 				found = d
 				return true
 			}
@@ -458,6 +513,13 @@ func (s *Server) AwaitDelivery(tb testing.TB, eventType kombo.EventType) Deliver
 		tb.Fatalf("kombotest: no %s was accepted%s", eventType, s.lastRefusal(eventType))
 	}
 	return found
+}
+
+// isAbout reports whether a webhook names one of the integrations, or there are none.
+func (d Delivery) isAbout(integrationIDs []string) bool {
+	return len(integrationIDs) == 0 || slices.ContainsFunc(integrationIDs, func(id string) bool {
+		return bytes.Contains(d.Body, []byte(`"`+id+`"`))
+	})
 }
 
 // lastRefusal tells what became of the last webhook of a type, for an error.
@@ -513,17 +575,20 @@ func (s *Server) Wait(ctx context.Context) error {
 // tell delivers an event that the caller's doing has caused.
 func (s *Server) tell(ctx context.Context, event kombo.Event) error {
 	if !s.config.DeliverInBackground {
-		return s.Deliver(ctx, event)
+		d, err := newDelivery(event)
+		if err != nil {
+			return err
+		}
+		return s.send(ctx, d, nil)
 	}
 	done := make(chan struct{})
 	close(done)
-	s.announce(event, done)
-	return nil
+	return s.announce(event, done)
 }
 
 // announce delivers an event in the background, for Wait to wait for. It is tried for the first time
 // after those that were announced before, and once the answer that it follows from is on its way.
-func (s *Server) announce(event kombo.Event, answered <-chan struct{}) {
+func (s *Server) announce(event kombo.Event, answered <-chan struct{}) error {
 	d, err := newDelivery(event)
 	if err != nil {
 		panic(err) // the server made it
@@ -533,7 +598,7 @@ func (s *Server) announce(event kombo.Event, answered <-chan struct{}) {
 	before := s.lastFirst
 	s.lastFirst = tried
 	s.mutex.Unlock()
-	s.inBackground(func() error {
+	return s.inBackground(func() error {
 		var once sync.Once
 		over := func() { once.Do(func() { close(tried) }) }
 		defer over()
@@ -546,11 +611,11 @@ func (s *Server) announce(event kombo.Event, answered <-chan struct{}) {
 }
 
 // inBackground runs what delivers a webhook, for Wait to wait for.
-func (s *Server) inBackground(deliver func() error) {
+func (s *Server) inBackground(deliver func() error) error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	if s.closed {
-		return
+		return errClosed
 	}
 	s.announcing++
 	s.background.Go(func() {
@@ -563,6 +628,7 @@ func (s *Server) inBackground(deliver func() error) {
 		}
 		s.changed.Broadcast()
 	})
+	return nil
 }
 
 // pause waits, unless the context ends before.

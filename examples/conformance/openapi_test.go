@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"slices"
@@ -322,7 +323,9 @@ func (v *validator) refusals(srv *kombotest.Server) {
 func TestWebhooksOpenAPI(t *testing.T) {
 	t.Parallel()
 	document := loadDocument(t)
-	srv, err := sandbox.Start(kombotest.Config{})
+	app := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer app.Close()
+	srv, err := sandbox.Start(kombotest.Config{WebhookURL: app.URL})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/kombo-go/kombo/examples/internal/sandbox"
 	"github.com/kombo-go/kombo/kombotest"
@@ -64,6 +65,11 @@ func run(ctx context.Context, args []string, output io.Writer) error {
 			return err
 		}
 	}
+	if host, _, err := net.SplitHostPort(*listen); err == nil && *address == "" {
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			return fmt.Errorf("-listen: nobody can open links to %q; say with -url what others call the sandbox", *listen)
+		}
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", *listen)
 	if err != nil {
 		return err
@@ -103,6 +109,9 @@ type logger struct {
 
 func (l *logger) start(server *kombotest.Server) {
 	webhookURL := server.WebhookURL()
+	if parsed, err := url.Parse(webhookURL); err == nil {
+		webhookURL = parsed.Redacted()
+	}
 	if webhookURL == "" {
 		webhookURL = "nowhere yet; set it in the dashboard, or with -webhook-url"
 	}
@@ -123,7 +132,7 @@ func (l *logger) request(r kombotest.Request) {
 		result = "connection cut"
 	}
 	if r.ErrorCode != "" {
-		result += " " + string(r.ErrorCode)
+		result += " " + printable(string(r.ErrorCode))
 	}
 	if r.Faulty {
 		result += " (fault)"
@@ -149,7 +158,7 @@ func (l *logger) delivery(d kombotest.Delivery) {
 	if d.Attempt > 1 {
 		result += fmt.Sprintf(" (attempt %d)", d.Attempt)
 	}
-	l.print("%s  delivery  %s %s: %s\n", d.Time.Local().Format(time.TimeOnly), d.EventType, d.EventID, result)
+	l.print("%s  delivery  %s %s: %s\n", d.Time.Local().Format(time.TimeOnly), printable(string(d.EventType)), printable(d.EventID), result)
 }
 
 // reason leaves out the address of a failed request, which may hold a password.
@@ -158,6 +167,14 @@ func reason(err error) string {
 		err = urlErr.Err
 	}
 	return err.Error()
+}
+
+// printable quotes what would not stay in its line: types and ids can be a script's own.
+func printable(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(text)
+	}
+	return text
 }
 
 func rounded(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }

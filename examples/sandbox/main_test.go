@@ -108,6 +108,8 @@ func TestFlags(t *testing.T) {
 		{[]string{"-webhook-url", "localhost:3000"}, `-webhook-url: "localhost:3000" is no http or https URL`},
 		{[]string{"-url", "kombo:8900"}, `-url: "kombo:8900" is not of the form http://host:port`},
 		{[]string{"-url", "http://kombo:8900/path"}, `-url: "http://kombo:8900/path" is not of the form http://host:port`},
+		{[]string{"-listen", "0.0.0.0:0", "-allow-remote"}, `-listen: nobody can open links to "0.0.0.0:0"; say with -url what others call the sandbox`},
+		{[]string{"-listen", ":0", "-allow-remote"}, `-listen: nobody can open links to ":0"; say with -url what others call the sandbox`},
 		{[]string{"start"}, `"start" is no flag`},
 		{[]string{"-listen", "127.0.0.1:99999"}, "listen tcp: address 99999: invalid port"},
 	}
@@ -168,6 +170,16 @@ func TestRequestLines(t *testing.T) {
 		if want := "03:02:01  request   " + test.want + "\n"; out.String() != want {
 			t.Errorf("%q, want %q", out.String(), want)
 		}
+	}
+}
+
+// What a script sends cannot look like a line of its own.
+func TestLinesStayLines(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	(&logger{output: &out}).delivery(kombotest.Delivery{EventType: "x\n12:00:00  request", EventID: "\x1b[31m", Lost: true})
+	if want := `delivery  "x\n12:00:00  request" "\x1b[31m": lost on purpose` + "\n"; !strings.HasSuffix(out.String(), want) {
+		t.Errorf("%q, want %q at the end", out.String(), want)
 	}
 }
 

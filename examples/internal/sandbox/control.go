@@ -82,7 +82,7 @@ func (s *sandbox) control(handle func(pattern string, handler http.Handler)) {
 		return s.inPatience(ctx, func(ctx context.Context) error { return s.server.ReleaseWebhooks(ctx, order) }), nil
 	}))
 	handle("POST /_sandbox/wait", answering(func(ctx context.Context, _ *http.Request, _ nothing) (any, error) {
-		return warned(s.server.Wait(ctx)), nil
+		return warned(errors.Join(s.server.Wait(ctx), s.waitForCalls(ctx))), nil
 	}))
 }
 
@@ -144,22 +144,62 @@ func readInput(w http.ResponseWriter, r *http.Request, in any) error {
 	if err := decoder.Decode(in); err != nil {
 		return fmt.Errorf("the body is not what it should be: %w", err)
 	}
+	if decoder.More() {
+		return errors.New("the body is not what it should be: there is something after the JSON object")
+	}
 	return nil
 }
 
 // inPatience waits for a webhook for some time, and tells why it is not accepted.
 func (s *sandbox) inPatience(ctx context.Context, deliver func(context.Context) error) warning {
-	// It goes on when the caller has gone.
+	// It goes on when the caller has gone, and is something to wait for.
 	result := make(chan error, 1)
-	go func() { result <- deliver(context.WithoutCancel(ctx)) }()
+	s.mutex.Lock()
+	late := &lateCall{ended: make(chan struct{})}
+	s.late = append(s.late, late)
+	s.mutex.Unlock()
+	go func() {
+		late.err = deliver(context.WithoutCancel(ctx))
+		close(late.ended)
+		result <- late.err
+	}()
 	timer := time.NewTimer(s.patience)
 	defer timer.Stop()
 	select {
 	case err := <-result:
+		s.mutex.Lock()
+		s.late = slices.DeleteFunc(s.late, func(l *lateCall) bool { return l == late })
+		s.mutex.Unlock()
 		return warned(err)
 	case <-timer.C:
 		return warning{"the webhook is not accepted yet; it is repeated in the background"}
 	}
+}
+
+// lateCall is what a call has begun, and whoever made it may not have waited for.
+type lateCall struct {
+	ended chan struct{}
+	err   error
+}
+
+// waitForCalls waits for what calls have begun and not seen the end of, and returns its errors once.
+func (s *sandbox) waitForCalls(ctx context.Context) error {
+	s.mutex.Lock()
+	late := s.late
+	s.mutex.Unlock()
+	var errs []error
+	for _, call := range late {
+		select {
+		case <-call.ended:
+			errs = append(errs, call.err)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.late = slices.DeleteFunc(s.late, func(l *lateCall) bool { return slices.Contains(late, l) })
+	return errors.Join(errs...)
 }
 
 // warned tells of a webhook that was not accepted: the call did what it was to do nevertheless.
@@ -172,26 +212,8 @@ func warned(err error) warning {
 
 func milliseconds(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
 
-type createLinkInput struct {
-	EndUserEmail            string         `json:"end_user_email"`
-	EndUserOrganizationName string         `json:"end_user_organization_name"`
-	EndUserOriginID         string         `json:"end_user_origin_id"`
-	IntegrationCategory     kombo.Category `json:"integration_category"`
-	IntegrationTool         string         `json:"integration_tool"`
-	Language                kombo.Language `json:"language"`
-	LinkType                kombo.LinkType `json:"link_type"`
-	ScopeConfigID           string         `json:"scope_config_id"`
-	EnableFiltering         bool           `json:"enable_filtering"`
-	EnableFieldMapping      bool           `json:"enable_field_mapping"`
-}
-
-func (s *sandbox) createLink(ctx context.Context, _ *http.Request, in createLinkInput) (any, error) {
-	made, err := s.client.Connect.CreateLink(ctx, kombo.CreateLinkRequest{
-		EndUserEmail: in.EndUserEmail, EndUserOrganizationName: in.EndUserOrganizationName, EndUserOriginID: in.EndUserOriginID,
-		IntegrationCategory: in.IntegrationCategory, IntegrationTool: in.IntegrationTool, Language: in.Language,
-		LinkType: in.LinkType, ScopeConfigID: in.ScopeConfigID,
-		EnableFiltering: in.EnableFiltering, EnableFieldMapping: in.EnableFieldMapping,
-	})
+func (s *sandbox) createLink(ctx context.Context, _ *http.Request, in kombo.CreateLinkRequest) (any, error) {
+	made, err := s.client.Connect.CreateLink(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -219,6 +241,11 @@ func (s *sandbox) failFlow(ctx context.Context, _ *http.Request, in struct {
 	return nothing{}, s.server.FailFlow(ctx, in.Link)
 }
 
+var (
+	states        = []kombo.State{kombo.StateActive, kombo.StateInvalid, kombo.StateInactive}
+	setupStatuses = []kombo.SetupStatus{kombo.SetupStatusIncomplete, kombo.SetupStatusFinalSyncPending, kombo.SetupStatusCompleted}
+)
+
 type stateInput struct {
 	State       kombo.State       `json:"state"`
 	SetupStatus kombo.SetupStatus `json:"setup_status"`
@@ -226,8 +253,13 @@ type stateInput struct {
 
 func (s *sandbox) setState(ctx context.Context, r *http.Request, in stateInput) (any, error) {
 	id := r.PathValue("id")
-	if in.State == "" && in.SetupStatus == "" {
+	switch {
+	case in.State == "" && in.SetupStatus == "":
 		return nil, errors.New("give a state, a setup_status, or both")
+	case in.State != "" && !slices.Contains(states, in.State):
+		return nil, fmt.Errorf("state: not one of %v", states)
+	case in.SetupStatus != "" && !slices.Contains(setupStatuses, in.SetupStatus):
+		return nil, fmt.Errorf("setup_status: not one of %v", setupStatuses)
 	}
 	if in.SetupStatus != "" {
 		if err := s.server.SetSetupStatus(ctx, id, in.SetupStatus); err != nil {
@@ -284,6 +316,9 @@ func (s *sandbox) sendEvent(ctx context.Context, _ *http.Request, in eventInput)
 			return nil, err
 		}
 		in.Data = sample
+	}
+	if in.Data[0] != '{' {
+		return nil, errors.New("data: not a JSON object")
 	}
 	if in.ID == "" {
 		in.ID = newID()

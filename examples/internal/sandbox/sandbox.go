@@ -28,6 +28,9 @@ type sandbox struct {
 	changes changes
 	// patience is how long a call waits for a webhook that it sends; it goes on in the background after.
 	patience time.Duration
+
+	mutex sync.Mutex
+	late  []*lateCall
 }
 
 // Start starts a fake Kombo with a dashboard and a control API. Webhooks are delivered in the

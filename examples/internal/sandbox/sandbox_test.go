@@ -220,6 +220,29 @@ func TestPatience(t *testing.T) {
 	}
 }
 
+// What a call did not wait for, wait does.
+func TestWaitForCalls(t *testing.T) {
+	t.Parallel()
+	app := newService(t, func(kombo.Event) error { return errors.New("no") })
+	srv, err := start(kombotest.Config{
+		WebhookURL: app.URL, WebhookSecret: "test-secret", Redelivery: kombotest.Redelivery{MaxAttempts: 3, BaseDelay: 50 * time.Millisecond},
+	}, time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	if got := ask(t, srv, "POST", "/_sandbox/events", `{"type":"data-changed"}`, "warning"); got == "" {
+		t.Error("no warning")
+	}
+	const want = "kombotest: delivering data-changed: the receiver answered 500 Internal Server Error"
+	if got := ask(t, srv, "POST", "/_sandbox/wait", "", "warning"); got != want || len(srv.Deliveries()) != 3 {
+		t.Errorf("warning = %q after %d attempts, want %q", got, len(srv.Deliveries()), want)
+	}
+	if got := ask(t, srv, "POST", "/_sandbox/wait", "", "warning"); got != "" {
+		t.Errorf("the warning comes again: %s", got)
+	}
+}
+
 // A script that goes away leaves its webhook to be repeated.
 func TestScriptGoesAway(t *testing.T) {
 	t.Parallel()
@@ -311,6 +334,10 @@ func TestMistakes(t *testing.T) {
 		{"POST", "/_sandbox/flows/complete", `{"link":""}`, "kombotest: the link is empty, or no URL"},
 		{"POST", "/_sandbox/flows/fail", `{"link":"https://elsewhere.example/"}`, "kombotest: the link is not one of this server"},
 		{"POST", "/_sandbox/integrations/x/state", `{}`, "give a state, a setup_status, or both"},
+		{"POST", "/_sandbox/integrations/x/state", `{"state":"constructor"}`, "state: not one of [ACTIVE INVALID INACTIVE]"},
+		{"POST", "/_sandbox/integrations/x/state", `{"setup_status":"DONE"}`, "setup_status: not one of [INCOMPLETE FINAL_SYNC_PENDING COMPLETED]"},
+		{"POST", "/_sandbox/events", `{"type":"data-changed","data":"text"}`, "data: not a JSON object"},
+		{"POST", "/_sandbox/events", `{"type":"data-changed"} {}`, "the body is not what it should be: there is something after the JSON object"},
 		{"POST", "/_sandbox/integrations/x/state", `{"state":"INVALID"}`, `kombotest: no integration "x"`},
 		{"POST", "/_sandbox/integrations/x/state", `{"setup_status":"COMPLETED"}`, `kombotest: no integration "x"`},
 		{"POST", "/_sandbox/integrations/x/relink", `{}`, "kombo: POST /integrations/{integration_id}/relink: 404 PLATFORM.INTEGRATION_NOT_FOUND: There is no integration with this id in this environment."},
@@ -404,6 +431,7 @@ func TestLists(t *testing.T) {
 	}
 	srv.Connect(t, kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "A"})
 	ask(t, srv, "POST", "/_sandbox/links", linkBody, "link")
+	ask(t, srv, "POST", "/_sandbox/links", linkBody, "link")
 	ask(t, srv, "POST", "/_sandbox/wait", "", "")
 	_, answer := do(t, srv, "GET", "/_sandbox/state", "")
 	var state map[string]any
@@ -434,7 +462,7 @@ func TestLists(t *testing.T) {
 	if diff := cmp.Diff(wantAPI, state["api"]); diff != "" {
 		t.Errorf("api (-want +got):\n%s", diff)
 	}
-	if newest := state["requests"].([]any)[0].(map[string]any); newest["number"] != 3.0 {
+	if newest := state["requests"].([]any)[0].(map[string]any); newest["number"] != 2.0 {
 		t.Errorf("the newest request does not come first: %v", newest)
 	}
 }

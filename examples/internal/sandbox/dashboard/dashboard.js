@@ -686,13 +686,14 @@ function requestRow(first) {
 
 /** outcome says how a delivery went. A forged one went well where it was refused. */
 function outcome(item) {
+  if (item.lost) return ["lost", "warn", "Kept from being sent by a fault"];
   if (!item.url) return ["no URL", "mute", "There was nowhere to deliver to"];
   const answer = item.status ? String(item.status) : "";
   if (item.forged && item.accepted) return [`${answer} accepted`, "bad", "Your service accepted a forged webhook: it does not check the signature"];
   if (item.forged && item.status) return [`${answer} refused`, "ok", "Rightly refused: the signature was forged"];
   if (item.accepted) return [`${answer} accepted`, "ok", ""];
   if (item.status) return [`${answer} refused`, item.status >= 500 ? "bad" : "warn", item.error || ""];
-  return [item.lost ? "lost" : "not delivered", "bad", item.error || "It never arrived"];
+  return ["not delivered", "bad", item.error || "It never arrived"];
 }
 
 function deliveryRow(first) {
