@@ -1,0 +1,287 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/examples/embeddedflow/store"
+)
+
+//go:embed web
+var webFiles embed.FS
+
+// libraryCDN is where Kombo's documentation says that its browser library is.
+const libraryCDN = "https://unpkg.com/@kombo-api/connect@1/dist/index.js"
+
+type appConfig struct {
+	store       *store.Store
+	client      *kombo.Client
+	verifier    *kombo.WebhookVerifier
+	log         *slog.Logger
+	sessionKey  []byte
+	library     string // a file, or "" for the CDN
+	frameSource string // the origin of Kombo's pages
+	sandboxURL  string // the fake Kombo's dashboard, if any
+}
+
+// app is the product.
+type app struct {
+	appConfig
+	http.Handler
+
+	templates *template.Template
+	// streams ends when the server shuts down: pages that listen would keep it from that.
+	streams    context.Context //nolint:containedctx // it is the app's life, not a call's
+	endStreams context.CancelFunc
+	// changed tells the streams of this process; other replicas are seen by asking the store.
+	mutex   sync.Mutex
+	changed chan struct{}
+}
+
+func newApp(config appConfig) (*app, error) {
+	a := &app{appConfig: config, changed: make(chan struct{})}
+	a.streams, a.endStreams = context.WithCancel(context.Background())
+	var err error
+	if a.templates, err = template.ParseFS(webFiles, "web/*.html"); err != nil {
+		return nil, err
+	}
+	flow, err := kombo.NewEmbeddedFlow(config.client, kombo.EmbeddedFlowConfig{
+		Link: a.link, SignedIn: a.signedInID, Relink: a.relink, Connected: a.connected,
+		OnError: func(ctx context.Context, status int, err error) {
+			a.log.WarnContext(ctx, "embedded flow", "status", status, "error", err)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", a.showSignIn)
+	mux.HandleFunc("POST /sign-in", a.signIn)
+	mux.HandleFunc("POST /sign-out", a.signOut)
+	mux.HandleFunc("GET /settings", a.showPage("settings.html"))
+	mux.HandleFunc("GET /settings/connections", a.showPage("connections.html"))
+	mux.HandleFunc("GET /settings/stream", a.stream)
+	mux.Handle("POST /integrations/kombo/init", flow.InitHandler())
+	mux.Handle("POST /integrations/kombo/relink", flow.RelinkHandler())
+	mux.Handle("POST /integrations/kombo/activate", flow.ActivateHandler())
+	mux.HandleFunc("POST /integrations/magic-link", answering(a.magicLink))
+	mux.HandleFunc("POST /integrations/disconnect", answering(a.disconnect))
+	mux.HandleFunc("POST /attention/dismiss", answering(a.dismiss))
+	mux.HandleFunc("GET /static/{file}", a.static)
+	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
+	// Kombo is no browser: its requests are let in by their signature.
+	root := http.NewServeMux()
+	root.Handle("POST /webhooks/kombo", config.verifier.Handler(a.events()))
+	root.Handle("/", a.secured(http.NewCrossOriginProtection().Handler(mux)))
+	a.Handler = root
+	return a, nil
+}
+
+// events says what webhooks do: the store decides what is new.
+func (a *app) events() kombo.EventHandlers {
+	return kombo.EventHandlers{
+		IntegrationStateChanged: func(ctx context.Context, e *kombo.IntegrationStateChangedEvent) error {
+			changed, err := a.apply(ctx, e)
+			if changed && e.Data.State == kombo.StateInvalid {
+				a.log.WarnContext(ctx, "a customer has to reconnect", "customer", e.Data.EndUser.OriginID, "tool", e.Data.IntegrationTool)
+			}
+			return err
+		},
+		ConnectionFlowFailed: func(ctx context.Context, e *kombo.ConnectionFlowFailedEvent) error {
+			changed, err := a.apply(ctx, e)
+			if changed {
+				a.log.WarnContext(ctx, "a customer could not connect", "customer", e.Data.EndUser.OriginID, "tool", e.Data.IntegrationTool, "log", e.Data.LogURL)
+			}
+			return err
+		},
+		Fallback: func(ctx context.Context, e kombo.Event) error {
+			_, err := a.apply(ctx, e)
+			return err
+		},
+		OnError: func(ctx context.Context, err error) { a.log.ErrorContext(ctx, "webhook", "error", err) },
+	}
+}
+
+func (a *app) apply(ctx context.Context, event kombo.Event) (changed bool, err error) {
+	changed, err = a.store.Apply(ctx, event)
+	if changed {
+		a.tell()
+	}
+	return changed, err
+}
+
+// link is for whom a flow begins, and what it connects.
+func (a *app) link(r *http.Request) (kombo.CreateLinkRequest, error) {
+	signedIn, ok := a.signedIn(r)
+	if !ok {
+		return kombo.CreateLinkRequest{}, kombo.ErrNotSignedIn
+	}
+	var choice struct {
+		Category kombo.Category `json:"category"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&choice); err != nil {
+		return kombo.CreateLinkRequest{}, fmt.Errorf("%w: %w", kombo.ErrBadRequest, err)
+	}
+	return linkFor(signedIn, choice.Category)
+}
+
+func linkFor(signedIn company, chosen kombo.Category) (kombo.CreateLinkRequest, error) {
+	for _, offered := range offeredCategories {
+		if string(chosen) == offered.ID {
+			return kombo.CreateLinkRequest{
+				EndUserEmail: signedIn.Email, EndUserOrganizationName: signedIn.Name, EndUserOriginID: signedIn.ID,
+				IntegrationCategory: chosen,
+			}, nil
+		}
+	}
+	return kombo.CreateLinkRequest{}, fmt.Errorf("%w: no category %q", kombo.ErrBadRequest, chosen)
+}
+
+func (a *app) signedInID(r *http.Request) (string, error) {
+	signedIn, ok := a.signedIn(r)
+	if !ok {
+		return "", kombo.ErrNotSignedIn
+	}
+	return signedIn.ID, nil
+}
+
+// relink finds the integration behind a connection of the customer who is signed in, and of nobody else.
+func (a *app) relink(r *http.Request) (integrationID string, request kombo.RelinkRequest, err error) {
+	signedIn, ok := a.signedIn(r)
+	if !ok {
+		return "", request, kombo.ErrNotSignedIn
+	}
+	var choice struct {
+		Connection    string `json:"connection"`
+		ScopeConfigID string `json:"scope_config_id"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&choice); err != nil {
+		return "", request, fmt.Errorf("%w: %w", kombo.ErrBadRequest, err)
+	}
+	if choice.ScopeConfigID != "" && !offersScope(choice.ScopeConfigID) {
+		return "", request, fmt.Errorf("%w: no scope config %q", kombo.ErrBadRequest, choice.ScopeConfigID)
+	}
+	connection, err := a.store.Connection(r.Context(), signedIn.ID, choice.Connection)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", request, fmt.Errorf("%w: %w", kombo.ErrBadRequest, err)
+	}
+	return connection.IntegrationID, kombo.RelinkRequest{ScopeConfigID: choice.ScopeConfigID}, err
+}
+
+// connected stores what a token named. EmbeddedFlow has made sure that it is the signed-in customer's. Which
+// category it is comes with integration-created: a token does not tell.
+func (a *app) connected(ctx context.Context, integration *kombo.ConnectedIntegration) error {
+	err := a.store.Connected(ctx, integration.EndUserOriginID, "", integration)
+	if errors.Is(err, store.ErrOtherCustomer) {
+		return fmt.Errorf("%w: %w", kombo.ErrForbidden, err)
+	}
+	a.tell()
+	return err
+}
+
+// problem is an error with its answer.
+type problem struct {
+	status int
+	text   string
+}
+
+func (p *problem) Error() string { return p.text }
+
+var (
+	errNotSignedIn = &problem{http.StatusUnauthorized, "sign in first"}
+	errMalformed   = &problem{http.StatusBadRequest, "the request is malformed"}
+	errGone        = &problem{http.StatusNotFound, "this does not exist any more"}
+	errKombo       = &problem{http.StatusBadGateway, "Kombo does not answer as it should; try again"}
+)
+
+// answering makes a handler of a function that takes JSON and returns JSON.
+func answering[In any](serve func(r *http.Request, in In) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var in In
+		result, err := any(nil), error(errMalformed)
+		if json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&in) == nil {
+			result, err = serve(r, in)
+		}
+		status := http.StatusOK
+		if err != nil {
+			known := &problem{http.StatusInternalServerError, "something went wrong"}
+			if p, ok := errors.AsType[*problem](err); ok {
+				known = p
+			} else {
+				slog.Default().ErrorContext(r.Context(), "request", "path", r.URL.Path, "error", err)
+			}
+			status, result = known.status, map[string]string{"error": known.text}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(result)
+	}
+}
+
+// magicLink makes a link for a customer's administrator who has no login here.
+func (a *app) magicLink(r *http.Request, in struct {
+	Category kombo.Category `json:"category"`
+},
+) (any, error) {
+	signedIn, ok := a.signedIn(r)
+	if !ok {
+		return nil, errNotSignedIn
+	}
+	request, err := linkFor(signedIn, in.Category)
+	if err != nil {
+		return nil, errMalformed
+	}
+	request.LinkType = kombo.LinkTypeMagicLink
+	link, err := a.client.Connect.CreateLink(r.Context(), request)
+	if err != nil {
+		a.log.ErrorContext(r.Context(), "magic link", "error", err)
+		return nil, errKombo
+	}
+	return link, nil
+}
+
+func (a *app) disconnect(r *http.Request, in struct {
+	Connection string `json:"connection"`
+},
+) (any, error) {
+	signedIn, ok := a.signedIn(r)
+	if !ok {
+		return nil, errNotSignedIn
+	}
+	connection, err := a.store.Connection(r.Context(), signedIn.ID, in.Connection)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, errGone
+	} else if err != nil {
+		return nil, err
+	}
+	// What Kombo does not know any more is as good as deleted.
+	if err := a.client.Integrations.Delete(r.Context(), connection.IntegrationID); err != nil && !errors.Is(err, kombo.ErrIntegrationNotFound) {
+		a.log.ErrorContext(r.Context(), "disconnect", "error", err)
+		return nil, errKombo
+	}
+	defer a.tell()
+	return struct{}{}, a.store.Disconnected(r.Context(), signedIn.ID, connection.Key, time.Now())
+}
+
+func (a *app) dismiss(r *http.Request, in struct {
+	Key string `json:"key"`
+},
+) (any, error) {
+	signedIn, ok := a.signedIn(r)
+	if !ok {
+		return nil, errNotSignedIn
+	}
+	defer a.tell()
+	return struct{}{}, a.store.Dismiss(r.Context(), signedIn.ID, in.Key)
+}

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/examples/embeddedflow/store"
+)
+
+// category is a kind of system that the product works with.
+type category struct {
+	ID, Label, Description string
+	Connections            []connection
+}
+
+var offeredCategories = []category{
+	{ID: string(kombo.CategoryHRIS), Label: "HR system", Description: "Employees, teams and absences"},
+	{ID: string(kombo.CategoryATS), Label: "Applicant tracking", Description: "Open positions and hires"},
+	{ID: string(kombo.CategoryLMS), Label: "Learning", Description: "Courses and certificates"},
+}
+
+// scope is a scope config that a reconnection can change to. The real ones stand in Kombo's dashboard.
+type scope struct{ ID, Label string }
+
+var offeredScopes = []scope{
+	{"rosterly-basic", "Names and teams only"},
+	{"rosterly-full", "Names, teams, absences and working hours"},
+}
+
+func offersScope(id string) bool {
+	for _, offered := range offeredScopes {
+		if offered.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// connection is a row of the settings page.
+type connection struct {
+	Key, Tool, ToolLabel, State, SetupStatus, ConnectedBy string
+
+	ConnectedAt, ChangedAt time.Time
+	// Duplicate is true where the same tool is connected more than once.
+	Duplicate bool
+}
+
+// page is what the settings page shows.
+type page struct {
+	Company                company
+	Categories             []category
+	Attention              []store.Alert
+	Scopes                 []scope
+	LibraryURL, SandboxURL string
+}
+
+func (a *app) page(ctx context.Context, signedIn company) (*page, error) {
+	connections, err := a.store.Connections(ctx, signedIn.ID)
+	if err != nil {
+		return nil, err
+	}
+	attention, err := a.store.Attention(ctx, signedIn.ID)
+	if err != nil {
+		return nil, err
+	}
+	for i := range attention {
+		attention[i].Tool = label(attention[i].Tool)
+	}
+	p := &page{Company: signedIn, Attention: attention, LibraryURL: libraryCDN, SandboxURL: a.sandboxURL}
+	if a.library != "" {
+		p.LibraryURL = "/static/kombo-connect.js"
+	}
+	if a.sandboxURL != "" {
+		p.Scopes = offeredScopes // the real Kombo does not know these
+	}
+	tools := map[string]int{}
+	for _, c := range connections {
+		tools[c.Tool]++
+	}
+	p.Categories = append(p.Categories, offeredCategories...)
+	for _, c := range connections {
+		// Until integration-created tells the category, the first one shows it.
+		index := 0
+		for i := range p.Categories {
+			if p.Categories[i].ID == string(c.Category) {
+				index = i
+			}
+		}
+		p.Categories[index].Connections = append(p.Categories[index].Connections, connection{
+			Key: c.Key, Tool: c.Tool, ToolLabel: label(c.Tool),
+			// What nobody has said anything about works: the customer has just connected it.
+			State:       string(cmp.Or(c.State, kombo.StateActive)),
+			SetupStatus: string(cmp.Or(c.SetupStatus, kombo.SetupStatusCompleted)),
+			ConnectedBy: c.CreatedBy, ConnectedAt: c.ConnectedAt, ChangedAt: c.ChangedAt, Duplicate: tools[c.Tool] > 1,
+		})
+	}
+	return p, nil
+}
+
+// label is a tool's name for people. A product would keep those that [kombo.ConnectService] lists.
+func label(tool string) string {
+	known := map[string]string{
+		"personio": "Personio", "bamboohr": "BambooHR", "hibob": "HiBob", "workday": "Workday", "factorial": "Factorial",
+		"greenhouse": "Greenhouse", "lever": "Lever", "moodle": "Moodle", "360learning": "360Learning",
+	}
+	if name, ok := known[tool]; ok {
+		return name
+	}
+	return tool
+}
+
+func (a *app) showSignIn(w http.ResponseWriter, r *http.Request) {
+	if _, ok := a.signedIn(r); ok {
+		http.Redirect(w, r, "/settings", http.StatusSeeOther)
+		return
+	}
+	a.render(w, r, "signin.html", map[string]any{"Companies": companies})
+}
+
+// showPage shows the settings page, or the part of it that changes.
+func (a *app) showPage(name string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		signedIn, ok := a.signedIn(r)
+		if !ok {
+			if name == "settings.html" {
+				http.Redirect(w, r, "/", http.StatusSeeOther)
+			} else {
+				http.Error(w, "sign in first", http.StatusUnauthorized)
+			}
+			return
+		}
+		p, err := a.page(r.Context(), signedIn)
+		if err != nil {
+			a.log.ErrorContext(r.Context(), "page", "error", err)
+			http.Error(w, "something went wrong", http.StatusInternalServerError)
+			return
+		}
+		a.render(w, r, name, p)
+	}
+}
+
+func (a *app) render(w http.ResponseWriter, r *http.Request, name string, data any) {
+	var content bytes.Buffer
+	if err := a.templates.ExecuteTemplate(&content, name, data); err != nil {
+		a.log.ErrorContext(r.Context(), "page", "error", err)
+		http.Error(w, "something went wrong", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(content.Bytes())
+}
+
+func (a *app) static(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-cache")
+	switch r.PathValue("file") {
+	case "app.js":
+		http.ServeFileFS(w, r, webFiles, "web/app.js")
+	case "app.css":
+		http.ServeFileFS(w, r, webFiles, "web/app.css")
+	case "kombo-connect.js":
+		http.ServeFile(w, r, cmp.Or(a.library, "not installed"))
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// secured lets pages load what is theirs, and Kombo's pages in a frame.
+func (a *app) secured(next http.Handler) http.Handler {
+	scripts := "'self'"
+	if a.library == "" {
+		scripts += " https://unpkg.com"
+	}
+	policy := fmt.Sprintf("default-src 'none'; script-src %s; style-src 'self'; img-src 'self'; connect-src 'self'; frame-src %s; "+
+		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'", scripts, a.frameSource)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", policy)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Referrer-Policy", "same-origin")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// tell wakes the pages that listen to this process.
+func (a *app) tell() {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	close(a.changed)
+	a.changed = make(chan struct{})
+}
+
+func (a *app) listen() <-chan struct{} {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	return a.changed
+}
+
+// stream tells a page whenever what it shows has changed, on whichever replica.
+func (a *app) stream(w http.ResponseWriter, r *http.Request) {
+	signedIn, ok := a.signedIn(r)
+	if !ok {
+		http.Error(w, "sign in first", http.StatusUnauthorized)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	controller := http.NewResponseController(w)
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	last := int64(-1)
+	for asked := 0; ; asked++ {
+		changed := a.listen()
+		version, err := a.store.Version(r.Context(), signedIn.ID)
+		if err != nil {
+			return // the page comes again
+		}
+		line := ""
+		switch {
+		case version != last:
+			last, line = version, "event: change\ndata: {}\n\n"
+		case asked%20 == 0:
+			line = ": still here\n\n" // for proxies that end silent connections
+		}
+		if line != "" {
+			// A page that does not read is not waited for.
+			_ = controller.SetWriteDeadline(time.Now().Add(10 * time.Second))
+			if _, err := fmt.Fprint(w, line); err != nil || controller.Flush() != nil {
+				return
+			}
+		}
+		select {
+		case <-changed:
+		case <-ticker.C:
+		case <-a.streams.Done():
+			return
+		case <-r.Context().Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kombo-go/kombo"
+)
+
+// The kinds of an [Alert].
+const (
+	// KindFlowFailed is a flow that a customer could not finish. It stays until it is dismissed or
+	// the customer connects something of the same category.
+	KindFlowFailed = "flow-failed"
+	// KindInvalid is a connection that the customer must renew. It stays until that is done.
+	KindInvalid = "invalid"
+)
+
+// Alert is something that a customer should look at.
+type Alert struct {
+	// Key names the alert for [Store.Dismiss]. It is random, and that of the connection for [KindInvalid].
+	Key string
+	// Kind is [KindFlowFailed] or [KindInvalid].
+	Kind string
+	// Tool is the slug of the tool.
+	Tool     string
+	Category kombo.Category
+	// LogURL leads to the log of a failed flow in Kombo's dashboard.
+	LogURL string
+	// At is when a failed flow became known, or when a connection's state changed.
+	At time.Time
+	// ConnectionKey is the key of the connection that is invalid.
+	ConnectionKey string
+}
+
+// flowFailed adds an alert. The log's address tells flows apart, so that a delivery under another event id
+// is not another alert.
+func flowFailed(ctx context.Context, tx *sql.Tx, event *kombo.ConnectionFlowFailedEvent, now int64) (changed bool, err error) {
+	data, id := event.Data, ""
+	if data.LogURL == "" {
+		id = event.ID
+	}
+	customerID := clean(data.EndUser.OriginID)
+	changed, err = affected(tx.ExecContext(ctx, `INSERT INTO alerts (customer_id, tool, category, log_url, event_id, key, received_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (customer_id, tool, category, log_url, event_id) DO UPDATE SET received_at = excluded.received_at
+		WHERE excluded.received_at < alerts.received_at`,
+		customerID, clean(data.IntegrationTool), clean(string(data.IntegrationCategory)), clean(data.LogURL), clean(id), rand.Text(), now))
+	if err != nil || !changed {
+		return false, err
+	}
+	return true, grow(ctx, tx, customerID)
+}
+
+// Attention returns what the customer should look at, the newest first: connections that are invalid, and
+// failed flows that are neither dismissed nor followed by a successful one for the same category. Failed
+// flows have no time but that of their arrival.
+func (s *Store) Attention(ctx context.Context, customerID string) ([]Alert, error) {
+	alerts, err := s.failedFlows(ctx, customerID)
+	if err != nil {
+		return nil, fmt.Errorf("store: reading alerts: %w", err)
+	}
+	connections, err := s.connections(ctx, customerID)
+	if err != nil {
+		return nil, fmt.Errorf("store: reading alerts: %w", err)
+	}
+	for _, c := range connections {
+		if c.State == kombo.StateInvalid {
+			alerts = append(alerts, Alert{Key: c.Key, Kind: KindInvalid, Tool: c.Tool, Category: c.Category, At: c.ChangedAt, ConnectionKey: c.Key})
+		}
+	}
+	slices.SortFunc(alerts, func(a, b Alert) int {
+		return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Tool, b.Tool), cmp.Compare(a.LogURL, b.LogURL), cmp.Compare(a.Key, b.Key))
+	})
+	return alerts, nil
+}
+
+func (s *Store) failedFlows(ctx context.Context, customerID string) (alerts []Alert, err error) {
+	if customerID == "" {
+		return nil, nil // not those whose customer is not known
+	}
+	// A flow has succeeded when a token named its integration. integration-created proves it too, but may be late:
+	// then other events were heard of before. What only those tell of may be older than this store. Deleted
+	// integrations count, since their flows succeeded too.
+	rows, err := s.reader.QueryContext(ctx, `SELECT key, tool, category, log_url, received_at FROM alerts a
+		WHERE customer_id = $1 AND dismissed_at IS NULL AND NOT EXISTS (
+			SELECT 1 FROM integrations i
+			WHERE i.customer_id = a.customer_id
+			AND CASE WHEN i.category <> '' THEN i.category ELSE i.claimed_category END = a.category
+			AND (i.linked_at > a.received_at OR (i.announced_at IS NOT NULL AND i.connected_at > a.received_at)))`, clean(customerID))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err tells
+	for rows.Next() {
+		alert := Alert{Kind: KindFlowFailed}
+		var received int64
+		if err := rows.Scan(&alert.Key, &alert.Tool, &alert.Category, &alert.LogURL, &received); err != nil {
+			return nil, err
+		}
+		alert.At = fromMicros(received)
+		alerts = append(alerts, alert)
+	}
+	return alerts, rows.Err()
+}
+
+// Dismiss takes a failed flow off the list; to do so twice is no error. It fails with [ErrNotFound] where
+// the customer has no such alert. An invalid connection cannot be dismissed, only renewed or deleted.
+func (s *Store) Dismiss(ctx context.Context, customerID, alertKey string) error {
+	if customerID == "" {
+		return ErrNotFound
+	}
+	now, customerID, alertKey := s.now().UnixMicro(), clean(customerID), clean(alertKey)
+	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		dismissed, err := affected(tx.ExecContext(ctx, `UPDATE alerts SET dismissed_at = $1
+			WHERE key = $2 AND customer_id = $3 AND dismissed_at IS NULL`, now, alertKey, customerID))
+		if err != nil {
+			return err
+		}
+		if dismissed {
+			return grow(ctx, tx, customerID)
+		}
+		var there int
+		return tx.QueryRowContext(ctx, `SELECT 1 FROM alerts WHERE key = $1 AND customer_id = $2`, alertKey, customerID).Scan(&there)
+	})
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return ErrNotFound
+	case err != nil:
+		return fmt.Errorf("store: dismissing an alert: %w", err)
+	}
+	return nil
+}

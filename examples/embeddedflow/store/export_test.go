@@ -1,0 +1,21 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// SetNow replaces the clock.
+func (s *Store) SetNow(now func() time.Time) { s.now = now }
+
+// DB returns the connections that may write.
+func (s *Store) DB() *sql.DB { return s.writer }
+
+// Write exposes write.
+func (s *Store) Write(ctx context.Context, do func(context.Context, *sql.Tx) error) error {
+	return s.write(ctx, do)
+}
+
+// MaxAttempts exposes maxAttempts.
+const MaxAttempts = maxAttempts

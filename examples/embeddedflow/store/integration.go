@@ -1,0 +1,162 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"database/sql"
+
+	"github.com/kombo-go/kombo"
+)
+
+// integration is a row of its table. Its methods merge what is told into it. Each rule gives the same
+// whatever the order and however often: the greatest time, the earliest time, the smallest text.
+type integration struct {
+	id, key                                 string
+	customer, tool, createdBy, organization string
+	// What a token exchange says of category and setup status is its caller's word or has no time. It is
+	// kept apart, and shown until an event has told.
+	category, claimedCategory        string
+	state, qaStatus, stateEvent      string
+	stateAt                          sql.NullInt64
+	setupStatus, claimedSetupStatus  string
+	setupEvent                       string
+	setupAt                          sql.NullInt64
+	connectedAt                      int64
+	announcedAt, linkedAt, deletedAt sql.NullInt64
+}
+
+// describe takes in what does not change over an integration's life.
+func (i *integration) describe(tool string, category kombo.Category, user kombo.EndUser) {
+	// The customer decides who sees the row: once known it stays.
+	i.customer = cmp.Or(i.customer, clean(user.OriginID))
+	i.tool = either(i.tool, tool)
+	i.category = either(i.category, string(category))
+	i.createdBy = either(i.createdBy, user.CreatorEmail)
+	i.organization = either(i.organization, user.OrganizationName)
+}
+
+// linked takes in what a token exchange told.
+func (i *integration) linked(customerID string, category kombo.Category, told *kombo.ConnectedIntegration, now int64) error {
+	if i.customer != "" && i.customer != clean(customerID) {
+		return ErrOtherCustomer
+	}
+	i.describe(told.Tool, "", kombo.EndUser{OriginID: customerID, CreatorEmail: told.EndUserEmail, OrganizationName: told.EndUserOrganizationName})
+	i.claimedCategory = either(i.claimedCategory, string(category))
+	// The smallest happens to be the furthest: COMPLETED, FINAL_SYNC_PENDING, INCOMPLETE.
+	i.claimedSetupStatus = either(i.claimedSetupStatus, string(told.SetupStatus))
+	if !i.linkedAt.Valid || now > i.linkedAt.Int64 {
+		i.linkedAt = at(now)
+	}
+	return nil
+}
+
+// announced takes in that integration-created came. It has no time but that.
+func (i *integration) announced(now int64) { i.announcedAt = earlier(i.announcedAt, now) }
+
+// changed takes in a state. The setup status has a time of its own, since older events lack it.
+func (i *integration) changed(event string, data kombo.IntegrationStateChangedData) {
+	event = clean(event)
+	updated := data.UpdatedAt.UnixMicro()
+	if newer(i.stateAt, i.stateEvent, updated, event) {
+		i.state, i.qaStatus = clean(string(data.State)), clean(string(data.QAStatus))
+		i.stateAt, i.stateEvent = at(updated), event
+	}
+	if data.SetupStatus != "" && newer(i.setupAt, i.setupEvent, updated, event) {
+		i.setupStatus = clean(string(data.SetupStatus))
+		i.setupAt, i.setupEvent = at(updated), event
+	}
+}
+
+// deleted takes in the end of the integration. Nothing takes it back.
+func (i *integration) deleted(deletedAt int64) { i.deletedAt = earlier(i.deletedAt, deletedAt) }
+
+// shown is the row without what only decides between events to come.
+func (i integration) shown() integration {
+	i.stateEvent, i.setupEvent, i.setupAt = "", "", sql.NullInt64{}
+	return i
+}
+
+func (i integration) connection() Connection {
+	changedAt := i.connectedAt
+	if i.stateAt.Valid {
+		changedAt = i.stateAt.Int64
+	}
+	return Connection{
+		Key: i.key, IntegrationID: i.id, CustomerID: i.customer, Tool: i.tool,
+		Category:    kombo.Category(cmp.Or(i.category, i.claimedCategory)),
+		State:       kombo.State(i.state),
+		SetupStatus: kombo.SetupStatus(cmp.Or(i.setupStatus, i.claimedSetupStatus)),
+		CreatedBy:   i.createdBy, Organization: i.organization,
+		ConnectedAt: fromMicros(i.connectedAt),
+		ChangedAt:   fromMicros(changedAt),
+	}
+}
+
+// either returns the one that is known; of two, which Kombo does not send, the smaller.
+func either(known, told string) string {
+	told = clean(told)
+	if known == "" || (told != "" && told < known) {
+		return told
+	}
+	return known
+}
+
+func at(t int64) sql.NullInt64 { return sql.NullInt64{Int64: t, Valid: true} }
+
+func earlier(known sql.NullInt64, told int64) sql.NullInt64 {
+	if known.Valid && known.Int64 <= told {
+		return known
+	}
+	return at(told)
+}
+
+// newer reports whether an event is newer than the one that is known. The id decides between events of the same time.
+func newer(knownAt sql.NullInt64, knownEvent string, toldAt int64, toldEvent string) bool {
+	return !knownAt.Valid || cmp.Or(cmp.Compare(toldAt, knownAt.Int64), cmp.Compare(toldEvent, knownEvent)) > 0
+}
+
+const columns = `integration_id, key, customer_id, tool, category, claimed_category, created_by, organization,
+	state, qa_status, state_at, state_event, setup_status, setup_at, setup_event, claimed_setup_status,
+	connected_at, announced_at, linked_at, deleted_at`
+
+func scan(row interface{ Scan(...any) error }) (i integration, err error) {
+	err = row.Scan(&i.id, &i.key, &i.customer, &i.tool, &i.category, &i.claimedCategory, &i.createdBy, &i.organization,
+		&i.state, &i.qaStatus, &i.stateAt, &i.stateEvent, &i.setupStatus, &i.setupAt, &i.setupEvent, &i.claimedSetupStatus,
+		&i.connectedAt, &i.announcedAt, &i.linkedAt, &i.deletedAt)
+	return i, err
+}
+
+// update merges what learn takes in into the row of an integration, which it makes where there is none.
+// It reports whether that has changed what is shown.
+func update(ctx context.Context, tx *sql.Tx, id string, now int64, learn func(*integration) error) (changed bool, err error) {
+	// Setting the id to what it is locks the row and returns it as it is now, in both databases.
+	before, err := scan(tx.QueryRowContext(ctx, `INSERT INTO integrations (integration_id, key, connected_at) VALUES ($1, $2, $3)
+		ON CONFLICT (integration_id) DO UPDATE SET integration_id = excluded.integration_id
+		RETURNING `+columns, clean(id), rand.Text(), now))
+	if err != nil {
+		return false, err
+	}
+	after := before
+	if err := learn(&after); err != nil {
+		return false, err
+	}
+	if after == before {
+		return false, nil
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE integrations SET customer_id = $2, tool = $3, category = $4, claimed_category = $5,
+		created_by = $6, organization = $7, state = $8, qa_status = $9, state_at = $10, state_event = $11,
+		setup_status = $12, setup_at = $13, setup_event = $14, claimed_setup_status = $15,
+		connected_at = $16, announced_at = $17, linked_at = $18, deleted_at = $19
+		WHERE integration_id = $1`,
+		after.id, after.customer, after.tool, after.category, after.claimedCategory,
+		after.createdBy, after.organization, after.state, after.qaStatus, after.stateAt, after.stateEvent,
+		after.setupStatus, after.setupAt, after.setupEvent, after.claimedSetupStatus,
+		after.connectedAt, after.announcedAt, after.linkedAt, after.deletedAt); err != nil {
+		return false, err
+	}
+	if after.shown() == before.shown() {
+		return false, nil
+	}
+	return true, grow(ctx, tx, after.customer)
+}
