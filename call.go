@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
+	"time"
 
 	"github.com/kombo-go/kombo/internal/transport"
 )
@@ -32,15 +34,43 @@ type envelope[T any] struct {
 	Status string     `json:"status"`
 	Data   *T         `json:"data"`
 	Error  *errorInfo `json:"error"`
+	// Warnings is read of answers that have a place for it: of others nothing is known.
+	Warnings json.RawMessage `json:"warnings"`
 }
 
 // nothing is the data of an answer that promises none.
 type nothing struct{}
 
+// input is what a call sends.
+type input struct {
+	body          request // nil for none
+	pathValues    []string
+	query         url.Values
+	integrationID string // of the header
+	problem       string // why it cannot be sent, unless ""
+}
+
 // call makes one call of the API: body is sent as JSON unless it is nil, and the data of the answer
 // is returned as a T. Every error is an *Error.
 func call[T any](ctx context.Context, s *service, operation transport.Operation, body request, pathValues ...string) (*T, error) {
-	answer, err := send(ctx, s, operation, body, pathValues)
+	return callWith[T](ctx, s, operation, input{body: body, pathValues: pathValues})
+}
+
+func callWith[T any](ctx context.Context, s *service, operation transport.Operation, in input) (*T, error) {
+	observer := observerOf(ctx)
+	if observer == nil {
+		answer, err := send(ctx, s, operation, in)
+		return decode[T](operation, answer, err)
+	}
+	begun := time.Now()
+	answer, err := send(ctx, s, operation, in)
+	data, err := decode[T](operation, answer, err)
+	observer(ctx, observed(operation, answer, err, time.Since(begun)))
+	return data, err
+}
+
+// decode returns the data of an answer, unless there was an error before.
+func decode[T any](operation transport.Operation, answer *transport.Answer, err error) (*T, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -52,6 +82,9 @@ func call[T any](ctx context.Context, s *service, operation transport.Operation,
 	}
 	var decoded envelope[T]
 	err = json.Unmarshal(answer.Body, &decoded)
+	if warned, ok := any(decoded.Data).(interface{ warn(json.RawMessage) error }); ok && err == nil && decoded.Data != nil {
+		err = warned.warn(decoded.Warnings)
+	}
 	if err == nil && decoded.Status != "success" && decoded.Error != nil {
 		return nil, errorFromAnswer(operation, answer)
 	}
@@ -80,21 +113,26 @@ func (e *envelope[T]) problem(decodeError error) string {
 }
 
 // send validates and sends a request.
-func send(ctx context.Context, s *service, operation transport.Operation, body request, pathValues []string) (*transport.Answer, error) {
+func send(ctx context.Context, s *service, operation transport.Operation, in input) (*transport.Answer, error) {
 	if s == nil || s.transport == nil {
 		return nil, &Error{Op: operation.String(), Message: "the client was not made by NewClient", err: ErrInvalidInput}
 	}
+	if in.problem != "" {
+		return nil, &Error{Op: operation.String(), Message: in.problem, err: ErrInvalidInput}
+	}
 	var encoded []byte
-	if body != nil {
-		if problem := body.validate(); problem != "" {
+	if in.body != nil {
+		if problem := in.body.validate(); problem != "" {
 			return nil, &Error{Op: operation.String(), Message: problem, err: ErrInvalidInput}
 		}
 		var err error
-		if encoded, err = json.Marshal(body); err != nil {
+		if encoded, err = json.Marshal(in.body); err != nil {
 			return nil, &Error{Op: operation.String(), Message: "the request cannot be encoded", err: ErrInvalidInput}
 		}
 	}
-	answer, err := s.transport.Do(ctx, transport.Request{Operation: operation, PathValues: pathValues, Body: encoded})
+	answer, err := s.transport.Do(ctx, transport.Request{
+		Operation: operation, PathValues: in.pathValues, Query: in.query, IntegrationID: in.integrationID, Body: encoded,
+	})
 	if err == nil {
 		return answer, nil
 	}

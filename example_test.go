@@ -2,6 +2,7 @@ package kombo_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
@@ -9,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/kombo-go/kombo"
 	"github.com/kombo-go/kombo/kombotest"
@@ -287,4 +289,114 @@ func ExampleEmbeddedFlow() {
 	// {"error":"this is not allowed"}
 	// customer 42 has connected personio
 	// {"tool":"personio","setup_status":"COMPLETED"}
+}
+
+func ExampleIntegrationsService_Get() {
+	client, done := exampleClient()
+	defer done()
+	integration, err := client.Integrations.Get(context.Background(), "personio:CBNMt7dSNCzBdnRTx87dev4E")
+	switch {
+	case errors.Is(err, kombo.ErrIntegrationNotFound):
+		fmt.Println("forget this integration")
+	case err != nil:
+		log.Fatal(err)
+	case integration.Status == kombo.StateInvalid:
+		fmt.Println(integration.Tool.Label, "has to be reconnected")
+	}
+	// Output: forget this integration
+}
+
+func ExampleIntegrationsService_Fields() {
+	client, integrationID, done := exampleIntegration(kombotest.Config{})
+	defer done()
+	// Pages are fetched as the loop gets to them.
+	for field, err := range client.Integrations.Fields(context.Background(), integrationID, kombo.Paging{PageSize: 2}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if field.Type == kombo.FieldTypeCustom {
+			fmt.Println(field.Model, field.Key)
+		}
+	}
+	// Output:
+	// hris_employees custom.tshirt_size
+	// hris_employees tax_id
+}
+
+func ExampleIntegrationsService_WaitUntilReady() {
+	client, integrationID, done := exampleIntegration(kombotest.Config{})
+	defer done()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour) // the first sync can take long
+	defer cancel()
+	integration, err := client.Integrations.WaitUntilReady(ctx, integrationID, func(i *kombo.Integration) {
+		fmt.Println("the setup is", i.SetupStatus)
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(integration.Tool.Label, "is", integration.Status)
+	// Output:
+	// the setup is COMPLETED
+	// Personio is ACTIVE
+}
+
+func ExampleIntegrationsService_Passthrough() {
+	client, integrationID, done := exampleIntegration(kombotest.Config{
+		Passthrough: func(_, _, _ string, r kombo.PassthroughRequest) kombo.PassthroughResponse {
+			return kombo.PassthroughResponse{Data: json.RawMessage(`{"data":[{"id":1}]}`)} // what the tool says
+		},
+	})
+	defer done()
+	response, err := client.Integrations.Passthrough(context.Background(), integrationID, "personio", "personnel", kombo.PassthroughRequest{
+		Method: http.MethodGet, Path: "/company/employees", Params: map[string]string{"limit": "1"},
+	})
+	if err != nil {
+		log.Fatal(err) // Kombo could not ask the tool
+	}
+	fmt.Println(response.StatusCode, string(response.Data)) // what the tool says, be it an error
+	// Output: 200 {"data":[{"id":1}]}
+}
+
+func ExampleConnectService_Tools() {
+	client, done := exampleClient()
+	defer done()
+	tools, err := client.Connect.Tools(context.Background(), kombo.CategoryLMS)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, tool := range tools[:2] {
+		fmt.Println(tool.ID, tool.Label)
+	}
+	// Output:
+	// 360learning 360Learning
+	// linkedinlearning LinkedIn Learning
+}
+
+func ExampleWithObserver() {
+	client, done := exampleClient()
+	defer done()
+	ctx := kombo.WithObserver(context.Background(), func(_ context.Context, call kombo.CallInfo) {
+		fmt.Println(call.Op, call.StatusCode, call.Attempts, call.Header.Get("Concurrency-Remaining") != "")
+	})
+	_ = client.Integrations.SetEnabled(ctx, "personio:CBNMt7dSNCzBdnRTx87dev4E", false)
+	// Output: PUT /integrations/{integration_id}/enabled 404 1 true
+}
+
+// exampleIntegration is on a fake Kombo with one integration.
+func exampleIntegration(config kombotest.Config) (client *kombo.Client, integrationID string, done func()) {
+	srv := kombotest.NewServer(config)
+	client, err := srv.Client()
+	if err != nil {
+		log.Fatal(err)
+	}
+	link, err := client.Connect.CreateLink(context.Background(), kombo.CreateLinkRequest{
+		EndUserEmail: "ada@acme.example", EndUserOrganizationName: "Acme, Inc.",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := srv.CompleteFlow(context.Background(), link.URL, kombotest.Completion{Tool: "personio"}); err != nil {
+		log.Fatal(err)
+	}
+	return client, srv.Integrations()[0].ID, srv.Close
 }

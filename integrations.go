@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/kombo-go/kombo/internal/transport"
 )
@@ -38,6 +39,203 @@ var relinkOperation = transport.Operation{
 // Kombo's documentation: https://docs.kombo.dev/v1/post-integrations-integration-id-relink
 func (s *IntegrationsService) Relink(ctx context.Context, integrationID string, request RelinkRequest) (*Link, error) {
 	return call[Link](ctx, (*service)(s), relinkOperation, request, integrationID)
+}
+
+// Integration is a customer's connection, with everything that a settings page shows of it.
+type Integration struct {
+	// ID is the integration's id. It is not for public display.
+	ID       string          `json:"id"`
+	Tool     IntegrationTool `json:"tool"`
+	Category Category        `json:"category"`
+	// Status is [StateInvalid] where the customer must reconnect. Webhooks call it state.
+	Status      State       `json:"status"`
+	SetupStatus SetupStatus `json:"setup_status"`
+	EndUser     EndUser     `json:"end_user"`
+	ScopeConfig ScopeConfig `json:"scope_config"`
+	// DataExpiredAt is when a change of the configuration made the data invalid that was synced
+	// before, until the next sync succeeds; nil where the data is valid.
+	DataExpiredAt *time.Time `json:"data_expired_at"`
+	CreatedAt     time.Time  `json:"created_at"`
+	// Beta is true for integrations that Kombo calls so.
+	Beta         bool          `json:"beta"`
+	ReadModels   []ReadModel   `json:"read_models"`
+	WriteActions []WriteAction `json:"write_actions"`
+}
+
+func (i *Integration) missing() string {
+	return required("id", i.ID, "tool.id", i.Tool.ID, "status", string(i.Status), "setup_status", string(i.SetupStatus))
+}
+
+// IntegrationTool is the tool of an integration.
+type IntegrationTool struct {
+	// ID is the slug, such as "personio".
+	ID string `json:"id"`
+	// Label is the name for customers.
+	Label string `json:"label"`
+	// InternalLabel tells variants of an integration apart; "" where there are none. It is not for
+	// customers.
+	InternalLabel string `json:"internal_label"`
+	// LogoURL is an SVG that usually holds the name, IconURL a square one.
+	LogoURL string `json:"logo_url"`
+	IconURL string `json:"icon_url"`
+}
+
+// MarshalJSON writes null for what Kombo has not.
+func (t IntegrationTool) MarshalJSON() ([]byte, error) {
+	type plain IntegrationTool // without this method
+	return marshal(struct {
+		plain
+		InternalLabel *string `json:"internal_label"`
+	}{plain(t), nullable(t.InternalLabel)})
+}
+
+// ScopeConfig is a set of permissions, which stand in Kombo's dashboard.
+type ScopeConfig struct {
+	ID string `json:"id"`
+	// Name is "" where it has none.
+	Name string `json:"name"`
+}
+
+// MarshalJSON writes null for what Kombo has not.
+func (c ScopeConfig) MarshalJSON() ([]byte, error) {
+	type plain ScopeConfig // without this method
+	return marshal(struct {
+		plain
+		Name *string `json:"name"`
+	}{plain(c), nullable(c.Name)})
+}
+
+// CoverageStatus says whether a tool has a model, action or field, and Kombo supports it.
+type CoverageStatus string
+
+// The coverage statuses that Kombo documents.
+const (
+	CoverageStatusSupported CoverageStatus = "SUPPORTED"
+	// CoverageStatusUnsupported means that the tool does not have it.
+	CoverageStatusUnsupported CoverageStatus = "UNSUPPORTED"
+	// CoverageStatusNotImplemented means that the tool has it, and Kombo does not support it.
+	CoverageStatusNotImplemented CoverageStatus = "NOT_IMPLEMENTED"
+	// CoverageStatusUnknown means that Kombo does not know whether the tool has it.
+	CoverageStatusUnknown CoverageStatus = "UNKNOWN"
+)
+
+// ScopeConfigSetting is what a scope config says of a model, action or field.
+type ScopeConfigSetting string
+
+// The settings that Kombo documents.
+const (
+	ScopeConfigSettingEnabled  ScopeConfigSetting = "ENABLED"
+	ScopeConfigSettingDisabled ScopeConfigSetting = "DISABLED"
+	// ScopeConfigSettingOptional means that the customer decides in the connection flow.
+	ScopeConfigSettingOptional ScopeConfigSetting = "OPTIONAL"
+)
+
+// ReadModel is a kind of data that an integration can read.
+type ReadModel struct {
+	// ID is the name of the model, such as "hris_employees".
+	ID    string `json:"id"`
+	Label string `json:"label"`
+	// IsAvailable is true where it is supported, enabled, and not opted out of.
+	IsAvailable        bool               `json:"is_available"`
+	CoverageStatus     CoverageStatus     `json:"coverage_status"`
+	ScopeConfigSetting ScopeConfigSetting `json:"scope_config_setting"`
+	// OptedOutByCustomer is true where the customer has switched it off in the connection flow.
+	OptedOutByCustomer bool             `json:"opted_out_by_customer"`
+	Fields             []ReadModelField `json:"fields"`
+}
+
+// ReadModelField is a field of a [ReadModel].
+type ReadModelField struct {
+	// ID is the key of the field, such as "first_name".
+	ID                 string             `json:"id"`
+	IsAvailable        bool               `json:"is_available"`
+	CoverageStatus     CoverageStatus     `json:"coverage_status"`
+	ScopeConfigSetting ScopeConfigSetting `json:"scope_config_setting"`
+	OptedOutByCustomer bool               `json:"opted_out_by_customer"`
+}
+
+// WriteAction is something that an integration can do in the connected tool.
+type WriteAction struct {
+	// ID is the name of the action, such as "ats_create_candidate".
+	ID                 string             `json:"id"`
+	Label              string             `json:"label"`
+	IsAvailable        bool               `json:"is_available"`
+	CoverageStatus     CoverageStatus     `json:"coverage_status"`
+	ScopeConfigSetting ScopeConfigSetting `json:"scope_config_setting"`
+	OptedOutByCustomer bool               `json:"opted_out_by_customer"`
+	Fields             []WriteActionField `json:"fields"`
+}
+
+// WriteActionField is a field of a [WriteAction].
+type WriteActionField struct {
+	// ID is the key of the field, such as "candidate.first_name".
+	ID             string         `json:"id"`
+	IsAvailable    bool           `json:"is_available"`
+	CoverageStatus CoverageStatus `json:"coverage_status"`
+}
+
+var getIntegrationOperation = transport.Operation{
+	Method: http.MethodGet, Path: "/integrations/{integration_id}", Timeout: DefaultTimeout,
+}
+
+// Get returns an integration with everything that a settings page shows of it.
+//
+// It fails with [ErrIntegrationNotFound] where there is no such integration, and as every call does.
+//
+// Kombo's documentation: https://docs.kombo.dev/v1/get-integrations-integration-id
+func (s *IntegrationsService) Get(ctx context.Context, integrationID string) (*Integration, error) {
+	return call[Integration](ctx, (*service)(s), getIntegrationOperation, nil, integrationID)
+}
+
+type setEnabledRequest struct {
+	Value bool `json:"value"`
+}
+
+func (setEnabledRequest) validate() string { return "" }
+
+var setEnabledOperation = transport.Operation{
+	Method: http.MethodPut, Path: "/integrations/{integration_id}/enabled", Timeout: DefaultTimeout,
+}
+
+// SetEnabled switches an integration off ([StateInactive]), which cancels syncs that are running, or on
+// again. Credentials and configuration are kept.
+//
+// It fails with [ErrIntegrationNotFound] where there is no such integration, and as every call does.
+//
+// Kombo's documentation: https://docs.kombo.dev/v1/put-integrations-integration-id-enabled
+func (s *IntegrationsService) SetEnabled(ctx context.Context, integrationID string, enabled bool) error {
+	_, err := call[nothing](ctx, (*service)(s), setEnabledOperation, setEnabledRequest{enabled}, integrationID)
+	return err
+}
+
+// SetupLinkRequest says how a customer gets back to the setup steps.
+type SetupLinkRequest struct {
+	// LinkType says how the link reaches the customer. Required.
+	LinkType LinkType `json:"link_type"`
+	// Language is the language of the flow; "" means [LanguageEN].
+	Language Language `json:"language,omitempty"`
+}
+
+func (r SetupLinkRequest) validate() string {
+	if r.LinkType == "" {
+		return "LinkType is required"
+	}
+	return ""
+}
+
+var setupLinkOperation = transport.Operation{
+	Method: http.MethodPost, Path: "/integrations/{integration_id}/setup-link", Timeout: DefaultLinkTimeout,
+}
+
+// SetupLink makes a link with which a customer gets back to the setup steps of an integration, such as
+// filtering and field mapping, without going through the whole connection flow.
+//
+// It fails with [ErrIntegrationNotFound] where there is no such integration, with [ErrInvalidInput] where none
+// of its setup steps is enabled, and as every call does.
+//
+// Kombo's documentation: https://docs.kombo.dev/v1/post-integrations-integration-id-setup-link
+func (s *IntegrationsService) SetupLink(ctx context.Context, integrationID string, request SetupLinkRequest) (*Link, error) {
+	return call[Link](ctx, (*service)(s), setupLinkOperation, request, integrationID)
 }
 
 // emptyRequest is the body {}.

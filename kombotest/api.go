@@ -112,6 +112,13 @@ func endpoints() map[string]func(*Server, call) answer {
 		"PUT /integrations/{integration_id}/enabled":     (*Server).setEnabled,
 		"POST /integrations/{integration_id}/relink":     (*Server).relink,
 		"POST /integrations/{integration_id}/setup-link": (*Server).setupLink,
+
+		"GET /integrations/{integration_id}/integration-fields":                          (*Server).integrationFields,
+		"PATCH /integrations/{integration_id}/integration-fields/{integration_field_id}": (*Server).setFieldPassthrough,
+		"GET /integrations/{integration_id}/custom-fields":                               (*Server).customFields,
+		"PUT /integrations/{integration_id}/custom-fields/{custom_field_id}":             (*Server).mapCustomField,
+		"POST /force-sync":               (*Server).forceSync,
+		"POST /passthrough/{tool}/{api}": (*Server).sendPassthrough,
 	}
 }
 

@@ -17,8 +17,9 @@
 // the link shows the same flow as a page, in the link's language: choose a tool, type credentials (all
 // are accepted but those that contain the word "wrong"), finish the setup steps that the link asks
 // for. It speaks the protocol of the browser library @kombo-api/connect 1.3.0; a magic link ends on a
-// page of its own. [Server.SetState], [Server.SetSetupStatus] and [Server.DeleteIntegration] do what
-// time, and people in Kombo's dashboard, do.
+// page of its own. [Server.SetState], [Server.SetSetupStatus], [Server.FinishSync] and
+// [Server.DeleteIntegration] do what time, and people in Kombo's dashboard, do. [Config.Passthrough] plays the tool
+// behind an integration.
 //
 // # Webhooks
 //
@@ -45,18 +46,22 @@
 //   - An unknown integration is a 404; the status of each error code is not documented either.
 //   - Reconnecting makes an integration active, whatever it was, and is announced by
 //     integration-state-changed, as is each finished setup and each switch on or off.
-//   - Finished setup steps complete the setup at once: there are no syncs, so FINAL_SYNC_PENDING comes
-//     from [Server.SetSetupStatus] only, data never expires, and nothing but a setup step is ever
-//     incomplete.
+//   - Finished setup steps complete the setup at once: FINAL_SYNC_PENDING comes from [Server.SetSetupStatus]
+//     only, data never expires, and nothing but a setup step is ever incomplete.
+//   - A sync that was asked for stays queued, whatever the state of the integration, until [Server.FinishSync];
+//     it succeeds. sync-finished is all that tells of it: nothing has changed, so there is no data-changed.
+//   - A request that lacks X-Integration-Id, and one that names an unknown field, custom field or cursor, is
+//     PLATFORM.INPUT_INVALID. enable_passthrough null changes nothing.
+//   - A passthrough takes any name of an API, but only the integration's own tool.
 //   - A deletion by the API is announced by integration-deleted, after the answer, in the background
 //     (see [Server.Wait]); so is what [Server.CompleteFlow] would announce when it happens in a browser.
 //   - Which deliveries are repeated, how often and how fast. Background deliveries are begun in the
 //     order of their causes, which the real Kombo does not promise.
 //   - The rate limit, the scope of the concurrency limit, and what Concurrency-Remaining counts.
 //   - The tools, their categories and credentials, the models and actions of an integration, and the
-//     names of scope configs are samples. The slugs of tools are those of September 2026; for newer ones see
+//     names of scope configs, and the fields and custom fields, are samples. The slugs of tools are those of September 2026; for newer ones see
 //     [Config.Tools].
 //
-// Not simulated: data and syncs, integration fields and custom fields, passthrough, scope config contents,
-// IP allow lists, environments of a tool.
+// Not simulated: data, what a sync reads, the tools behind a passthrough, scope config contents, IP allow lists,
+// environments of a tool.
 package kombotest

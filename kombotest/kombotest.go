@@ -36,6 +36,13 @@ type Config struct {
 	// Tools are added to those that the server knows, for slugs that are newer than this package.
 	// One that the server knows already takes its place.
 	Tools []Tool
+	// Fields and CustomFields are those of every integration; nil means a few samples of its category. An id must
+	// not occur twice.
+	Fields       []kombo.IntegrationField
+	CustomFields []kombo.CustomField
+	// Passthrough answers for the tools behind the integrations; nil means that they answer with the request. No
+	// URL and no StatusCode mean those of a success. It may be called from several goroutines at once.
+	Passthrough func(integrationID, tool, api string, request kombo.PassthroughRequest) kombo.PassthroughResponse
 
 	// Now is the clock of links, integrations, webhooks, records and the rate limit; nil means
 	// [time.Now]. Waits (of deliveries, delays) are real. It may be called from several goroutines, and

@@ -32,6 +32,10 @@ type integration struct {
 	Integration
 	number     int
 	setupSteps []string
+
+	sync        *queuedSync // nil where none is queued
+	passthrough map[string]bool
+	mappings    map[string]*kombo.MappedField // of custom fields
 }
 
 // LinkKind says what a link is for.

@@ -161,6 +161,9 @@ func (v *validator) raw(srv *kombotest.Server, key, method, path, body string) (
 	}
 	r.Header.Set("Authorization", "Bearer "+key)
 	r.Header.Set("Content-Type", "application/json")
+	if path == "/force-sync" || strings.HasPrefix(path, "/passthrough/") {
+		r.Header.Set("X-Integration-Id", "personio:unknown")
+	}
 	response, err := v.RoundTrip(r)
 	if err != nil {
 		v.t.Fatal(err)
@@ -263,6 +266,7 @@ func lifeOf(ctx context.Context, t *testing.T, srv *kombotest.Server, client *ko
 	if request.EnableFiltering {
 		v.raw(srv, srv.APIKey(), "POST", path+"/setup-link", `{"link_type":"MAGIC_LINK","language":"it"}`)
 	}
+	aboutData(ctx, t, srv, client, integration)
 	relink, err := client.Integrations.Relink(ctx, integration.ID, kombo.RelinkRequest{
 		Language: kombo.LanguageES, ScopeConfigID: "scope2", LinkType: kombo.LinkTypeMagicLink,
 	})
@@ -278,13 +282,64 @@ func lifeOf(ctx context.Context, t *testing.T, srv *kombotest.Server, client *ko
 	}
 }
 
+// aboutData goes through the fields of an integration, has it synced, and asks its tool.
+func aboutData(ctx context.Context, t *testing.T, srv *kombotest.Server, client *kombo.Client, integration *kombo.ConnectedIntegration) {
+	t.Helper()
+	var fields []kombo.IntegrationField
+	for field, err := range client.Integrations.Fields(ctx, integration.ID, kombo.Paging{PageSize: 3}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields = append(fields, field)
+	}
+	if _, err := client.Integrations.SetFieldPassthrough(ctx, integration.ID, fields[1].ID, true); err != nil {
+		t.Error(err)
+	}
+	for custom, err := range client.Integrations.CustomFields(ctx, integration.ID, kombo.Paging{PageSize: 1}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, fieldID := range []string{fields[1].ID, ""} {
+			if _, err := client.Integrations.MapCustomField(ctx, integration.ID, custom.ID, fieldID); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for _, syncType := range []kombo.SyncType{kombo.SyncDelta, ""} {
+		if _, err := client.Integrations.Sync(ctx, integration.ID, syncType); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := srv.FinishSync(ctx, integration.ID); err != nil {
+		t.Error(err)
+	}
+	for _, request := range []kombo.PassthroughRequest{
+		{Method: http.MethodGet, Path: "/company/employees", Headers: map[string]string{"X-A": "b"}, Params: map[string]string{"limit": "1"}},
+		{Method: http.MethodPost, Path: "/", Data: []int{1}, APIOptions: map[string]string{"a": "b"}, ResponseAsBase64: true},
+		{Method: http.MethodPut, Path: "/", MultipartFormData: []kombo.PassthroughFormField{
+			{Name: "text", Value: "a"},
+			{Name: "data", File: &kombo.PassthroughFile{Name: "a.pdf", ContentType: "application/pdf", Data: []byte("a")}},
+			{Name: "url", File: &kombo.PassthroughFile{Name: "a.pdf", DataURL: "https://files.acme.example/a.pdf"}},
+		}},
+	} {
+		if _, err := client.Integrations.Passthrough(ctx, integration.ID, integration.Tool, "api", request); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // refusals sees an error of each operation, and each code that limits and faults give.
 func (v *validator) refusals(srv *kombotest.Server) {
-	fillIn := strings.NewReplacer("{integration_id}", "personio%3Aunknown", "{token}", "unknown", "{category}", "hris")
+	fillIn := strings.NewReplacer("{integration_id}", "personio%3Aunknown", "{token}", "unknown", "{category}", "hris",
+		"{integration_field_id}", "unknown", "{custom_field_id}", "unknown", "{tool}", "personio", "{api}", "personnel")
 	bodies := map[string]string{
 		"POST /connect/create-link":                      `{"end_user_email":"a@b.example","end_user_organization_name":"A"}`,
 		"PUT /integrations/{integration_id}/enabled":     `{"value":true}`,
 		"POST /integrations/{integration_id}/setup-link": `{"link_type":"EMBEDDED"}`,
+
+		"PATCH /integrations/{integration_id}/integration-fields/{integration_field_id}": `{"enable_passthrough":null}`,
+		"PUT /integrations/{integration_id}/custom-fields/{custom_field_id}":             `{"integration_field_id":null}`,
+		"POST /passthrough/{tool}/{api}":                                                 `{"method":"GET","path":"/"}`,
 	}
 	for _, op := range kombotest.Operations() {
 		method, path, _ := strings.Cut(op, " ")
@@ -316,6 +371,22 @@ func (v *validator) refusals(srv *kombotest.Server) {
 		}
 	}
 	v.raw(srv, srv.APIKey(), "GET", "/tools/payroll", "")
+	path := "/integrations/" + strings.ReplaceAll(srv.Connect(v.t, kombo.CreateLinkRequest{
+		EndUserEmail: "ada@acme.example", EndUserOrganizationName: "Acme, Inc.",
+	}).ID, ":", "%3A")
+	for _, wrong := range []struct{ method, path, body string }{
+		{"GET", path + "/integration-fields?page_size=0", ""},
+		{"GET", path + "/integration-fields?page_size=2001", ""},
+		{"GET", path + "/custom-fields?page_size=251", ""},
+		{"GET", path + "/custom-fields?page_size=many", ""},
+		{"PATCH", path + "/integration-fields/unknown", `{}`},
+		{"PATCH", path + "/integration-fields/unknown", `{"enable_passthrough":"yes"}`},
+		{"PUT", path + "/custom-fields/unknown", `{"integration_field_id":1}`},
+	} {
+		if data := v.raw(srv, srv.APIKey(), wrong.method, wrong.path, wrong.body); data != nil {
+			v.t.Errorf("the fake takes %s %s with %q", wrong.method, wrong.path, wrong.body)
+		}
+	}
 }
 
 // Every webhook, those that the fake sends by itself and the samples of the sandbox, is as Kombo's OpenAPI

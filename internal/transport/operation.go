@@ -78,3 +78,14 @@ func escapeSegment(name, value string) (string, error) {
 	}
 	return strings.ReplaceAll(url.QueryEscape(value), "+", "%20"), nil
 }
+
+// checkHeaderValue refuses what cannot stand in a header: net/http would refuse it too, but each time it is sent.
+func checkHeaderValue(name, value string) error {
+	switch {
+	case len(value) > maxPathValue:
+		return fmt.Errorf("%s is longer than %d bytes", name, maxPathValue)
+	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		return fmt.Errorf("%s holds characters that a header cannot", name)
+	}
+	return nil
+}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -93,6 +94,10 @@ type Request struct {
 	Operation Operation
 	// PathValues fill the placeholders of the operation's path, in order.
 	PathValues []string
+	// Query follows the path.
+	Query url.Values
+	// IntegrationID is sent in the header X-Integration-Id; "" means none.
+	IntegrationID string
 	// Body is a JSON document; nil means none.
 	Body []byte
 }
@@ -182,6 +187,12 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
 	if ctx == nil {
 		return nil, errors.New("the context is nil")
 	}
+	if err := checkHeaderValue("integration_id", r.IntegrationID); err != nil {
+		return nil, err
+	}
+	if len(r.Query) > 0 {
+		path += "?" + r.Query.Encode()
+	}
 	c := &call{transport: t, what: r, context: ctx, http: t.client}
 	if ctx.Err() != nil {
 		return nil, &CallError{Canceled: true, Err: c.contextError()}
@@ -200,6 +211,9 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
 	header.Set("User-Agent", t.userAgent)
 	if body != nil {
 		header.Set("Content-Type", "application/json")
+	}
+	if r.IntegrationID != "" {
+		header.Set("X-Integration-Id", r.IntegrationID)
 	}
 
 	c.http.Transport = c

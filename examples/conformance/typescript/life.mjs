@@ -39,7 +39,7 @@ async function control(action, input = {}) {
 const complete = async (link, completion) => (await control("complete", { link, ...completion })).token;
 
 // comparable is a reviver for what came: without what Kombo documents and the SDK does not know.
-const comparable = (name, value) => (name === "customer_id" ? undefined : value);
+const comparable = (name, value) => (["customer_id", "next_cursor"].includes(name) ? undefined : value);
 
 // understood fails where the SDK does not know a part of what came. It refuses what its schemas do not allow,
 // but drops what they do not have.
@@ -237,6 +237,88 @@ await step("the tools of each category", async () => {
   }
 });
 
+// paged returns the results of a list whose pages are fetched one by one.
+async function paged(call) {
+  const results = [];
+  for await (const { result } of await call) {
+    understood(result, answers.at(-1));
+    results.push(...result.data.results);
+  }
+  return results;
+}
+
+await step("the fields of each category, in pages of each size", async () => {
+  for (const integration_category of valuesOf("IntegrationCategory")) {
+    const { id: integration_id } = await connected({ integration_category });
+    for (const list of ["getIntegrationFields", "getCustomFields"]) {
+      const all = await paged(general[list]({ integration_id }));
+      assert.ok(all.length > 1);
+      for (let page_size = 1; page_size <= all.length; page_size++) {
+        const before = answers.length;
+        assert.deepEqual(await paged(general[list]({ integration_id, page_size })), all);
+        assert.equal(answers.length - before, Math.ceil(all.length / page_size));
+      }
+    }
+  }
+});
+
+await step("fields that are passed through, and mapped", async () => {
+  const { id: integration_id } = await connected();
+  const fields = () => paged(general.getIntegrationFields({ integration_id }));
+  const customs = () => paged(general.getCustomFields({ integration_id }));
+  const { id: integration_field_id } = (await fields())[1];
+  for (const enable_passthrough of [true, false]) {
+    const body = { enable_passthrough };
+    const field = await accepted(general.updateIntegrationField({ integration_id, integration_field_id, body }));
+    assert.deepEqual([field.id, field.is_passthrough_enabled], [integration_field_id, enable_passthrough]);
+    assert.deepEqual((await fields())[1], field);
+  }
+  const { id: custom_field_id } = (await customs())[1];
+  for (const mapped of [integration_field_id, null]) {
+    const body = { integration_field_id: mapped };
+    const custom = await accepted(general.updateCustomFieldMapping({ integration_id, custom_field_id, body }));
+    assert.deepEqual([custom.id, custom.integration_field?.id ?? null], [custom_field_id, mapped]);
+    assert.deepEqual((await customs())[1], custom);
+  }
+});
+
+// of names the integration of an operation that has it in a header.
+const of = (integration_id) => new Kombo({ api_key, server_url, http_client, integration_id }).general;
+
+await step("a sync", async () => {
+  const { id } = await connected();
+  const first = await accepted(of(id).triggerSync({ type: "DELTA" }));
+  assert.deepEqual([first.already_queued, first.type], [false, "DELTA"]);
+  const second = await accepted(of(id).triggerSync({}));
+  assert.deepEqual(second, { ...first, already_queued: true });
+});
+
+await step("a passthrough", async () => {
+  const { id } = await connected({}, { tool: "workday" });
+  const requests = [
+    { method: "GET", path: "/company/employees", headers: { "X-A": "b" }, params: { limit: "1" } },
+    { method: "POST", path: "/", data: { a: [1, null] }, api_options: { a: "b" } },
+    { method: "PATCH", path: "/", data: "text" },
+    {
+      method: "PUT",
+      path: "/",
+      multipart_form_data: [
+        { name: "a", value: "text" },
+        { name: "b", value: { name: "b.pdf", content_type: "application/pdf", data: "AAEC" } },
+        { name: "c", value: { name: "c.pdf", data_url: "https://files.acme.example/c.pdf" } },
+      ],
+    },
+  ];
+  for (const body of requests) {
+    const { status, data } = await accepted(of(id).sendPassthroughRequest({ tool: "workday", api: "rest", body }));
+    assert.deepEqual([status, data], [200, body]);
+  }
+  const body = { method: "DELETE", path: "/a", response_as_base64: true };
+  const { data } = await accepted(of(id).sendPassthroughRequest({ tool: "workday", api: "rest", body }));
+  assert.deepEqual(JSON.parse(atob(data)), body);
+  await refused(of(id).sendPassthroughRequest({ tool: "personio", api: "rest", body }), 400, "PLATFORM.INPUT_INVALID");
+});
+
 await step("deleting", async () => {
   const { id: integration_id, token } = await connected();
   assert.deepEqual(await accepted(general.deleteIntegration({ integration_id, body: {} })), {});
@@ -282,8 +364,13 @@ await step("the webhooks of all this", async () => {
   assert.deepEqual([...types].sort(), Object.keys(readers));
 });
 
+// inHeader names the integration for one call.
+const inHeader = (id) => ({ headers: { "X-Integration-Id": id } });
+
 // operations are all that the fake has, with an input that it takes.
-const { id: integration_id, token } = await connected({ enable_field_mapping: true });
+const { id: integration_id, token } = await connected({ enable_field_mapping: true }, { tool: "personio" });
+const integration_field_id = (await paged(general.getIntegrationFields({ integration_id })))[0].id;
+const custom_field_id = (await paged(general.getCustomFields({ integration_id })))[0].id;
 const operations = {
   "GET /check-api-key": (k) => k.general.checkApiKey(),
   "POST /connect/create-link": (k) => k.connect.createConnectionLink(minimal),
@@ -296,6 +383,15 @@ const operations = {
     k.general.createReconnectionLink({ integration_id: id, body: {} }),
   "POST /integrations/{integration_id}/setup-link": (k, id) =>
     k.general.createSetupLink({ integration_id: id, body: { link_type: "EMBEDDED" } }),
+  "GET /integrations/{integration_id}/integration-fields": (k, id) => paged(k.general.getIntegrationFields({ integration_id: id })),
+  "PATCH /integrations/{integration_id}/integration-fields/{integration_field_id}": (k, id) =>
+    k.general.updateIntegrationField({ integration_id: id, integration_field_id, body: { enable_passthrough: true } }),
+  "GET /integrations/{integration_id}/custom-fields": (k, id) => paged(k.general.getCustomFields({ integration_id: id })),
+  "PUT /integrations/{integration_id}/custom-fields/{custom_field_id}": (k, id) =>
+    k.general.updateCustomFieldMapping({ integration_id: id, custom_field_id, body: { integration_field_id } }),
+  "POST /force-sync": (k, id) => k.general.triggerSync({}, inHeader(id)),
+  "POST /passthrough/{tool}/{api}": (k, id) =>
+    k.general.sendPassthroughRequest({ tool: "personio", api: "personnel", body: { method: "GET", path: "/" } }, inHeader(id)),
   "DELETE /integrations/{integration_id}": (k, id) => k.general.deleteIntegration({ integration_id: id, body: {} }),
 };
 
@@ -310,7 +406,7 @@ await step("a wrong key, and none", async () => {
 
 await step("an unknown integration", async () => {
   for (const [op, call] of Object.entries(operations)) {
-    if (op.includes("{integration_id}")) {
+    if (op.includes("{integration_id}") || op.includes("force-sync") || op.includes("passthrough/")) {
       await refused(call(kombo, "workday:1234/5?#%"), 404, "PLATFORM.INTEGRATION_NOT_FOUND");
     }
   }
@@ -326,13 +422,18 @@ await step("input that only the server refuses", async () => {
     await refused(connect.createConnectionLink({ ...minimal, ...invalid }), 400, "PLATFORM.INPUT_INVALID");
   }
   await refused(connect.getIntegrationByToken({ token: "unknown" }), 400, "PLATFORM.INPUT_INVALID");
+  await refused(general.triggerSync({}), 400, "PLATFORM.INPUT_INVALID"); // of no integration
+  for (const list of ["getIntegrationFields", "getCustomFields"]) {
+    await refused(paged(general[list]({ integration_id, cursor: "unknown" })), 400, "PLATFORM.INPUT_INVALID");
+    await refused(paged(general[list]({ integration_id, page_size: 2001 })), 400, "PLATFORM.INPUT_INVALID");
+  }
   const { id } = await connected(); // without setup steps
   const body = { link_type: "EMBEDDED" };
   await refused(general.createSetupLink({ integration_id: id, body }), 400, "PLATFORM.INPUT_INVALID");
 });
 
 await step("an operation that the fake does not have", async () => {
-  await refused(general.triggerSync({}), 404, null);
+  await failed(kombo.hris.getEmployees({}), errors.KomboHrisError);
 });
 
 // The statuses are those of kombotest; the SDK takes any.

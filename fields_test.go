@@ -1,0 +1,474 @@
+package kombo_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jarcoal/httpmock"
+
+	"github.com/kombo-go/kombo"
+)
+
+// fixture returns an answer of testdata/api.
+func fixture(t testing.TB, name string) string {
+	t.Helper()
+	body, err := os.ReadFile("testdata/api/" + name + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+// checkRoundTrip checks that encoding what was decoded of an answer gives its data again, and loses nothing but the
+// members that are named.
+func checkRoundTrip(t *testing.T, answer string, decoded any, lost ...string) {
+	t.Helper()
+	var envelope struct{ Data any }
+	if err := json.Unmarshal([]byte(answer), &envelope); err != nil {
+		t.Fatal(err)
+	}
+	if data, ok := envelope.Data.(map[string]any); ok {
+		for _, name := range lost {
+			delete(data, name)
+		}
+	}
+	encoded, err := json.Marshal(decoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got any
+	if err := json.Unmarshal(encoded, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(envelope.Data, got); diff != "" {
+		t.Errorf("encoded again (-want +got):\n%s", diff)
+	}
+}
+
+func checkSent(t *testing.T, got *sent, wantMethod, wantURL, wantBody, wantIntegrationID string) {
+	t.Helper()
+	if got.Method != wantMethod || got.URL != wantURL || got.Body != wantBody {
+		t.Errorf("on the wire:\n got %s %s %s\nwant %s %s %s", got.Method, got.URL, got.Body, wantMethod, wantURL, wantBody)
+	}
+	want := http.Header{
+		"Authorization": {"Bearer " + testAPIKey}, "Accept": {"application/json"}, "User-Agent": {"kombo-go/" + kombo.Version},
+	}
+	if wantBody != "" {
+		want.Set("Content-Type", "application/json")
+	}
+	if wantIntegrationID != "" {
+		want.Set("X-Integration-Id", wantIntegrationID)
+	}
+	if diff := cmp.Diff(want, got.Header); diff != "" {
+		t.Errorf("headers on the wire (-want +got):\n%s", diff)
+	}
+}
+
+var (
+	wantField = kombo.IntegrationField{
+		ID: "FFpTK47GhXnU6QAopPq2bd1s", Key: "tax_id", Model: "hris_employees", Type: kombo.FieldTypeDefault, Label: "Tax ID",
+		IsPassthroughEnabled: true,
+	}
+	wantCustomField = kombo.CustomField{
+		ID: "EU3Bwa4iDfGspEELW71WDv1u", Key: "tshirt_size", Model: "hris_employees", Label: "T-Shirt Size", Description: "Map this to the size",
+		IntegrationField: &kombo.MappedField{ID: "3n6geaAmKL5tFonXVAtsMD1r", Key: "custom.size", Type: kombo.FieldTypeCustom, Label: "Size"},
+	}
+)
+
+func TestFieldsPage(t *testing.T) {
+	t.Parallel()
+	answer := fixture(t, "integration-fields")
+	tests := []struct {
+		name   string
+		paging kombo.Paging
+		query  string
+	}{
+		{"nothing set", kombo.Paging{}, ""},
+		{"both set", kombo.Paging{Cursor: "a+/= &?#é", PageSize: 2000}, "?cursor=a%2B%2F%3D+%26%3F%23%C3%A9&page_size=2000"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			client, got := mocked(t, "*", "", 200, answer)
+			page, err := client.Integrations.FieldsPage(t.Context(), testIntegrationID, test.paging)
+			if err != nil {
+				t.Fatal(err)
+			}
+			second := wantField
+			second.ID, second.Key, second.Type, second.Label, second.IsPassthroughEnabled = "FFpTK47GhXnU6QAopPq2bd2s", "custom.size", "DERIVED", "", false
+			want := &kombo.Page[kombo.IntegrationField]{Results: []kombo.IntegrationField{wantField, second}, Next: "eyJvIjoxMDB9+/="}
+			if diff := cmp.Diff(want, page); diff != "" {
+				t.Errorf("page (-want +got):\n%s", diff)
+			}
+			checkSent(t, got, "GET", integrationURL+"/integration-fields"+test.query, "", "")
+			checkRoundTrip(t, answer, page, "next_cursor")
+		})
+	}
+}
+
+func TestCustomFieldsPage(t *testing.T) {
+	t.Parallel()
+	answer := fixture(t, "custom-fields")
+	client, got := mocked(t, "*", "", 200, answer)
+	page, err := client.Integrations.CustomFieldsPage(t.Context(), testIntegrationID, kombo.Paging{PageSize: 250})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, third := wantCustomField, wantCustomField
+	second.ID, second.IntegrationField, second.Label, second.Description = "EU3Bwa4iDfGspEELW71WDv2u", nil, "", ""
+	mapped := *wantCustomField.IntegrationField
+	mapped.Label = ""
+	third.ID, third.IntegrationField = "EU3Bwa4iDfGspEELW71WDv3u", &mapped
+	if diff := cmp.Diff(&kombo.Page[kombo.CustomField]{Results: []kombo.CustomField{wantCustomField, second, third}}, page); diff != "" {
+		t.Errorf("page (-want +got):\n%s", diff)
+	}
+	checkSent(t, got, "GET", integrationURL+"/custom-fields?page_size=250", "", "")
+	for i, field := range page.Results {
+		var tree struct {
+			Data struct{ Results []json.RawMessage }
+		}
+		if err := json.Unmarshal([]byte(answer), &tree); err != nil {
+			t.Fatal(err)
+		}
+		checkRoundTrip(t, `{"data":`+string(tree.Data.Results[i])+`}`, field)
+	}
+}
+
+func TestSetFieldPassthrough(t *testing.T) {
+	t.Parallel()
+	for _, enabled := range []bool{true, false} {
+		answer := fixture(t, "integration-field")
+		client, got := mocked(t, "*", "", 200, answer)
+		field, err := client.Integrations.SetFieldPassthrough(t.Context(), testIntegrationID, "a/b c", enabled)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(&wantField, field); diff != "" {
+			t.Errorf("field (-want +got):\n%s", diff)
+		}
+		checkSent(t, got, "PATCH", integrationURL+"/integration-fields/a%2Fb%20c", `{"enable_passthrough":`+strconv.FormatBool(enabled)+`}`, "")
+		checkRoundTrip(t, answer, field)
+	}
+}
+
+func TestMapCustomField(t *testing.T) {
+	t.Parallel()
+	for fieldID, wantBody := range map[string]string{
+		"f1": `{"integration_field_id":"f1"}`, "": `{"integration_field_id":null}`,
+	} {
+		answer := fixture(t, "custom-field")
+		client, got := mocked(t, "*", "", 200, answer)
+		field, err := client.Integrations.MapCustomField(t.Context(), testIntegrationID, "c1", fieldID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(&wantCustomField, field); diff != "" {
+			t.Errorf("field (-want +got):\n%s", diff)
+		}
+		checkSent(t, got, "PUT", integrationURL+"/custom-fields/c1", wantBody, "")
+		checkRoundTrip(t, answer, field)
+	}
+}
+
+// pages is a list of fields of which each page is an answer: by cursor, "" for the first.
+type pages struct {
+	answers map[string]string
+	queries []string
+}
+
+func (p *pages) client(t *testing.T) *kombo.Client {
+	t.Helper()
+	mock := httpmock.NewMockTransport()
+	mock.RegisterNoResponder(func(r *http.Request) (*http.Response, error) {
+		p.queries = append(p.queries, r.URL.RawQuery)
+		answer, ok := p.answers[r.URL.Query().Get("cursor")]
+		if !ok {
+			return httpmock.NewStringResponse(404, notFoundAnswer), nil
+		}
+		return httpmock.NewStringResponse(200, answer), nil
+	})
+	return newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}), kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 1}))
+}
+
+// pageOf is an answer with fields, or custom fields; next is JSON.
+func pageOf(next string, ids ...string) string {
+	var results []string
+	for _, id := range ids {
+		results = append(results, `{"id":"`+id+`","key":"k","type":"DEFAULT","label":null}`)
+	}
+	return `{"status":"success","data":{"results":[` + strings.Join(results, ",") + `]` + next + `}}`
+}
+
+// collect returns the ids of a sequence and its errors.
+func collect[T any](sequence iter.Seq2[T, error], id func(T) string) (ids []string, errs []error) {
+	for value, err := range sequence {
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		ids = append(ids, id(value))
+	}
+	return ids, errs
+}
+
+func TestPagesInSequence(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name        string
+		answers     map[string]string
+		paging      []kombo.Paging
+		want        []string
+		wantQueries []string
+		wantErr     error
+	}{
+		{"one page, next null", map[string]string{"": pageOf(`,"next":null`, "a", "b")}, nil, []string{"a", "b"}, []string{""}, nil},
+		{"next missing", map[string]string{"": pageOf(``, "a")}, nil, []string{"a"}, []string{""}, nil},
+		{"next empty", map[string]string{"": pageOf(`,"next":""`, "a")}, nil, []string{"a"}, []string{""}, nil},
+		{"no results", map[string]string{"": pageOf(``)}, nil, nil, []string{""}, nil},
+		{
+			"several pages",
+			map[string]string{"": pageOf(`,"next":"1"`, "a", "b"), "1": pageOf(`,"next":"2"`, "c"), "2": pageOf(`,"next":null`, "d")},
+			[]kombo.Paging{{PageSize: 2}},
+			[]string{"a", "b", "c", "d"},
+			[]string{"page_size=2", "cursor=1&page_size=2", "cursor=2&page_size=2"},
+			nil,
+		},
+		{
+			"from a cursor; the last paging counts",
+			map[string]string{"1": pageOf(`,"next":"2"`, "c"), "2": pageOf(``, "d")},
+			[]kombo.Paging{{Cursor: "9"}, {Cursor: "1"}},
+			[]string{"c", "d"},
+			[]string{"cursor=1", "cursor=2"},
+			nil,
+		},
+		{
+			"empty page in between",
+			map[string]string{"": pageOf(`,"next":"1"`), "1": pageOf(`,"next":"2"`), "2": pageOf(``, "d")},
+			nil,
+			[]string{"d"},
+			[]string{"", "cursor=1", "cursor=2"},
+			nil,
+		},
+		{
+			"error in the second page",
+			map[string]string{"": pageOf(`,"next":"1"`, "a", "b")},
+			nil,
+			[]string{"a", "b"},
+			[]string{"", "cursor=1"},
+			kombo.ErrIntegrationNotFound,
+		},
+		{
+			"cursor comes again at once",
+			map[string]string{"": pageOf(`,"next":"1"`, "a"), "1": pageOf(`,"next":"1"`, "b")},
+			nil,
+			[]string{"a", "b"},
+			[]string{"", "cursor=1"},
+			kombo.ErrUnexpectedResponse,
+		},
+		{
+			"cursors in a circle",
+			map[string]string{"": pageOf(`,"next":"1"`, "a"), "1": pageOf(`,"next":"2"`, "b"), "2": pageOf(`,"next":"1"`, "c")},
+			nil,
+			[]string{"a", "b", "c"},
+			[]string{"", "cursor=1", "cursor=2"},
+			kombo.ErrUnexpectedResponse,
+		},
+		{
+			"cursors in a circle with the first",
+			map[string]string{"1": pageOf(`,"next":"2"`, "b"), "2": pageOf(`,"next":"1"`, "c")},
+			[]kombo.Paging{{Cursor: "1"}},
+			[]string{"b", "c"},
+			[]string{"cursor=1", "cursor=2"},
+			kombo.ErrUnexpectedResponse,
+		},
+		{"null page", map[string]string{"": `{"status":"success","data":null}`}, nil, nil, []string{""}, kombo.ErrUnexpectedResponse},
+		{"no results in the page", map[string]string{"": `{"status":"success","data":{"next":null}}`}, nil, nil, []string{""}, kombo.ErrUnexpectedResponse},
+		{"page size below the range", nil, []kombo.Paging{{PageSize: -1}}, nil, nil, kombo.ErrInvalidInput},
+		{"page size above the range", nil, []kombo.Paging{{PageSize: 2001}}, nil, nil, kombo.ErrInvalidInput},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			list := &pages{answers: test.answers}
+			service := list.client(t).Integrations
+			check := func(ids []string, errs []error) {
+				t.Helper()
+				if diff := cmp.Diff(test.want, ids); diff != "" {
+					t.Errorf("results (-want +got):\n%s", diff)
+				}
+				if diff := cmp.Diff(test.wantQueries, list.queries); diff != "" {
+					t.Errorf("queries (-want +got):\n%s", diff)
+				}
+				if test.wantErr == nil && len(errs) > 0 || test.wantErr != nil && (len(errs) != 1 || !errors.Is(errs[0], test.wantErr)) {
+					t.Errorf("errors = %v, want %v, once", errs, test.wantErr)
+				}
+				list.queries = nil
+			}
+			fields := service.Fields(t.Context(), testIntegrationID, test.paging...)
+			customs := service.CustomFields(t.Context(), testIntegrationID, test.paging...)
+			for range 2 { // a sequence can be gone through again
+				check(collect(fields, func(f kombo.IntegrationField) string { return f.ID }))
+				check(collect(customs, func(f kombo.CustomField) string { return f.ID }))
+			}
+		})
+	}
+}
+
+func TestPageSizesDiffer(t *testing.T) {
+	t.Parallel()
+	client, got := mocked(t, "*", "", 200, "{}")
+	_, err := client.Integrations.CustomFieldsPage(t.Context(), testIntegrationID, kombo.Paging{PageSize: 251})
+	checkRefused(t, err, got, "kombo: GET /integrations/{integration_id}/custom-fields: "+
+		"PageSize is not between 1 and 250, or 0 for the default (nothing was sent)")
+	_, err = client.Integrations.FieldsPage(t.Context(), testIntegrationID, kombo.Paging{PageSize: 2001})
+	checkRefused(t, err, got, "kombo: GET /integrations/{integration_id}/integration-fields: "+
+		"PageSize is not between 1 and 2000, or 0 for the default (nothing was sent)")
+}
+
+// No page is fetched that nobody asks for.
+func TestPagesAreFetchedAsNeeded(t *testing.T) {
+	t.Parallel()
+	list := &pages{answers: map[string]string{"": pageOf(`,"next":"1"`, "a", "b"), "1": pageOf(`,"next":"2"`, "c", "d")}}
+	service := list.client(t).Integrations
+	sequence := service.Fields(t.Context(), testIntegrationID)
+	if len(list.queries) != 0 {
+		t.Errorf("%d requests before the sequence is gone through", len(list.queries))
+	}
+	for last, wantRequests := range map[string]int{"a": 1, "b": 1, "c": 2, "d": 2} {
+		list.queries = nil
+		for field, err := range sequence {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if field.ID == last {
+				break
+			}
+		}
+		if len(list.queries) != wantRequests {
+			t.Errorf("up to %s: %d requests, want %d", last, len(list.queries), wantRequests)
+		}
+	}
+}
+
+func TestContextEndsBetweenPages(t *testing.T) {
+	t.Parallel()
+	list := &pages{answers: map[string]string{"": pageOf(`,"next":"1"`, "a", "b"), "1": pageOf(``, "c")}}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var ids []string
+	var errs []error
+	for field, err := range list.client(t).Integrations.Fields(ctx, testIntegrationID) {
+		cancel()
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		ids = append(ids, field.ID)
+	}
+	if diff := cmp.Diff([]string{"a", "b"}, ids); diff != "" {
+		t.Errorf("results (-want +got):\n%s", diff)
+	}
+	if len(errs) != 1 || !errors.Is(errs[0], context.Canceled) || len(list.queries) != 1 {
+		t.Errorf("errors = %v after %d requests, want context.Canceled after 1", errs, len(list.queries))
+	}
+}
+
+// However long a list is, about one page of it is in memory.
+func TestLongListTakesLittleMemory(t *testing.T) { //nolint:paralleltest // measures the heap
+	const fields, size = 10_000, 100
+	label := strings.Repeat("x", 4<<10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begin, _ := strconv.Atoi(r.URL.Query().Get("cursor"))
+		_, _ = fmt.Fprint(w, `{"status":"success","data":{"results":[`)
+		for i := range size {
+			if i > 0 {
+				_, _ = fmt.Fprint(w, ",")
+			}
+			_, _ = fmt.Fprintf(w, `{"id":"f%d","key":"k","label":"%s"}`, begin+i, label)
+		}
+		next := "null"
+		if begin+size < fields {
+			next = strconv.Quote(strconv.Itoa(begin + size))
+		}
+		_, _ = fmt.Fprintf(w, `],"next":%s}}`, next)
+	}))
+	defer server.Close()
+	client := newClient(t, kombo.WithBaseURL(server.URL))
+	heap := func() uint64 {
+		runtime.GC()
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return stats.HeapAlloc
+	}
+	before, most, n := heap(), uint64(0), 0
+	goroutines := 0
+	for field, err := range client.Integrations.Fields(t.Context(), testIntegrationID, kombo.Paging{PageSize: size}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "f" + strconv.Itoa(n); field.ID != want {
+			t.Fatalf("field %s, want %s", field.ID, want)
+		}
+		if n == size {
+			goroutines = runtime.NumGoroutine()
+		}
+		if n%(10*size) == size/2 {
+			most = max(most, heap())
+		}
+		n++
+	}
+	if n != fields {
+		t.Errorf("%d fields, want %d", n, fields)
+	}
+	if now := runtime.NumGoroutine(); now > goroutines+2 {
+		t.Errorf("%d goroutines, %d after the first page", now, goroutines)
+	}
+	// All of them are 40 MiB; a page is 0.4 MiB, which is there as a body and as fields.
+	if most > before+8<<20 {
+		t.Errorf("the heap grew by %d bytes", most-before)
+	}
+}
+
+func TestFieldsThatBreakTheirPromise(t *testing.T) {
+	t.Parallel()
+	setField := func(c *kombo.Client) error {
+		_, err := c.Integrations.SetFieldPassthrough(t.Context(), testIntegrationID, "f", true)
+		return err
+	}
+	mapField := func(c *kombo.Client) error {
+		_, err := c.Integrations.MapCustomField(t.Context(), testIntegrationID, "c", "f")
+		return err
+	}
+	tests := []struct {
+		name, answer, want string
+		call               func(*kombo.Client) error
+	}{
+		{"no id", `{"status":"success","data":{"key":"k"}}`, "data.id is missing", setField},
+		{"no key", `{"status":"success","data":{"id":"f","key":null}}`, "data.key is missing", setField},
+		{"null data", `{"status":"success","data":null}`, "it has no data", setField},
+		{"custom, no id", `{"status":"success","data":{"id":"","key":"k"}}`, "data.id is missing", mapField},
+		{"custom, no key", `{"status":"success","data":{"id":"c"}}`, "data.key is missing", mapField},
+		{"custom, null data", `{"status":"success","data":null}`, "it has no data", mapField},
+		{"custom, wrong type", `{"status":"success","data":{"id":"c","key":1}}`, "the type of data.key is wrong", mapField},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			client, _ := mocked(t, "*", "", 200, test.answer)
+			if err := test.call(client); !errors.Is(err, kombo.ErrUnexpectedResponse) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error = %v, want %s", err, test.want)
+			}
+		})
+	}
+}

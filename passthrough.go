@@ -1,0 +1,218 @@
+package kombo
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/kombo-go/kombo/internal/transport"
+)
+
+// PassthroughRequest is a request to the own API of a tool, which Kombo sends with the integration's
+// credentials.
+type PassthroughRequest struct {
+	// Method is GET, POST, PUT, PATCH or DELETE. Required.
+	Method string `json:"method"`
+	// Path is below the base URL of the API, such as "/company/employees". Required.
+	Path string `json:"path"`
+	// Headers are sent with the request; Kombo adds those for authentication.
+	Headers map[string]string `json:"headers,omitempty"`
+	// Params are sent in the query, beside those of Path.
+	Params map[string]string `json:"params,omitempty"`
+	// Data is the body: what becomes a JSON object or array is sent as JSON, a string as it is. nil means
+	// none.
+	Data any `json:"data,omitempty"`
+	// MultipartFormData is the body in place of Data where the Content-Type is multipart/form-data.
+	MultipartFormData []PassthroughFormField `json:"multipart_form_data,omitempty"`
+	// ResponseAsBase64 is for answers that are no text, such as PDFs; see [PassthroughResponse.Bytes].
+	ResponseAsBase64 bool `json:"response_as_base64,omitempty"`
+	// APIOptions are for very advanced uses, and not documented.
+	APIOptions map[string]string `json:"api_options,omitempty"`
+}
+
+func (r PassthroughRequest) validate() string {
+	switch {
+	case r.Method == "":
+		return "Method is required"
+	case r.Path == "":
+		return "Path is required"
+	case r.Data != nil && r.MultipartFormData != nil:
+		return "Data and MultipartFormData exclude each other"
+	}
+	for _, field := range r.MultipartFormData {
+		if problem := field.problem(); problem != "" {
+			return "MultipartFormData: " + problem
+		}
+	}
+	return ""
+}
+
+// PassthroughFormField is a field of a form: text, or a file.
+type PassthroughFormField struct {
+	// Name is the key of the field. Required.
+	Name string
+	// Value is the text, unless there is a File.
+	Value string
+	File  *PassthroughFile
+}
+
+func (f PassthroughFormField) problem() string {
+	switch {
+	case f.Name == "":
+		return "Name is required"
+	case f.File == nil:
+		return ""
+	case f.Value != "":
+		return "Value and File exclude each other"
+	case f.File.Name == "":
+		return "File.Name is required"
+	case (f.File.DataURL == "") == (f.File.Data == nil):
+		return "File needs either Data or DataURL"
+	case f.File.Data != nil && f.File.ContentType == "":
+		return "File.ContentType is required with Data"
+	}
+	return ""
+}
+
+// MarshalJSON writes the value that there is.
+func (f PassthroughFormField) MarshalJSON() ([]byte, error) {
+	value := any(f.Value)
+	if f.File != nil {
+		value = f.File
+	}
+	return marshal(struct {
+		Name  string `json:"name"`
+		Value any    `json:"value"`
+	}{f.Name, value})
+}
+
+// PassthroughFile is a file of a form.
+type PassthroughFile struct {
+	// Name is for people, with an extension that fits, such as "Resume.pdf". Required.
+	Name string `json:"name"`
+	// ContentType is a media type such as "application/pdf". Required with Data.
+	ContentType string `json:"content_type,omitempty"`
+	// DataURL is where Kombo fetches the file, at once and without authentication. Kombo advises it over
+	// Data.
+	DataURL string `json:"data_url,omitempty"`
+	// Data is the file itself.
+	Data []byte `json:"data,omitzero"`
+}
+
+// PassthroughResponse is what a tool answered.
+type PassthroughResponse struct {
+	// URL is where Kombo sent the request, to find mistakes in Path.
+	URL string `json:"url"`
+	// StatusCode is the tool's: 404 and 500 are answers, not errors of the call.
+	StatusCode int `json:"status"`
+	// Header is the tool's, under canonical names.
+	Header http.Header `json:"headers"`
+	// Data is the body in JSON: what the tool wrote where that was JSON, else a string, which holds base64
+	// where it was asked for; nil where there is none.
+	Data json.RawMessage `json:"data,omitempty"`
+	// Warnings are Kombo's, for developers: log them.
+	Warnings []PassthroughWarning `json:"-"`
+}
+
+// PassthroughWarning is a hint of Kombo's.
+type PassthroughWarning struct {
+	Message string `json:"message"`
+}
+
+func (r *PassthroughResponse) missing() string {
+	if r.StatusCode == 0 {
+		return "status"
+	}
+	return ""
+}
+
+func (r *PassthroughResponse) warn(warnings json.RawMessage) error {
+	if warnings == nil {
+		return nil
+	}
+	return within("warnings", json.Unmarshal(warnings, &r.Warnings))
+}
+
+// within tells where a value has the wrong type.
+func within(field string, err error) error {
+	if typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		typeErr.Field = field
+	}
+	return err
+}
+
+// UnmarshalJSON reads headers of one value and of several.
+func (r *PassthroughResponse) UnmarshalJSON(document []byte) error {
+	type plain PassthroughResponse // without this method
+	decoded := struct {
+		*plain
+		Headers map[string]json.RawMessage `json:"headers"`
+	}{plain: (*plain)(r)}
+	if err := json.Unmarshal(document, &decoded); err != nil {
+		return err
+	}
+	r.Header = make(http.Header, len(decoded.Headers))
+	for name, raw := range decoded.Headers {
+		var values []string
+		if json.Unmarshal(raw, &values) != nil {
+			var value string
+			if err := json.Unmarshal(raw, &value); err != nil {
+				return within("data.headers", err)
+			}
+			values = []string{value}
+		}
+		for _, value := range values {
+			r.Header.Add(name, value)
+		}
+	}
+	return nil
+}
+
+// MarshalJSON writes headers as Kombo does: one value as a string.
+func (r PassthroughResponse) MarshalJSON() ([]byte, error) {
+	type plain PassthroughResponse // without this method
+	headers := make(map[string]any, len(r.Header))
+	for name, values := range r.Header {
+		headers[name] = values
+		if len(values) == 1 {
+			headers[name] = values[0]
+		}
+	}
+	return marshal(struct {
+		plain
+		Headers map[string]any `json:"headers"`
+	}{plain(r), headers})
+}
+
+// Bytes returns the body of an answer that was asked for with ResponseAsBase64.
+func (r *PassthroughResponse) Bytes() ([]byte, error) {
+	var encoded string
+	if err := json.Unmarshal(r.Data, &encoded); err != nil {
+		return nil, errors.New("kombo: PassthroughResponse.Bytes: the data is no string")
+	}
+	body, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return nil, errors.New("kombo: PassthroughResponse.Bytes: the data is not base64; was it asked for with ResponseAsBase64?")
+	}
+	return body, nil
+}
+
+var passthroughOperation = transport.Operation{
+	Method: http.MethodPost, Path: "/passthrough/{tool}/{api}", Timeout: DefaultTimeout, Once: true,
+}
+
+// Passthrough sends a request to the own API of the tool behind an integration, for what Kombo's API does not
+// cover. Which APIs a tool has stands in Kombo's documentation; many have one that is called after the tool.
+//
+// It is never repeated unless it surely did not run, such as after a 429, whatever the request's Method. It fails
+// with [ErrIntegrationNotFound] where there is no such integration, and as every call does; what the tool answers
+// is no error.
+//
+// Kombo's documentation: https://docs.kombo.dev/v1/post-passthrough-tool-api
+func (s *IntegrationsService) Passthrough(ctx context.Context, integrationID, tool, api string, request PassthroughRequest) (*PassthroughResponse, error) {
+	return callWith[PassthroughResponse](ctx, (*service)(s), passthroughOperation, input{
+		body: request, pathValues: []string{tool, api}, integrationID: integrationID, problem: headerProblem(integrationID),
+	})
+}

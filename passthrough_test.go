@@ -1,0 +1,181 @@
+package kombo_test
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kombo-go/kombo"
+)
+
+func TestPassthrough(t *testing.T) {
+	t.Parallel()
+	answer := fixture(t, "passthrough")
+	client, got := mocked(t, "*", "", 200, answer)
+	response, err := client.Integrations.Passthrough(t.Context(), testIntegrationID, "datevhr", "hr:payroll/reports", kombo.PassthroughRequest{
+		Method: "GET", Path: "/company/employees",
+	})
+	if err != nil {
+		t.Fatal(err) // what the tool answers is no error
+	}
+	var data any
+	if err := json.Unmarshal(response.Data, &data); err != nil {
+		t.Fatal(err)
+	}
+	wantData := map[string]any{"success": false, "errors": []any{map[string]any{"code": 17.0, "text": "<none>"}}}
+	if diff := cmp.Diff(wantData, data); diff != "" {
+		t.Errorf("data (-want +got):\n%s", diff)
+	}
+	rest := *response
+	rest.Data = nil
+	want := kombo.PassthroughResponse{
+		URL: "https://api.personio.example/v1/company/employees?limit=1", StatusCode: 404,
+		Header:   http.Header{"Content-Type": {"application/json"}, "Set-Cookie": {"a=1", "b=2"}},
+		Warnings: []kombo.PassthroughWarning{{Message: "The path looks odd."}},
+	}
+	if diff := cmp.Diff(want, rest); diff != "" {
+		t.Errorf("response (-want +got):\n%s", diff)
+	}
+	checkSent(t, got, "POST", "https://api.kombo.dev/v1/passthrough/datevhr/hr%3Apayroll%2Freports", `{"method":"GET","path":"/company/employees"}`, testIntegrationID)
+	checkRoundTrip(t, answer, response)
+}
+
+func TestPassthroughRequests(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		request  kombo.PassthroughRequest
+		wantBody string
+	}{
+		{
+			"everything but a body",
+			kombo.PassthroughRequest{
+				Method: "DELETE", Path: "/a?b=c&d", Headers: map[string]string{"X-A": "1"}, Params: map[string]string{"p": "ü"},
+				ResponseAsBase64: true, APIOptions: map[string]string{"o": "x"},
+			},
+			`{"method":"DELETE","path":"/a?b=c&d","headers":{"X-A":"1"},"params":{"p":"ü"},"response_as_base64":true,"api_options":{"o":"x"}}`,
+		},
+		{"object", kombo.PassthroughRequest{Method: "POST", Path: "/", Data: map[string]any{"a": nil}}, `{"method":"POST","path":"/","data":{"a":null}}`},
+		{"array", kombo.PassthroughRequest{Method: "PUT", Path: "/", Data: []int{1, 2}}, `{"method":"PUT","path":"/","data":[1,2]}`},
+		{"string", kombo.PassthroughRequest{Method: "PATCH", Path: "/", Data: "<a/>"}, `{"method":"PATCH","path":"/","data":"<a/>"}`},
+		{"JSON", kombo.PassthroughRequest{Method: "POST", Path: "/", Data: json.RawMessage(`{"n":1.50}`)}, `{"method":"POST","path":"/","data":{"n":1.50}}`},
+		{
+			"form",
+			kombo.PassthroughRequest{Method: "POST", Path: "/", MultipartFormData: []kombo.PassthroughFormField{
+				{Name: "text", Value: "a"},
+				{Name: "empty"},
+				{Name: "data", File: &kombo.PassthroughFile{Name: "a.pdf", ContentType: "application/pdf", Data: []byte{0, 1, 0xfe}}},
+				{Name: "nothing", File: &kombo.PassthroughFile{Name: "a.txt", ContentType: "text/plain", Data: []byte{}}},
+				{Name: "url", File: &kombo.PassthroughFile{Name: "b.pdf", DataURL: "https://files.acme.example/b.pdf?a=1&b"}},
+			}},
+			`{"method":"POST","path":"/","multipart_form_data":[{"name":"text","value":"a"},{"name":"empty","value":""},` +
+				`{"name":"data","value":{"name":"a.pdf","content_type":"application/pdf","data":"AAH+"}},` +
+				`{"name":"nothing","value":{"name":"a.txt","content_type":"text/plain","data":""}},` +
+				`{"name":"url","value":{"name":"b.pdf","data_url":"https://files.acme.example/b.pdf?a=1&b"}}]}`,
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			client, got := mocked(t, "*", "", 200, fixture(t, "passthrough"))
+			if _, err := client.Integrations.Passthrough(t.Context(), testIntegrationID, "personio", "personnel", test.request); err != nil {
+				t.Fatal(err)
+			}
+			// JSON may escape < and &.
+			body := strings.NewReplacer(`\u0026`, "&", `\u003c`, "<", `\u003e`, ">").Replace(got.Body)
+			if diff := cmp.Diff(test.wantBody, body); diff != "" {
+				t.Errorf("body on the wire (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPassthroughRefusesBadInput(t *testing.T) {
+	t.Parallel()
+	form := func(field kombo.PassthroughFormField) kombo.PassthroughRequest {
+		return kombo.PassthroughRequest{Method: "POST", Path: "/", MultipartFormData: []kombo.PassthroughFormField{{Name: "ok"}, field}}
+	}
+	tests := []struct {
+		request kombo.PassthroughRequest
+		want    string
+	}{
+		{kombo.PassthroughRequest{Path: "/"}, "Method is required"},
+		{kombo.PassthroughRequest{Method: "GET"}, "Path is required"},
+		{kombo.PassthroughRequest{Method: "GET", Path: "/", Data: "a", MultipartFormData: []kombo.PassthroughFormField{}}, "Data and MultipartFormData exclude each other"},
+		{kombo.PassthroughRequest{Method: "GET", Path: "/", Data: math.NaN()}, "the request cannot be encoded"},
+		{form(kombo.PassthroughFormField{}), "MultipartFormData: Name is required"},
+		{form(kombo.PassthroughFormField{Name: "a", Value: "b", File: &kombo.PassthroughFile{}}), "MultipartFormData: Value and File exclude each other"},
+		{form(kombo.PassthroughFormField{Name: "a", File: &kombo.PassthroughFile{DataURL: "u"}}), "MultipartFormData: File.Name is required"},
+		{form(kombo.PassthroughFormField{Name: "a", File: &kombo.PassthroughFile{Name: "f"}}), "MultipartFormData: File needs either Data or DataURL"},
+		{form(kombo.PassthroughFormField{Name: "a", File: &kombo.PassthroughFile{Name: "f", DataURL: "u", Data: []byte{1}}}), "MultipartFormData: File needs either Data or DataURL"},
+		{form(kombo.PassthroughFormField{Name: "a", File: &kombo.PassthroughFile{Name: "f", Data: []byte{1}}}), "MultipartFormData: File.ContentType is required with Data"},
+	}
+	for _, test := range tests {
+		t.Run(test.want, func(t *testing.T) {
+			t.Parallel()
+			client, got := mocked(t, "*", "", 200, "{}")
+			_, err := client.Integrations.Passthrough(t.Context(), testIntegrationID, "personio", "personnel", test.request)
+			checkRefused(t, err, got, "kombo: POST /passthrough/{tool}/{api}: "+test.want+" (nothing was sent)")
+		})
+	}
+	client, got := mocked(t, "*", "", 200, "{}")
+	_, err := client.Integrations.Passthrough(t.Context(), testIntegrationID, "", "api", kombo.PassthroughRequest{Method: "GET", Path: "/"})
+	checkRefused(t, err, got, "kombo: POST /passthrough/{tool}/{api}: tool is empty (nothing was sent)")
+	_, err = client.Integrations.Passthrough(t.Context(), testIntegrationID, "personio", "..", kombo.PassthroughRequest{Method: "GET", Path: "/"})
+	checkRefused(t, err, got, "kombo: POST /passthrough/{tool}/{api}: api must not hold the path step .. (nothing was sent)")
+}
+
+func TestPassthroughBytes(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, data, want, wantErr string }{
+		{"base64", `,"data":"JVBERi0xLjQ="`, "%PDF-1.4", ""},
+		{"nothing", `,"data":""`, "", ""},
+		{"absent", ``, "", "kombo: PassthroughResponse.Bytes: the data is no string"},
+		{"object", `,"data":{"a":1}`, "", "kombo: PassthroughResponse.Bytes: the data is no string"},
+		{"text", `,"data":"%PDF"`, "", "kombo: PassthroughResponse.Bytes: the data is not base64; was it asked for with ResponseAsBase64?"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			client, _ := mocked(t, "*", "", 200, `{"status":"success","data":{"url":"u","status":200,"headers":{}`+test.data+`},"warnings":[]}`)
+			response, err := client.Integrations.Passthrough(t.Context(), testIntegrationID, "p", "a", kombo.PassthroughRequest{
+				Method: "GET", Path: "/", ResponseAsBase64: true,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			content, err := response.Bytes()
+			if string(content) != test.want || (err == nil) != (test.wantErr == "") || err != nil && err.Error() != test.wantErr {
+				t.Errorf("%q, %v, want %q, %s", content, err, test.want, test.wantErr)
+			}
+		})
+	}
+}
+
+func TestPassthroughThatBreaksItsPromise(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string]string{
+		`{"status":"success","data":{"url":"u","headers":{}},"warnings":[]}`:              "data.status is missing",
+		`{"status":"success","data":null,"warnings":[]}`:                                  "it has no data",
+		`{"status":"success","data":{"url":"u","status":200,"headers":{"a":{}}}}`:         "data.headers is wrong",
+		`{"status":"success","data":{"url":"u","status":200,"headers":{}},"warnings":{}}`: "the type of warnings is wrong",
+	} {
+		client, _ := mocked(t, "*", "", 200, answer)
+		_, err := client.Integrations.Passthrough(t.Context(), testIntegrationID, "p", "a", kombo.PassthroughRequest{Method: "GET", Path: "/"})
+		if !errors.Is(err, kombo.ErrUnexpectedResponse) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error = %v, want %s", answer, err, want)
+		}
+	}
+	for _, warnings := range []string{``, `,"warnings":null`, `,"warnings":[]`} {
+		client, _ := mocked(t, "*", "", 200, `{"status":"success","data":{"url":"u","status":200,"headers":null}`+warnings+`}`)
+		response, err := client.Integrations.Passthrough(t.Context(), testIntegrationID, "p", "a", kombo.PassthroughRequest{Method: "GET", Path: "/"})
+		if err != nil || len(response.Warnings) != 0 || len(response.Header) != 0 || response.Data != nil {
+			t.Errorf("%s: %+v, %v", warnings, response, err)
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package kombo
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/kombo-go/kombo/internal/transport"
+)
+
+// SyncType says how much a sync reads.
+type SyncType string
+
+// The sync types that Kombo documents.
+const (
+	SyncFull SyncType = "FULL"
+	// SyncDelta reads what has changed. Some integrations do not support it.
+	SyncDelta SyncType = "DELTA"
+)
+
+// TriggeredSync is a sync that is queued, or running.
+type TriggeredSync struct {
+	// ID is that of the sync, which the webhook [SyncFinishedEvent] names too.
+	ID string `json:"sync_id"`
+	// AlreadyQueued is true where there was a sync before, which ID names: there is one at a time.
+	AlreadyQueued bool `json:"already_queued"`
+	// Type may differ from what was asked for: some integrations do not support delta syncs, and a sync
+	// that was there before keeps its type.
+	Type SyncType `json:"type"`
+}
+
+func (s *TriggeredSync) missing() string { return required("sync_id", s.ID) }
+
+type syncRequest struct {
+	Type SyncType `json:"type,omitempty"`
+}
+
+func (syncRequest) validate() string { return "" }
+
+var syncOperation = transport.Operation{Method: http.MethodPost, Path: "/force-sync", Timeout: DefaultTimeout, Once: true}
+
+// Sync has Kombo sync an integration now; "" means [SyncFull]. Kombo syncs by itself, and advises against doing
+// this from time to time: it is for special cases, such as a button for the customer.
+//
+// It is repeated only where it surely did not run, such as after a 429: a 503 is returned. It fails with
+// [ErrIntegrationNotFound] where there is no such integration, and as every call does.
+//
+// Kombo's documentation: https://docs.kombo.dev/v1/post-force-sync
+func (s *IntegrationsService) Sync(ctx context.Context, integrationID string, syncType SyncType) (*TriggeredSync, error) {
+	return callWith[TriggeredSync](ctx, (*service)(s), syncOperation, input{
+		body: syncRequest{syncType}, integrationID: integrationID, problem: headerProblem(integrationID),
+	})
+}
+
+// headerProblem says what is wrong with the id of a call that has it in its header alone, which must not be left out.
+func headerProblem(integrationID string) string {
+	if integrationID == "" {
+		return "integration_id is empty"
+	}
+	return ""
+}
+
+// How long WaitUntilReady waits between two looks: longer each time, and never in step with others.
+const (
+	firstLookAgain = 2 * time.Second
+	lastLookAgain  = 30 * time.Second
+)
+
+// WaitUntilReady waits until the setup of an integration is completed ([SetupStatusCompleted]), and returns the
+// integration then. Look at its Status: a customer may have to reconnect meanwhile. It asks Kombo after about 2
+// seconds, and less and less often, up to every 30 seconds; progress, unless nil, is told of each answer, the last
+// included.
+//
+// It ends with ctx, whose deadline is the only limit, and with the first call that fails as
+// [IntegrationsService.Get] does. Where webhooks arrive there is no need for it: [IntegrationStateChangedEvent]
+// tells the setup status.
+func (s *IntegrationsService) WaitUntilReady(ctx context.Context, integrationID string, progress func(*Integration)) (*Integration, error) {
+	for wait := firstLookAgain; ; wait = min(2*wait, lastLookAgain) {
+		integration, err := s.Get(ctx, integrationID)
+		if err != nil {
+			return nil, err
+		}
+		if progress != nil {
+			progress(integration)
+		}
+		if integration.SetupStatus == SetupStatusCompleted {
+			return integration, nil
+		}
+		timer := time.NewTimer(wait/2 + rand.N(wait/2)) //nolint:gosec // it is no secret
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, &Error{
+				Op: getIntegrationOperation.String(), Message: "the setup is " + string(integration.SetupStatus) + " still",
+				Attempts: 1, err: ctx.Err(),
+			}
+		}
+	}
+}

@@ -1,0 +1,217 @@
+package kombo_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jarcoal/httpmock"
+
+	"github.com/kombo-go/kombo"
+)
+
+func TestSync(t *testing.T) {
+	t.Parallel()
+	for syncType, wantBody := range map[kombo.SyncType]string{
+		"": `{}`, kombo.SyncDelta: `{"type":"DELTA"}`, kombo.SyncFull: `{"type":"FULL"}`, "NEW": `{"type":"NEW"}`,
+	} {
+		answer := fixture(t, "sync")
+		client, got := mocked(t, "*", "", 200, answer)
+		sync, err := client.Integrations.Sync(t.Context(), testIntegrationID, syncType)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := &kombo.TriggeredSync{ID: "119ihtp91nA3dqRFiV67nX1s", AlreadyQueued: true, Type: kombo.SyncDelta}
+		if diff := cmp.Diff(want, sync); diff != "" {
+			t.Errorf("sync (-want +got):\n%s", diff)
+		}
+		checkSent(t, got, "POST", "https://api.kombo.dev/v1/force-sync", wantBody, testIntegrationID)
+		checkRoundTrip(t, answer, sync)
+	}
+}
+
+func TestIntegrationInTheHeaderIsChecked(t *testing.T) {
+	t.Parallel()
+	for id, problem := range map[string]string{
+		"":                        "integration_id is empty",
+		"personio:1\r\nX-A: b":    "integration_id holds characters that a header cannot",
+		"personio 1":              "integration_id holds characters that a header cannot",
+		"personió:1":              "integration_id holds characters that a header cannot",
+		strings.Repeat("x", 8193): "integration_id is longer than 8192 bytes",
+	} {
+		client, got := mocked(t, "*", "", 200, "{}")
+		_, err := client.Integrations.Sync(t.Context(), id, "")
+		checkRefused(t, err, got, "kombo: POST /force-sync: "+problem+" (nothing was sent)")
+		_, err = client.Integrations.Passthrough(t.Context(), id, "personio", "api", kombo.PassthroughRequest{Method: "GET", Path: "/"})
+		checkRefused(t, err, got, "kombo: POST /passthrough/{tool}/{api}: "+problem+" (nothing was sent)")
+	}
+}
+
+// newCalls are the operations whose answers hold something, and that tell integrations apart.
+var newCalls = map[string]func(context.Context, *kombo.Client) error{
+	"GET /integrations/{integration_id}": func(ctx context.Context, c *kombo.Client) error {
+		_, err := c.Integrations.Get(ctx, testIntegrationID)
+		return err
+	},
+	"PUT /integrations/{integration_id}/enabled": func(ctx context.Context, c *kombo.Client) error {
+		return c.Integrations.SetEnabled(ctx, testIntegrationID, true)
+	},
+	"POST /integrations/{integration_id}/setup-link": func(ctx context.Context, c *kombo.Client) error {
+		_, err := c.Integrations.SetupLink(ctx, testIntegrationID, kombo.SetupLinkRequest{LinkType: kombo.LinkTypeEmbedded})
+		return err
+	},
+	"GET /tools/{category}": func(ctx context.Context, c *kombo.Client) error {
+		_, err := c.Connect.Tools(ctx, kombo.CategoryHRIS)
+		return err
+	},
+	"GET /integrations/{integration_id}/integration-fields": func(ctx context.Context, c *kombo.Client) error {
+		_, err := c.Integrations.FieldsPage(ctx, testIntegrationID, kombo.Paging{})
+		return err
+	},
+	"PATCH /integrations/{integration_id}/integration-fields/{integration_field_id}": func(ctx context.Context, c *kombo.Client) error {
+		_, err := c.Integrations.SetFieldPassthrough(ctx, testIntegrationID, "f", true)
+		return err
+	},
+	"GET /integrations/{integration_id}/custom-fields": func(ctx context.Context, c *kombo.Client) error {
+		_, err := c.Integrations.CustomFieldsPage(ctx, testIntegrationID, kombo.Paging{})
+		return err
+	},
+	"PUT /integrations/{integration_id}/custom-fields/{custom_field_id}": func(ctx context.Context, c *kombo.Client) error {
+		_, err := c.Integrations.MapCustomField(ctx, testIntegrationID, "c", "f")
+		return err
+	},
+	"POST /force-sync": func(ctx context.Context, c *kombo.Client) error {
+		_, err := c.Integrations.Sync(ctx, testIntegrationID, "")
+		return err
+	},
+	"POST /passthrough/{tool}/{api}": func(ctx context.Context, c *kombo.Client) error {
+		_, err := c.Integrations.Passthrough(ctx, testIntegrationID, "personio", "api", kombo.PassthroughRequest{Method: "GET", Path: "/"})
+		return err
+	},
+}
+
+func TestFailuresOfEachOperation(t *testing.T) {
+	t.Parallel()
+	for op, call := range newCalls {
+		for _, failure := range []struct {
+			status   int
+			body     string
+			wantKind string
+		}{
+			{404, notFoundAnswer, "ErrIntegrationNotFound"},
+			{400, envelope(`"PLATFORM.INPUT_INVALID"`, "null", `"m"`, "null"), "ErrInvalidInput"},
+			{401, envelope(`"PLATFORM.AUTHENTICATION_INVALID"`, "null", `"m"`, "null"), "ErrAuthentication"},
+			{429, envelope(`"PLATFORM.RATE_LIMIT_EXCEEDED"`, "null", `"m"`, "null"), "ErrRateLimited"},
+			{502, "<html>down</html>", "ErrUnexpectedResponse"},
+			{200, "<html>Please log in</html>", "ErrUnexpectedResponse"},
+			{200, `{"status":"pending","data":{}}`, "ErrUnexpectedResponse"},
+		} {
+			client, _ := mocked(t, "*", "", failure.status, failure.body)
+			err := call(t.Context(), client)
+			if got := kindsOf(err); got != failure.wantKind || !strings.HasPrefix(err.Error(), "kombo: "+op+": ") {
+				t.Errorf("%s, %d %s: %q: %v", op, failure.status, failure.body, got, err)
+			}
+		}
+	}
+}
+
+// What acts each time it runs is repeated only where it surely did not run.
+func TestRepetitionsOfEachOperation(t *testing.T) {
+	t.Parallel()
+	once := map[string]bool{"POST /force-sync": true, "POST /passthrough/{tool}/{api}": true}
+	for op, call := range newCalls {
+		for name, failure := range map[string]httpmock.Responder{
+			"503": httpmock.NewStringResponder(503, ""),
+			"cut": httpmock.NewErrorResponder(errors.New("connection reset by peer")),
+			"429": httpmock.NewStringResponder(429, ""),
+		} {
+			requests := 0
+			mock := httpmock.NewMockTransport()
+			mock.RegisterNoResponder(func(r *http.Request) (*http.Response, error) {
+				requests++
+				return failure(r)
+			})
+			client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}),
+				kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 3, BaseDelay: time.Microsecond}))
+			want := 3
+			if once[op] && name != "429" {
+				want = 1
+			}
+			var kerr *kombo.Error
+			if err := call(t.Context(), client); !errors.As(err, &kerr) || kerr.Attempts != want || requests != want {
+				t.Errorf("%s, %s: %d requests, want %d: %v", op, name, requests, want, err)
+			}
+		}
+	}
+}
+
+func TestWaitUntilReady(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		answer := strings.Replace(fixture(t, "integration"), `"ACTIVE"`, `"INVALID"`, 1)
+		statuses := []kombo.SetupStatus{"INCOMPLETE", "INCOMPLETE", "WAITING", "INCOMPLETE", "FINAL_SYNC_PENDING", "FINAL_SYNC_PENDING", "COMPLETED"}
+		var waits []time.Duration
+		last, n := time.Now(), 0
+		mock := httpmock.NewMockTransport()
+		mock.RegisterResponder("GET", integrationURL, func(*http.Request) (*http.Response, error) {
+			waits = append(waits, time.Since(last))
+			last = time.Now()
+			n++
+			return httpmock.NewStringResponse(200, strings.Replace(answer, `"COMPLETED"`, `"`+string(statuses[n-1])+`"`, 1)), nil
+		})
+		client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}))
+		var told []kombo.SetupStatus
+		integration, err := client.Integrations.WaitUntilReady(t.Context(), testIntegrationID, func(i *kombo.Integration) {
+			told = append(told, i.SetupStatus)
+		})
+		if err != nil || integration.SetupStatus != kombo.SetupStatusCompleted || integration.Status != kombo.StateInvalid {
+			t.Fatalf("%+v, %v", integration, err)
+		}
+		if diff := cmp.Diff(statuses, told); diff != "" {
+			t.Errorf("progress (-want +got):\n%s", diff)
+		}
+		for i, longest := range []time.Duration{0, 2, 4, 8, 16, 30, 30} {
+			longest *= time.Second
+			if waits[i] < longest/2 || waits[i] > longest {
+				t.Errorf("wait %d is %v, want %v to %v", i, waits[i], longest/2, longest)
+			}
+		}
+	})
+}
+
+func TestWaitUntilReadyEndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client, _ := mocked(t, "GET", integrationURL, 200, strings.Replace(fixture(t, "integration"), "COMPLETED", "INCOMPLETE", 1))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		begun := time.Now()
+		integration, err := client.Integrations.WaitUntilReady(ctx, testIntegrationID, nil)
+		var kerr *kombo.Error
+		if integration != nil || !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &kerr) || time.Since(begun) != 10*time.Minute {
+			t.Fatalf("%+v, %v after %v", integration, err, time.Since(begun))
+		}
+		const want = "kombo: GET /integrations/{integration_id}: the setup is INCOMPLETE still: context deadline exceeded (attempts: 1)"
+		if err.Error() != want || kerr.Attempts != 1 {
+			t.Errorf("error:\n got %v\nwant %s", err, want)
+		}
+	})
+}
+
+func TestWaitUntilReadyFails(t *testing.T) {
+	t.Parallel()
+	client, _ := mocked(t, "*", "", 404, notFoundAnswer)
+	told := 0
+	_, err := client.Integrations.WaitUntilReady(t.Context(), testIntegrationID, func(*kombo.Integration) { told++ })
+	if !errors.Is(err, kombo.ErrIntegrationNotFound) || told != 0 {
+		t.Errorf("error = %v, told %d times", err, told)
+	}
+	client, got := mocked(t, "*", "", 200, "{}")
+	_, err = client.Integrations.WaitUntilReady(t.Context(), "", nil)
+	checkRefused(t, err, got, "kombo: GET /integrations/{integration_id}: integration_id is empty (nothing was sent)")
+}

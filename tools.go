@@ -1,0 +1,117 @@
+package kombo
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/kombo-go/kombo/internal/transport"
+)
+
+// Tool is an HR system that customers can connect.
+type Tool struct {
+	// ID is the slug, such as "personio", for [CreateLinkRequest.IntegrationTool].
+	ID string `json:"id"`
+	// Label is the name for customers.
+	Label string `json:"label"`
+	// InternalLabel tells variants apart; "" where there are none. It is not for customers.
+	InternalLabel string     `json:"internal_label"`
+	Assets        ToolAssets `json:"assets"`
+	// PaidAPIDetailsMarkdown describes what the tool's API costs; "" where it costs nothing.
+	PaidAPIDetailsMarkdown string `json:"paid_api_details_markdown"`
+	// FastTrackDetailsMarkdown describes the fast track; "" where there is none.
+	FastTrackDetailsMarkdown string `json:"fast_track_details_markdown"`
+	// PartnerOnlyDetailsMarkdown describes the partnership that the tool requires; "" where it requires
+	// none.
+	PartnerOnlyDetailsMarkdown string `json:"partner_only_details_markdown"`
+	// ConnectionGuideURL leads to a guide for customers; "" where there is none.
+	ConnectionGuideURL string       `json:"connection_guide_url"`
+	Coverage           ToolCoverage `json:"coverage"`
+}
+
+// MarshalJSON writes null for what Kombo has not.
+func (t Tool) MarshalJSON() ([]byte, error) {
+	type plain Tool // without this method
+	return marshal(struct {
+		plain
+		InternalLabel              *string `json:"internal_label"`
+		PaidAPIDetailsMarkdown     *string `json:"paid_api_details_markdown"`
+		FastTrackDetailsMarkdown   *string `json:"fast_track_details_markdown"`
+		PartnerOnlyDetailsMarkdown *string `json:"partner_only_details_markdown"`
+		ConnectionGuideURL         *string `json:"connection_guide_url"`
+	}{
+		plain(t), nullable(t.InternalLabel), nullable(t.PaidAPIDetailsMarkdown), nullable(t.FastTrackDetailsMarkdown),
+		nullable(t.PartnerOnlyDetailsMarkdown), nullable(t.ConnectionGuideURL),
+	})
+}
+
+// ToolAssets are images of a tool.
+type ToolAssets struct {
+	LogoURL      string `json:"logo_url"`
+	IconURL      string `json:"icon_url"`
+	IconBlackURL string `json:"icon_black_url"`
+}
+
+// ToolCoverage says what Kombo can do with a tool.
+type ToolCoverage struct {
+	ReadModels   []CoveredModel   `json:"read_models"`
+	WriteActions []CoveredModel   `json:"write_actions"`
+	Features     []CoveredFeature `json:"features"`
+}
+
+// CoveredModel is a kind of data that a tool may let be read, or an action that it may take.
+type CoveredModel struct {
+	// ID is the name, such as "hris_employees".
+	ID             string         `json:"id"`
+	Label          string         `json:"label"`
+	CoverageStatus CoverageStatus `json:"coverage_status"`
+	Fields         []CoveredField `json:"fields"`
+}
+
+// CoveredField is a field of a [CoveredModel].
+type CoveredField struct {
+	// ID is the key of the field, such as "first_name".
+	ID             string         `json:"id"`
+	CoverageStatus CoverageStatus `json:"coverage_status"`
+}
+
+// CoveredFeature is something else that a tool may have.
+type CoveredFeature struct {
+	ID             string         `json:"id"`
+	Label          string         `json:"label"`
+	CoverageStatus CoverageStatus `json:"coverage_status"`
+}
+
+// toolList is the data of the answer that lists tools.
+type toolList struct {
+	Tools *[]Tool `json:"tools"`
+}
+
+func (l *toolList) missing() string {
+	if l.Tools == nil {
+		return "tools"
+	}
+	for i := range *l.Tools {
+		if (*l.Tools)[i].ID == "" {
+			return "tools.id"
+		}
+	}
+	return ""
+}
+
+var toolsOperation = transport.Operation{Method: http.MethodGet, Path: "/tools/{category}", Timeout: DefaultTimeout}
+
+// Tools returns the tools of a category that are enabled in the environment of the API key, with what Kombo
+// can do with each: for a grid of one's own in place of the flow's first step.
+//
+// It fails with [ErrInvalidInput] for an unknown category, and as every call does.
+//
+// Kombo's documentation: https://docs.kombo.dev/v1/get-tools-category
+func (s *ConnectService) Tools(ctx context.Context, category Category) ([]Tool, error) {
+	// In the path, and nowhere else, categories are in lower case.
+	list, err := call[toolList](ctx, (*service)(s), toolsOperation, nil, strings.ToLower(string(category)))
+	if err != nil {
+		return nil, err
+	}
+	return *list.Tools, nil
+}
