@@ -422,10 +422,19 @@ func TestNothingSecretIsSaid(t *testing.T) {
 			_, opaqueErr := client.Connect.IntegrationByToken(ctx, opaqueToken)
 			relink, relinkErr := client.Integrations.Relink(ctx, testIntegrationID, kombo.RelinkRequest{})
 			deleteErr := client.Integrations.Delete(ctx, testIntegrationID)
-			for _, err := range []error{keyErr, linkErr, tokenErr, opaqueErr, relinkErr, deleteErr} {
+			setup, setupErr := client.Integrations.SetupLink(ctx, testIntegrationID, kombo.SetupLinkRequest{LinkType: kombo.LinkTypeEmbedded})
+			_, getErr := client.Integrations.Get(ctx, testIntegrationID)
+			enabledErr := client.Integrations.SetEnabled(ctx, testIntegrationID, true)
+			_, toolsErr := client.Connect.Tools(ctx, kombo.CategoryHRIS)
+			_, fieldsErr := client.Integrations.FieldsPage(ctx, testIntegrationID, kombo.Paging{Cursor: "cursor"})
+			_, syncErr := client.Integrations.Sync(ctx, testIntegrationID, kombo.SyncFull)
+			_, passthroughErr := client.Integrations.Passthrough(ctx, testIntegrationID, "personio", "v1", kombo.PassthroughRequest{Method: "GET", Path: "/"})
+			for _, err := range []error{
+				keyErr, linkErr, tokenErr, opaqueErr, relinkErr, deleteErr, setupErr, getErr, enabledErr, toolsErr, fieldsErr, syncErr, passthroughErr,
+			} {
 				say(&said, logger, name, err)
 			}
-			for _, value := range []any{client, *client, link, relink} {
+			for _, value := range []any{client, *client, link, relink, setup} {
 				_, _ = fmt.Fprintf(&said, "%v %+v %#v\n", value, value, value)
 				logger.Info(name, "value", value)
 			}

@@ -17,7 +17,7 @@ type CallInfo struct {
 	// StatusCode is that of the last answer; 0 where there was none.
 	StatusCode int
 	// Header is that of the last answer, such as Concurrency-Remaining; nil where there was none. It is not a
-	// copy.
+	// copy, and as the server sent it: take out of it what you know, rather than log all of it.
 	Header http.Header
 	// Attempts is how often the request was sent; 0 where nothing was.
 	Attempts int
