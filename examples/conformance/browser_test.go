@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/examples/internal/browser"
 	"github.com/kombo-go/kombo/kombotest"
 )
 
@@ -24,17 +25,17 @@ const (
 // The browser library, in a browser, opens the pages of kombotest and understands what they post.
 func TestBrowser(t *testing.T) {
 	t.Parallel()
-	browser := startBrowser(t)
+	chromium := browser.Start(t, browserLibrary)
 
 	t.Run("success", func(t *testing.T) {
 		t.Parallel()
-		c := browser.customer(t, desktop, kombotest.Config{})
+		c := newCustomer(t, chromium, browser.Desktop, kombotest.Config{})
 		c.opens(c.link(kombo.CreateLinkRequest{}))
-		c.sees("tools")
-		c.chooses("personio")
-		c.connects()
-		c.sees("success")
-		c.presses("done")
+		c.Sees("tools")
+		c.Chooses("personio")
+		c.Connects()
+		c.Sees("success")
+		c.Presses("done")
 		got := c.integration()
 		if got.Tool != "personio" || got.EndUserOriginID != "customer-7" || got.ID != c.srv.Integrations()[0].ID {
 			t.Errorf("integration = %+v", got)
@@ -42,16 +43,16 @@ func TestBrowser(t *testing.T) {
 	})
 
 	closes := map[string]func(*customer){
-		"×":      func(c *customer) { c.presses("close") },
-		"Escape": func(c *customer) { c.keys(kb.Escape) },
+		"×":      func(c *customer) { c.Presses("close") },
+		"Escape": func(c *customer) { c.Keys(kb.Escape) },
 	}
 	for name, closeFlow := range closes {
 		t.Run("closed with "+name, func(t *testing.T) {
 			t.Parallel()
-			c := browser.customer(t, desktop, kombotest.Config{})
+			c := newCustomer(t, chromium, browser.Desktop, kombotest.Config{})
 			link := c.link(kombo.CreateLinkRequest{})
 			c.opens(link)
-			c.sees("tools")
+			c.Sees("tools")
 			closeFlow(c)
 			c.fails(errCancelled)
 			c.isBack()
@@ -60,8 +61,8 @@ func TestBrowser(t *testing.T) {
 			}
 
 			c.opens(link)
-			c.chooses("personio")
-			c.sees("credentials")
+			c.Chooses("personio")
+			c.Sees("credentials")
 			closeFlow(c)
 			c.fails(errCancelled)
 		})
@@ -69,34 +70,34 @@ func TestBrowser(t *testing.T) {
 
 	t.Run("opened twice", func(t *testing.T) {
 		t.Parallel()
-		c := browser.customer(t, desktop, kombotest.Config{})
+		c := newCustomer(t, chromium, browser.Desktop, kombotest.Config{})
 		c.opens(c.link(kombo.CreateLinkRequest{}))
-		c.sees("tools")
-		c.await(c.top, `document.querySelector("button").click() ?? true`)
+		c.Sees("tools")
+		c.Await(c.Top, `document.querySelector("button").click() ?? true`)
 		c.fails(errAlreadyOpen)
-		c.presses("close")
+		c.Presses("close")
 		c.fails(errCancelled)
 	})
 
 	t.Run("wrong credentials", func(t *testing.T) {
 		t.Parallel()
-		c := browser.customer(t, desktop, kombotest.Config{})
+		c := newCustomer(t, chromium, browser.Desktop, kombotest.Config{})
 		c.opens(c.link(kombo.CreateLinkRequest{IntegrationTool: "personio"}))
-		c.sees("credentials")
-		c.presses("connect")
-		c.finds("[data-error=required]")
-		c.fills("wrong")
-		c.presses("connect")
-		c.finds("[data-error=refused]")
+		c.Sees("credentials")
+		c.Presses("connect")
+		c.Finds("[data-error=required]")
+		c.Fills("wrong")
+		c.Presses("connect")
+		c.Finds("[data-error=refused]")
 		c.hears(kombo.EventConnectionFlowFailed)
 		if got := c.srv.Integrations(); len(got) != 0 {
 			t.Errorf("integrations = %+v", got)
 		}
 
-		c.connects()
-		c.sees("success")
-		c.misses("[data-error]")
-		c.presses("done")
+		c.Connects()
+		c.Sees("success")
+		c.Misses("[data-error]")
+		c.Presses("done")
 		c.integration()
 		c.hears(kombo.EventConnectionFlowFailed, kombo.EventIntegrationCreated)
 	})
@@ -108,7 +109,7 @@ func TestBrowser(t *testing.T) {
 	for name, test := range relinks {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := browser.customer(t, desktop, kombotest.Config{})
+			c := newCustomer(t, chromium, browser.Desktop, kombotest.Config{})
 			id := c.srv.Connect(t, c.request(kombo.CreateLinkRequest{ScopeConfigID: "scope-1"})).ID
 			if err := c.srv.SetState(t.Context(), id, kombo.StateInvalid); err != nil {
 				t.Fatal(err)
@@ -119,20 +120,20 @@ func TestBrowser(t *testing.T) {
 			}
 
 			c.opens(link.URL)
-			c.sees("credentials")
-			c.misses("[data-action=back]")
+			c.Sees("credentials")
+			c.Misses("[data-action=back]")
 			if test.scope == "" {
-				c.misses("[data-notice=scope]")
-			} else if notice := c.text("[data-notice=scope]"); !strings.Contains(notice, test.scope) {
+				c.Misses("[data-notice=scope]")
+			} else if notice := c.Text("[data-notice=scope]"); !strings.Contains(notice, test.scope) {
 				t.Errorf("the notice says %q", notice)
 			}
 			if before, _ := c.srv.Integration(id); before.ScopeConfigID != "scope-1" || before.State != kombo.StateInvalid {
 				t.Errorf("before: %+v", before)
 			}
 
-			c.connects()
-			c.sees("success")
-			c.presses("done")
+			c.Connects()
+			c.Sees("success")
+			c.Presses("done")
 			if got := c.integration(); got.ID != id {
 				t.Errorf("the token is that of %s, want %s", got.ID, id)
 			}
@@ -144,15 +145,15 @@ func TestBrowser(t *testing.T) {
 
 	t.Run("setup", func(t *testing.T) {
 		t.Parallel()
-		c := browser.customer(t, desktop, kombotest.Config{})
+		c := newCustomer(t, chromium, browser.Desktop, kombotest.Config{})
 		c.opens(c.link(kombo.CreateLinkRequest{IntegrationTool: "personio", EnableFiltering: true, EnableFieldMapping: true}))
-		c.connects()
-		c.sees("setup")
-		c.finds("[data-setup=filtering]")
-		c.finds("[data-setup=field_mapping]")
-		c.presses("finish-setup")
-		c.sees("success")
-		c.presses("done")
+		c.Connects()
+		c.Sees("setup")
+		c.Finds("[data-setup=filtering]")
+		c.Finds("[data-setup=field_mapping]")
+		c.Presses("finish-setup")
+		c.Sees("success")
+		c.Presses("done")
 		if got := c.integration(); got.SetupStatus != kombo.SetupStatusCompleted {
 			t.Errorf("integration = %+v", got)
 		}
@@ -160,24 +161,24 @@ func TestBrowser(t *testing.T) {
 
 	t.Run("setup left for later", func(t *testing.T) {
 		t.Parallel()
-		c := browser.customer(t, desktop, kombotest.Config{})
+		c := newCustomer(t, chromium, browser.Desktop, kombotest.Config{})
 		c.opens(c.link(kombo.CreateLinkRequest{IntegrationTool: "personio", EnableFiltering: true}))
-		c.connects()
-		c.sees("setup")
-		c.misses("[data-setup=field_mapping]")
-		c.presses("later")
-		c.sees("success")
-		c.presses("done")
+		c.Connects()
+		c.Sees("setup")
+		c.Misses("[data-setup=field_mapping]")
+		c.Presses("later")
+		c.Sees("success")
+		c.Presses("done")
 		first := c.integration()
 		if first.SetupStatus != kombo.SetupStatusIncomplete {
 			t.Errorf("integration = %+v", first)
 		}
 
 		c.opens(c.setupLink(first.ID))
-		c.sees("setup")
-		c.presses("finish-setup")
-		c.sees("success")
-		c.presses("done")
+		c.Sees("setup")
+		c.Presses("finish-setup")
+		c.Sees("success")
+		c.Presses("done")
 		if got := c.integration(); got.ID != first.ID || got.SetupStatus != kombo.SetupStatusCompleted {
 			t.Errorf("integration = %+v", got)
 		}
@@ -185,33 +186,33 @@ func TestBrowser(t *testing.T) {
 
 	t.Run("closed during the setup", func(t *testing.T) {
 		t.Parallel()
-		c := browser.customer(t, desktop, kombotest.Config{})
+		c := newCustomer(t, chromium, browser.Desktop, kombotest.Config{})
 		c.opens(c.link(kombo.CreateLinkRequest{IntegrationTool: "personio", EnableFieldMapping: true}))
-		c.connects()
-		c.sees("setup")
-		c.presses("close")
+		c.Connects()
+		c.Sees("setup")
+		c.Presses("close")
 		first := c.integration()
 		if first.SetupStatus != kombo.SetupStatusIncomplete {
 			t.Errorf("integration = %+v", first)
 		}
 
 		c.opens(c.setupLink(first.ID))
-		c.sees("setup")
-		c.presses("close")
+		c.Sees("setup")
+		c.Presses("close")
 		c.fails(errCancelled)
 	})
 
 	t.Run("magic link", func(t *testing.T) {
 		t.Parallel()
-		c := browser.customer(t, desktop, kombotest.Config{})
+		c := newCustomer(t, chromium, browser.Desktop, kombotest.Config{})
 		link := c.link(kombo.CreateLinkRequest{LinkType: kombo.LinkTypeMagicLink})
-		c.visits(link)
-		c.sees("tools")
-		c.misses("[data-action=close]")
-		c.chooses("successfactors")
-		c.connects()
-		c.sees("success")
-		c.misses("[data-action]")
+		c.Visits(link)
+		c.Sees("tools")
+		c.Misses("[data-action=close]")
+		c.Chooses("successfactors")
+		c.Connects()
+		c.Sees("success")
+		c.Misses("[data-action]")
 		if got := c.srv.Integrations(); len(got) != 1 || got[0].Tool != "successfactors" || got[0].State != kombo.StateActive {
 			t.Errorf("integrations = %+v", got)
 		}
@@ -221,7 +222,7 @@ func TestBrowser(t *testing.T) {
 		t.Parallel()
 		var clock atomic.Pointer[time.Time]
 		clock.Store(new(time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)))
-		c := browser.customer(t, desktop, kombotest.Config{Now: func() time.Time { return *clock.Load() }})
+		c := newCustomer(t, chromium, browser.Desktop, kombotest.Config{Now: func() time.Time { return *clock.Load() }})
 		used := c.link(kombo.CreateLinkRequest{LinkType: kombo.LinkTypeMagicLink})
 		if _, err := c.srv.CompleteFlow(t.Context(), used, kombotest.Completion{}); err != nil {
 			t.Fatal(err)
@@ -239,17 +240,17 @@ func TestBrowser(t *testing.T) {
 
 		links := map[string]string{"used": used, "gone": gone.URL, "expired": expired, "unknown": c.kombo() + "/connect/v1?token=unknown"}
 		for problem, link := range links {
-			c.visits(link)
-			c.sees("problem")
-			c.finds("main[data-problem=" + problem + "]")
-			c.misses("[data-action=close]")
+			c.Visits(link)
+			c.Sees("problem")
+			c.Finds("main[data-problem=" + problem + "]")
+			c.Misses("[data-action=close]")
 		}
 
 		// Within the product they are no dead end.
 		for problem, link := range links {
 			c.opens(link)
-			c.finds("main[data-problem=" + problem + "]")
-			c.presses("close")
+			c.Finds("main[data-problem=" + problem + "]")
+			c.Presses("close")
 			c.fails(errCancelled)
 			c.isBack()
 		}
@@ -265,89 +266,89 @@ func TestBrowser(t *testing.T) {
 	for language, title := range languages {
 		t.Run("in the language "+string(language), func(t *testing.T) {
 			t.Parallel()
-			c := browser.customer(t, phone, kombotest.Config{})
+			c := newCustomer(t, chromium, browser.Phone, kombotest.Config{})
 			c.opens(c.link(kombo.CreateLinkRequest{Language: language}))
-			c.sees("tools")
-			c.finds("html[lang=" + string(language) + "]")
-			if got := c.text("h1"); got != title {
+			c.Sees("tools")
+			c.Finds("html[lang=" + string(language) + "]")
+			if got := c.Text("h1"); got != title {
 				t.Errorf("title: %q, want %q", got, title)
 			}
 		})
 	}
 
 	// Nothing is as long as what Germans say.
-	for _, view := range []viewport{desktop, phone} {
-		t.Run("all screens on a "+view.name, func(t *testing.T) {
+	for _, view := range []browser.Viewport{browser.Desktop, browser.Phone} {
+		t.Run("all screens on a "+view.Name, func(t *testing.T) {
 			t.Parallel()
-			c := browser.customer(t, view, kombotest.Config{})
+			c := newCustomer(t, chromium, view, kombotest.Config{})
 			request := kombo.CreateLinkRequest{
 				EndUserOrganizationName: "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft",
 				Language:                kombo.LanguageDE, EnableFiltering: true, EnableFieldMapping: true,
 			}
 			link := c.link(request)
 			c.opens(link)
-			c.sees("tools")
-			c.chooses("personio")
-			c.sees("credentials")
-			c.presses("connect")
-			c.finds("[data-error=required]")
-			c.sees("credentials")
-			c.fills("wrong")
-			c.presses("connect")
-			c.finds("[data-error=refused]")
-			c.sees("credentials")
-			c.connects()
-			c.sees("setup")
-			c.presses("finish-setup")
-			c.sees("success")
-			c.presses("done")
+			c.Sees("tools")
+			c.Chooses("personio")
+			c.Sees("credentials")
+			c.Presses("connect")
+			c.Finds("[data-error=required]")
+			c.Sees("credentials")
+			c.Fills("wrong")
+			c.Presses("connect")
+			c.Finds("[data-error=refused]")
+			c.Sees("credentials")
+			c.Connects()
+			c.Sees("setup")
+			c.Presses("finish-setup")
+			c.Sees("success")
+			c.Presses("done")
 			c.integration()
 			c.opens(link)
-			c.sees("problem")
+			c.Sees("problem")
 
-			c.visits(c.link(request))
-			c.sees("tools")
-			c.presses("close")
-			c.sees("left")
+			c.Visits(c.link(request))
+			c.Sees("tools")
+			c.Presses("close")
+			c.Sees("left")
 
 			request.LinkType = kombo.LinkTypeMagicLink
-			c.visits(c.link(request))
-			c.sees("tools")
-			c.chooses("personio")
-			c.connects()
-			c.sees("setup")
-			c.presses("later")
-			c.sees("success")
+			c.Visits(c.link(request))
+			c.Sees("tools")
+			c.Chooses("personio")
+			c.Connects()
+			c.Sees("setup")
+			c.Presses("later")
+			c.Sees("success")
 		})
 	}
 
 	t.Run("with the keyboard only", func(t *testing.T) {
 		t.Parallel()
-		c := browser.customer(t, desktop, kombotest.Config{})
+		c := newCustomer(t, chromium, browser.Desktop, kombotest.Config{})
 		c.usesProduct(c.link(kombo.CreateLinkRequest{EnableFiltering: true, EnableFieldMapping: true}))
-		c.tabsTo("button")
-		c.keys(kb.Enter)
-		c.sees("tools")
-		c.tabsTo("[data-tool=personio]")
-		c.keys(kb.Enter)
-		c.sees("credentials")
-		c.tabsTo("[name=client_id]")
-		c.keys("right")
-		c.tabsTo("[name=client_secret]")
-		c.keys("right")
-		c.tabsTo("[data-action=connect]")
-		c.keys(kb.Enter)
-		c.sees("setup")
-		c.tabsTo("[name=contract_external]")
-		c.keys(" ")
-		c.finds("[name=contract_external]:checked")
-		c.tabsTo("[name=cost_center]")
-		c.keys(kb.ArrowDown)
-		c.tabsTo("[data-action=finish-setup]")
-		c.keys(kb.Enter)
-		c.sees("success")
-		c.tabsTo("[data-action=done]")
-		c.keys(kb.Enter)
+		c.TabsTo("button")
+		c.Keys(kb.Enter)
+		c.Sees("tools")
+		c.TabsTo("[data-tool=personio]")
+		c.Keys(kb.Enter)
+		c.Sees("credentials")
+		c.TabsTo("[name=client_id]")
+		c.Keys("right")
+		c.TabsTo("[name=client_secret]")
+		c.Keys("right")
+		c.TabsTo("[data-action=connect]")
+		c.Keys(kb.Enter)
+		c.Sees("setup")
+		c.TabsTo("[name=contract_external]")
+		c.Keys(" ")
+		c.Finds("[name=contract_external]:checked")
+		c.TabsTo("[name=cost_center]")
+		c.Keys(kb.ArrowDown)
+		c.TabsTo("[data-action=finish-setup]")
+		c.Keys(kb.Enter)
+		c.Sees("success")
+		c.TabsTo("[data-action=done]")
+		c.Keys(kb.Enter)
 		if got := c.integration(); got.SetupStatus != kombo.SetupStatusCompleted {
 			t.Errorf("integration = %+v", got)
 		}
@@ -355,12 +356,12 @@ func TestBrowser(t *testing.T) {
 
 	t.Run("Tab stays within the flow", func(t *testing.T) {
 		t.Parallel()
-		c := browser.customer(t, desktop, kombotest.Config{})
+		c := newCustomer(t, chromium, browser.Desktop, kombotest.Config{})
 		c.opens(c.link(kombo.CreateLinkRequest{IntegrationTool: "personio"}))
-		c.sees("credentials")
+		c.Sees("credentials")
 		for range 10 {
-			c.keys(kb.Tab)
-			if got := string(c.await(c.top, `document.activeElement.tagName`)); got != `"IFRAME"` {
+			c.Keys(kb.Tab)
+			if got := string(c.Await(c.Top, `document.activeElement.tagName`)); got != `"IFRAME"` {
 				t.Fatalf("Tab leads to %s", got)
 			}
 		}

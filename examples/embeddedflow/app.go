@@ -73,15 +73,15 @@ func newApp(config appConfig) (*app, error) {
 	mux.Handle("POST /integrations/kombo/init", flow.InitHandler())
 	mux.Handle("POST /integrations/kombo/relink", flow.RelinkHandler())
 	mux.Handle("POST /integrations/kombo/activate", flow.ActivateHandler())
-	mux.HandleFunc("POST /integrations/magic-link", answering(a.magicLink))
-	mux.HandleFunc("POST /integrations/disconnect", answering(a.disconnect))
-	mux.HandleFunc("POST /attention/dismiss", answering(a.dismiss))
+	mux.HandleFunc("POST /integrations/magic-link", answering(a, a.magicLink))
+	mux.HandleFunc("POST /integrations/disconnect", answering(a, a.disconnect))
+	mux.HandleFunc("POST /attention/dismiss", answering(a, a.dismiss))
 	mux.HandleFunc("GET /static/{file}", a.static)
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
 	// Kombo is no browser: its requests are let in by their signature.
 	root := http.NewServeMux()
-	root.Handle("POST /webhooks/kombo", config.verifier.Handler(a.events()))
+	root.Handle("/webhooks/kombo", config.verifier.Handler(a.events()))
 	root.Handle("/", a.secured(http.NewCrossOriginProtection().Handler(mux)))
 	a.Handler = root
 	return a, nil
@@ -205,11 +205,12 @@ var (
 )
 
 // answering makes a handler of a function that takes JSON and returns JSON.
-func answering[In any](serve func(r *http.Request, in In) (any, error)) http.HandlerFunc {
+func answering[In any](a *app, serve func(r *http.Request, in In) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var in In
 		result, err := any(nil), error(errMalformed)
-		if json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&in) == nil {
+		body := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10))
+		if body.Decode(&in) == nil && !body.More() {
 			result, err = serve(r, in)
 		}
 		status := http.StatusOK
@@ -218,7 +219,7 @@ func answering[In any](serve func(r *http.Request, in In) (any, error)) http.Han
 			if p, ok := errors.AsType[*problem](err); ok {
 				known = p
 			} else {
-				slog.Default().ErrorContext(r.Context(), "request", "path", r.URL.Path, "error", err)
+				a.log.ErrorContext(r.Context(), "request", "path", r.URL.Path, "error", err)
 			}
 			status, result = known.status, map[string]string{"error": known.text}
 		}
@@ -283,5 +284,9 @@ func (a *app) dismiss(r *http.Request, in struct {
 		return nil, errNotSignedIn
 	}
 	defer a.tell()
-	return struct{}{}, a.store.Dismiss(r.Context(), signedIn.ID, in.Key)
+	err := a.store.Dismiss(r.Context(), signedIn.ID, in.Key)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, errGone
+	}
+	return struct{}{}, err
 }

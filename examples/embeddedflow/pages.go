@@ -106,6 +106,8 @@ func (a *app) page(ctx context.Context, signedIn company) (*page, error) {
 func label(tool string) string {
 	known := map[string]string{
 		"personio": "Personio", "bamboohr": "BambooHR", "hibob": "HiBob", "workday": "Workday", "factorial": "Factorial",
+		"hrworks": "HRworks", "lucca": "Lucca", "successfactors": "SAP SuccessFactors", "talentlms": "TalentLMS", "udemy": "Udemy",
+		"linkedinlearning": "LinkedIn Learning", "ashby": "Ashby", "smartrecruiters": "SmartRecruiters", "workable": "Workable",
 		"greenhouse": "Greenhouse", "lever": "Lever", "moodle": "Moodle", "360learning": "360Learning",
 	}
 	if name, ok := known[tool]; ok {
@@ -135,6 +137,9 @@ func (a *app) showPage(name string) http.HandlerFunc {
 			return
 		}
 		p, err := a.page(r.Context(), signedIn)
+		if r.Context().Err() != nil {
+			return // the browser has left the page
+		}
 		if err != nil {
 			a.log.ErrorContext(r.Context(), "page", "error", err)
 			http.Error(w, "something went wrong", http.StatusInternalServerError)

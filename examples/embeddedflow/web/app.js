@@ -84,7 +84,8 @@
   function toast(kind, text) {
     const region = find(kind === 'bad' ? '#toasts-bad' : '#toasts-ok');
     for (const old of all('.toast', region)) if (find('p', old).textContent === text) old.remove();
-    while (region.childElementCount > 2) region.firstElementChild.remove();
+    // Good news replaces the last: on a phone more than one would cover the page.
+    while (region.childElementCount > (kind === 'bad' ? 2 : 0)) region.firstElementChild.remove();
 
     const box = document.createElement('div');
     box.className = 'toast';
@@ -179,7 +180,13 @@
     dialog.returnValue = '';
     dialog.showModal();
     return new Promise((resolve) => {
-      dialog.addEventListener('close', () => resolve(dialog.returnValue), { once: true });
+      // The event comes late: it may be that of the last time, when the dialog is open again.
+      const closed = () => {
+        if (dialog.open) return;
+        dialog.removeEventListener('close', closed);
+        resolve(dialog.returnValue);
+      };
+      dialog.addEventListener('close', closed);
     });
   }
 
@@ -394,7 +401,11 @@
       menu.open = false;
       find('summary', menu).focus({ preventScroll: true });
     }
-    if (working && ['connect', 'reconnect', 'disconnect', 'magic-link', 'dismiss'].includes(button.dataset.action)) return;
+    if (working && ['connect', 'reconnect', 'disconnect', 'magic-link', 'dismiss'].includes(button.dataset.action)) {
+      // What is under way may not show: a live update can have replaced its button.
+      if (button.getAttribute('aria-busy') !== 'true') toast('ok', 'One moment, please: the last step is not finished yet.');
+      return;
+    }
     switch (button.dataset.action) {
       case 'connect': return offer(button, target);
       case 'reconnect': return reconnect(button, target, connection(target)?.name ?? button.dataset.name ?? '');

@@ -1,0 +1,618 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/examples/embeddedflow/store"
+	"github.com/kombo-go/kombo/kombotest"
+)
+
+// postgresEnv names the variable with the DSN of a Postgres database in which tests may make schemas.
+const postgresEnv = "KOMBO_TEST_POSTGRES"
+
+// patience is how long a process may take to start or to end.
+const patience = 20 * time.Second
+
+// The product as it is deployed: processes that share a database, and that end at any time.
+func TestReplicas(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	if runtime.GOOS == "windows" {
+		t.Skip("sends signals")
+	}
+	binary := filepath.Join(t.TempDir(), "embeddedflow")
+	if output, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, output)
+	}
+	t.Run("three on Postgres", func(t *testing.T) {
+		t.Parallel()
+		storm{binary: binary, driver: "pgx", dsn: postgresSchema(t), replicas: 3, events: 1000, integrations: 150, kills: 12}.run(t)
+	})
+	t.Run("one on SQLite", func(t *testing.T) {
+		t.Parallel()
+		dsn := filepath.Join(t.TempDir(), "store.db")
+		storm{binary: binary, driver: "sqlite", dsn: dsn, replicas: 1, events: 150, integrations: 25, kills: 3}.run(t)
+	})
+	t.Run("SIGTERM", func(t *testing.T) {
+		t.Parallel()
+		endsGracefully(t, binary)
+	})
+}
+
+// storm delivers events to replicas that are killed meanwhile.
+type storm struct {
+	binary, driver, dsn                   string
+	replicas, events, integrations, kills int
+}
+
+func (s storm) run(t *testing.T) {
+	seed := rand.Uint64()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the seed was %d", seed)
+		}
+	})
+	random := rand.New(rand.NewPCG(seed, 0))
+	past := newHistory(random, s.events, s.integrations)
+	srv, _ := kombotest.Start(t, kombotest.Config{Redelivery: kombotest.Redelivery{
+		MaxAttempts: 1000, BaseDelay: 2 * time.Millisecond, MaxDelay: 50 * time.Millisecond,
+	}})
+	replicas := make([]*replica, s.replicas)
+	for i := range replicas {
+		replicas[i] = newReplica(t, s.binary, srv, s.dsn)
+	}
+	begun := time.Now()
+	var starting sync.WaitGroup
+	for _, r := range replicas { // all at once, so that they migrate at once
+		starting.Go(r.start)
+	}
+	starting.Wait()
+	srv.SetWebhookURL(balance(t, replicas) + "/webhooks/kombo")
+
+	var sendings []kombo.Event
+	for _, event := range past.events {
+		for range 1 + random.IntN(4) {
+			sendings = append(sendings, event)
+		}
+	}
+	random.Shuffle(len(sendings), func(i, j int) { sendings[i], sendings[j] = sendings[j], sendings[i] })
+	next, kill := make(chan kombo.Event), make(chan *replica)
+	var senders, killer sync.WaitGroup
+	for range 16 {
+		senders.Go(func() {
+			for event := range next {
+				if err := srv.Deliver(t.Context(), event); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	killer.Go(func() {
+		for victim := range kill {
+			victim.kill()
+			victim.start()
+		}
+	})
+	kills := 0
+	for i, event := range sendings {
+		if t.Failed() {
+			break
+		}
+		// Evenly over the sendings, all senders being busy, and one replica at a time: the killer is ready
+		// when the last one is back.
+		if kills < s.kills && i >= (kills+1)*len(sendings)/(s.kills+1) {
+			kill <- replicas[random.IntN(len(replicas))]
+			kills++
+		}
+		next <- event
+	}
+	close(next)
+	close(kill)
+	senders.Wait()
+	killer.Wait()
+	delivered := time.Since(begun)
+
+	past.compare(t, s.dsn)
+	if s.count(t, "events") != len(past.events) || s.count(t, "integrations") != len(past.lives) || s.count(t, "alerts") != past.failures {
+		t.Errorf("%d events, %d integrations, %d alerts are stored; want %d, %d, %d", s.count(t, "events"), s.count(t, "integrations"),
+			s.count(t, "alerts"), len(past.events), len(past.lives), past.failures)
+	}
+	refused := 0
+	for _, d := range srv.Deliveries() {
+		if !d.Accepted() {
+			refused++
+		}
+	}
+	if refused == 0 || kills != s.kills {
+		t.Errorf("%d deliveries failed, and %d replicas were killed: the test shows nothing", refused, kills)
+	}
+	t.Logf("%d events, %d sendings, %d failed attempts, %d kills, %.1f s", len(past.events), len(sendings), refused, kills, delivered.Seconds())
+}
+
+func (s storm) count(t *testing.T, table string) (n int) {
+	t.Helper()
+	db, err := sql.Open(s.driver, s.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close() //nolint:errcheck // it was only read
+	if err := db.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM `+table).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// A delivery that is under way when the process is told to end comes to its end, and a page that listens is no
+// reason to stay.
+func endsGracefully(t *testing.T, binary string) {
+	srv, _ := kombotest.Start(t, kombotest.Config{})
+	r := newReplica(t, binary, srv, filepath.Join(t.TempDir(), "store.db"))
+	r.start()
+
+	page, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url()+"/settings/stream", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page.AddCookie(&http.Cookie{Name: sessionCookie, Value: "acme." + (&app{appConfig: appConfig{sessionKey: []byte(replicaSessionKey)}}).sign("acme")})
+	stream, err := new(http.Transport).RoundTrip(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stream.Body.Close() }()
+	if line, err := bufio.NewReader(stream.Body).ReadString('\n'); err != nil || line != "event: change\n" {
+		t.Fatalf("the stream begins with %q, %v", line, err)
+	}
+
+	event := &kombo.IntegrationCreatedEvent{
+		EventHeader: kombo.EventHeader{ID: "event1", Type: kombo.EventIntegrationCreated},
+		Data:        kombo.IntegrationCreatedData{ID: "personio:1", Tool: "personio", Category: kombo.CategoryHRIS, EndUser: kombo.EndUser{OriginID: "acme"}},
+	}
+	body, err := json.Marshal(event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", r.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	// "Continue" tells that the handler has begun to read the body.
+	fmt.Fprintf(conn, "POST /webhooks/kombo HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s: %s\r\nExpect: 100-continue\r\n\r\n",
+		r.address, len(body), kombo.SignatureHeader, kombo.SignWebhook(srv.WebhookSecret(), body))
+	answers := bufio.NewReader(conn)
+	if line, err := answers.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
+		t.Fatalf("the answer is %q, %v", line, err)
+	}
+	if _, err := answers.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, "the process takes no more", func() bool {
+		another, err := net.Dial("tcp", r.address)
+		if err == nil {
+			_ = another.Close()
+		}
+		return err != nil
+	})
+	if _, err := io.ReadAll(stream.Body); err != nil {
+		t.Errorf("the stream ends with %v", err)
+	}
+	if _, err := conn.Write(body); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(answers, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusNoContent {
+		t.Errorf("the answer is %s", response.Status)
+	}
+	r.awaitEnd()
+	s, err := store.Open(t.Context(), r.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // it was only read
+	if got, err := s.Connections(t.Context(), "acme"); err != nil || len(got) != 1 || got[0].IntegrationID != "personio:1" {
+		t.Errorf("connections = %+v, %v", got, err)
+	}
+}
+
+// ---- processes ----
+
+const replicaSessionKey = "a key that all replicas have"
+
+// replica is a process of the product, which has the same address each time.
+type replica struct {
+	t                    *testing.T
+	binary, address, dsn string
+	environment          []string
+
+	command *exec.Cmd
+	output  *bytes.Buffer // of command, to be read when it has ended
+	ended   chan error    // of command
+}
+
+// newReplica does not start it yet. When the test ends, it ends, and says so by its status.
+func newReplica(t *testing.T, binary string, srv *kombotest.Server, dsn string) *replica {
+	r := &replica{t: t, binary: binary, address: freeAddress(t), dsn: dsn, environment: append(os.Environ(),
+		"KOMBO_API_KEY="+srv.APIKey(), "KOMBO_WEBHOOK_SECRET="+srv.WebhookSecret(), "KOMBO_BASE_URL="+srv.BaseURL(),
+		"KOMBO_REGION=", "KOMBO_WEBHOOK_SECRET_PREVIOUS=")}
+	t.Cleanup(func() {
+		if r.command == nil {
+			return
+		}
+		if err := r.command.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Errorf("SIGTERM: %v", err)
+		}
+		r.awaitEnd()
+	})
+	return r
+}
+
+func (r *replica) url() string { return "http://" + r.address }
+
+// start starts the process, and returns once it serves.
+func (r *replica) start() {
+	r.output, r.ended = new(bytes.Buffer), make(chan error, 1)
+	r.command = exec.Command(r.binary, "-listen", r.address, "-database", r.dsn, "-session-key", replicaSessionKey)
+	r.command.Env, r.command.Dir = r.environment, filepath.Dir(r.binary)
+	r.command.Stdout, r.command.Stderr = r.output, r.output
+	if err := r.command.Start(); err != nil {
+		r.command = nil
+		r.t.Error(err)
+		return
+	}
+	go func(command *exec.Cmd, ended chan<- error) { ended <- command.Wait() }(r.command, r.ended)
+	waitUntil(r.t, "the replica serves", func() bool {
+		select {
+		case err := <-r.ended:
+			r.t.Errorf("a replica has ended: %v\n%s", err, r.output)
+			r.command = nil
+			return true
+		default:
+		}
+		response, err := http.Get(r.url() + "/healthz")
+		if err != nil {
+			return false
+		}
+		_ = response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
+}
+
+// kill ends the process by SIGKILL.
+func (r *replica) kill() {
+	if r.command == nil {
+		return // it could not be started, and the test has failed
+	}
+	if err := r.command.Process.Kill(); err != nil {
+		r.t.Errorf("SIGKILL: %v", err)
+	}
+	if err := <-r.ended; err == nil {
+		r.t.Error("a replica had ended before it was killed")
+	}
+	r.command = nil
+}
+
+// awaitEnd waits until the process has ended by itself, without an error.
+func (r *replica) awaitEnd() {
+	select {
+	case err := <-r.ended:
+		if err != nil {
+			r.t.Errorf("a replica ended with %v:\n%s", err, r.output)
+		}
+	case <-time.After(patience):
+		_ = r.command.Process.Kill()
+		r.t.Errorf("a replica did not end, until it was killed: %v\n%s", <-r.ended, r.output)
+	}
+	r.command = nil
+}
+
+// freeAddress returns an address that stays free: its port is none of those that systems give to outgoing connections.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(18000))
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			continue
+		}
+		_ = listener.Close()
+		return address
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
+// balance starts a load balancer that gives each request to any replica, be it alive or not, and returns its address.
+func balance(t *testing.T, replicas []*replica) string {
+	t.Helper()
+	transport := &http.Transport{MaxIdleConnsPerHost: 16}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			target, err := url.Parse(replicas[rand.IntN(len(replicas))].url())
+			if err != nil {
+				panic(err)
+			}
+			r.SetURL(target)
+		},
+		Transport:    transport,
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+	}
+	server := httptest.NewServer(proxy)
+	t.Cleanup(func() {
+		server.Close()
+		// A server that ends waits for connections that were never used.
+		transport.CloseIdleConnections()
+	})
+	return server.URL
+}
+
+// postgresSchema makes a schema and returns the DSN with it, and skips the test where there is no Postgres.
+func postgresSchema(t *testing.T) string {
+	t.Helper()
+	dsn := os.Getenv(postgresEnv)
+	if dsn == "" {
+		t.Skip(postgresEnv + " holds no DSN")
+	}
+	address, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(postgresEnv + " is not a URL")
+	}
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := fmt.Sprintf("replicas_%016x", rand.Uint64())
+	if _, err := db.ExecContext(t.Context(), `CREATE SCHEMA `+schema); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := db.ExecContext(context.Background(), `DROP SCHEMA `+schema+` CASCADE`); err != nil {
+			t.Error(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	query := address.Query()
+	query.Set("search_path", schema)
+	address.RawQuery = query.Encode()
+	return address.String()
+}
+
+func waitUntil(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(patience); !condition(); <-ticker.C {
+		if time.Now().After(deadline) {
+			t.Errorf("%s: not within %v", what, patience)
+			return
+		}
+	}
+}
+
+// ---- what happens, and what has to come of it ----
+
+// life is that of one integration, as it has to be shown; nil where it is not to be.
+type life struct {
+	id, tool, customer string
+	category           kombo.Category
+	deleted            bool
+	shown              *store.Connection
+}
+
+// history is made in the order in which things happen, so that what has to come of it needs no rules about time.
+type history struct {
+	events    []kombo.Event
+	lives     []*life
+	customers []string
+	// failed are the alerts of failed flows.
+	failed   map[string][]store.Alert
+	failures int
+}
+
+func newHistory(random *rand.Rand, events, integrations int) *history {
+	h := &history{failed: map[string][]store.Alert{}}
+	for i := range 7 {
+		h.customers = append(h.customers, fmt.Sprintf("customer%d", i))
+	}
+	for i := range integrations {
+		l := &life{id: fmt.Sprintf("tool:%d", i), customer: h.customers[random.IntN(len(h.customers))], tool: "personio", category: kombo.CategoryHRIS}
+		if random.IntN(2) == 0 {
+			l.tool, l.category = "greenhouse", kombo.CategoryATS
+		}
+		h.lives = append(h.lives, l)
+		h.created(l)
+	}
+	states := []kombo.State{kombo.StateActive, kombo.StateInvalid, kombo.StateInactive}
+	setups := []kombo.SetupStatus{"", kombo.SetupStatusIncomplete, kombo.SetupStatusFinalSyncPending, kombo.SetupStatusCompleted}
+	for len(h.events) < events {
+		l := h.lives[random.IntN(len(h.lives))]
+		switch chance := random.IntN(100); {
+		case chance < 10:
+			h.flowFailed(h.customers[random.IntN(len(h.customers))])
+		case chance < 15:
+			h.again(h.events[random.IntN(len(h.events))])
+		case l.deleted:
+		case chance < 20:
+			h.deleted(l)
+		default:
+			h.changed(l, states[random.IntN(len(states))], setups[random.IntN(len(setups))])
+		}
+	}
+	return h
+}
+
+func (h *history) header(eventType kombo.EventType) kombo.EventHeader {
+	return kombo.EventHeader{ID: fmt.Sprintf("event%d", len(h.events)), Type: eventType}
+}
+
+// now is the time of the next event, to the millisecond as Kombo writes it.
+func (h *history) now() time.Time {
+	return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).Add(time.Duration(len(h.events)) * time.Millisecond)
+}
+
+func endUser(customer string) kombo.EndUser {
+	return kombo.EndUser{OriginID: customer, CreatorEmail: "ada@" + customer + ".example", OrganizationName: "The " + customer}
+}
+
+func (h *history) created(l *life) {
+	h.events = append(h.events, &kombo.IntegrationCreatedEvent{EventHeader: h.header(kombo.EventIntegrationCreated), Data: kombo.IntegrationCreatedData{
+		ID: l.id, Tool: l.tool, Category: l.category, EndUser: endUser(l.customer),
+	}})
+	l.shown = &store.Connection{
+		IntegrationID: l.id, CustomerID: l.customer, Tool: l.tool, Category: l.category,
+		CreatedBy: endUser(l.customer).CreatorEmail, Organization: endUser(l.customer).OrganizationName,
+	}
+}
+
+func (h *history) changed(l *life, state kombo.State, setup kombo.SetupStatus) {
+	l.shown.State, l.shown.ChangedAt = state, h.now()
+	if setup != "" {
+		l.shown.SetupStatus = setup
+	}
+	h.events = append(h.events, &kombo.IntegrationStateChangedEvent{EventHeader: h.header(kombo.EventIntegrationStateChanged), Data: kombo.IntegrationStateChangedData{
+		IntegrationID: l.id, IntegrationTool: l.tool, IntegrationCategory: l.category, EndUser: endUser(l.customer),
+		State: state, QAStatus: kombo.QAStatusPassed, SetupStatus: setup, UpdatedAt: h.now(),
+	}})
+}
+
+func (h *history) deleted(l *life) {
+	l.deleted, l.shown = true, nil
+	h.events = append(h.events, &kombo.IntegrationDeletedEvent{EventHeader: h.header(kombo.EventIntegrationDeleted), Data: kombo.IntegrationDeletedData{
+		ID: l.id, Tool: l.tool, Category: l.category, EndUser: endUser(l.customer), DeletedAt: h.now(),
+	}})
+}
+
+// flowFailed is in a category that nobody connects anything of, which would make the alert disappear.
+func (h *history) flowFailed(customer string) {
+	event := &kombo.ConnectionFlowFailedEvent{EventHeader: h.header(kombo.EventConnectionFlowFailed), Data: kombo.ConnectionFlowFailedData{
+		IntegrationTool: "moodle", IntegrationCategory: kombo.CategoryLMS, EndUser: endUser(customer),
+		LogURL: fmt.Sprintf("https://log.example/%d", len(h.events)),
+	}}
+	h.events = append(h.events, event)
+	h.failures++
+	h.failed[customer] = append(h.failed[customer], store.Alert{Kind: store.KindFlowFailed, Tool: "moodle", Category: kombo.CategoryLMS, LogURL: event.Data.LogURL})
+}
+
+// again tells what was told before under another id, which changes nothing.
+func (h *history) again(event kombo.Event) {
+	header := h.header(event.EventType())
+	switch event := event.(type) {
+	case *kombo.IntegrationCreatedEvent:
+		h.events = append(h.events, &kombo.IntegrationCreatedEvent{EventHeader: header, Data: event.Data})
+	case *kombo.IntegrationStateChangedEvent:
+		h.events = append(h.events, &kombo.IntegrationStateChangedEvent{EventHeader: header, Data: event.Data})
+	case *kombo.IntegrationDeletedEvent:
+		h.events = append(h.events, &kombo.IntegrationDeletedEvent{EventHeader: header, Data: event.Data})
+	case *kombo.ConnectionFlowFailedEvent:
+		h.events = append(h.events, &kombo.ConnectionFlowFailedEvent{EventHeader: header, Data: event.Data})
+	}
+}
+
+// expected is what has to be shown to a customer, in the order of ids and logs.
+func (h *history) expected(customer string) (connections []store.Connection, alerts []store.Alert) {
+	alerts = slices.Clone(h.failed[customer])
+	for _, l := range h.lives {
+		if l.customer != customer || l.shown == nil {
+			continue
+		}
+		connections = append(connections, *l.shown)
+		if l.shown.State == kombo.StateInvalid {
+			// The connection's key is random: its id stands for it.
+			alerts = append(alerts, store.Alert{Kind: store.KindInvalid, Tool: l.tool, Category: l.category, At: l.shown.ChangedAt, ConnectionKey: l.id})
+		}
+	}
+	return connections, alerts
+}
+
+// compare compares what is stored with what has to be.
+func (h *history) compare(t *testing.T, dsn string) {
+	t.Helper()
+	s, err := store.Open(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // it was only read
+	for _, customer := range h.customers {
+		connections, err := s.Connections(t.Context(), customer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		alerts, err := s.Attention(t.Context(), customer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Keys and the times of arrival are not known before.
+		ids := map[string]string{}
+		for i, c := range connections {
+			if c.Key == "" || ids[c.Key] != "" || time.Since(c.ConnectedAt) > time.Hour {
+				t.Errorf("%s: the key is %q, and the connection was made %v", c.IntegrationID, c.Key, c.ConnectedAt)
+			}
+			ids[c.Key] = c.IntegrationID
+			if c.ChangedAt.Equal(c.ConnectedAt) {
+				connections[i].ChangedAt = time.Time{}
+			}
+			connections[i].Key, connections[i].ConnectedAt = "", time.Time{}
+		}
+		for i, a := range alerts {
+			if a.Key == "" || a.Kind == store.KindInvalid && a.Key != a.ConnectionKey {
+				t.Errorf("%s of %s: the key is %q", a.Kind, a.ConnectionKey, a.Key)
+			}
+			if a.Kind == store.KindFlowFailed {
+				alerts[i].At = time.Time{}
+			}
+			alerts[i].Key, alerts[i].ConnectionKey = "", ids[a.ConnectionKey]
+		}
+		wantConnections, wantAlerts := h.expected(customer)
+		anyOrder := []cmp.Option{
+			cmpopts.EquateEmpty(),
+			cmpopts.SortSlices(func(a, b store.Connection) bool { return a.IntegrationID < b.IntegrationID }),
+			cmpopts.SortSlices(func(a, b store.Alert) bool {
+				return a.LogURL+a.ConnectionKey < b.LogURL+b.ConnectionKey
+			}),
+		}
+		if diff := cmp.Diff(wantConnections, connections, anyOrder...); diff != "" {
+			t.Errorf("connections of %s (-want +got):\n%s", customer, diff)
+		}
+		if diff := cmp.Diff(wantAlerts, alerts, anyOrder...); diff != "" {
+			t.Errorf("alerts of %s (-want +got):\n%s", customer, diff)
+		}
+	}
+}
