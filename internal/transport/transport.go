@@ -266,6 +266,11 @@ func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
 	if c.transport.logger != nil {
 		c.started = time.Now()
 	}
+	if c.what.Operation.Once {
+		// Or net/http would repeat it by itself after errors of HTTP/2 that do not prove that it never ran.
+		request = request.WithContext(request.Context())
+		request.GetBody = nil
+	}
 	limit := c.what.Operation.Timeout
 	if c.transport.timeout != nil {
 		limit = *c.transport.timeout

@@ -1,0 +1,784 @@
+package kombo_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kombo-go/kombo"
+)
+
+var updateFaults = flag.Bool("update-faults", false, "write docs/faults.md anew")
+
+// A faultyCall is one operation of each kind.
+type faultyCall struct {
+	kind   string
+	answer string
+	call   func(context.Context, *kombo.Client) error
+}
+
+var faultyCalls = [...]faultyCall{
+	{
+		"read",
+		`{"status":"success","data":{"id":"` + testIntegrationID + `","tool":{"id":"personio"},"status":"ACTIVE","setup_status":"COMPLETED"}}`,
+		func(ctx context.Context, c *kombo.Client) error {
+			_, err := c.Integrations.Get(ctx, testIntegrationID)
+			return err
+		},
+	},
+	{
+		"link",
+		`{"status":"success","data":{"link":"` + testLink + `"}}`,
+		func(ctx context.Context, c *kombo.Client) error {
+			_, err := c.Connect.CreateLink(ctx, linkRequest)
+			return err
+		},
+	},
+	{
+		"delete",
+		`{"status":"success","data":{}}`,
+		func(ctx context.Context, c *kombo.Client) error {
+			return c.Integrations.Delete(ctx, testIntegrationID)
+		},
+	},
+	{
+		"act once",
+		`{"status":"success","data":{"sync_id":"sync","already_queued":false,"type":"FULL"}}`,
+		func(ctx context.Context, c *kombo.Client) error {
+			_, err := c.Integrations.Sync(ctx, testIntegrationID, kombo.SyncFull)
+			return err
+		},
+	},
+}
+
+// outcomes are the wanted cells of a row: of read, link, delete and act once.
+type outcomes [len(faultyCalls)]string
+
+func all(outcome string) outcomes { return outcomes{outcome, outcome, outcome, outcome} }
+
+// repeated is the outcome of what is repeated unless the operation acts each time.
+func repeated(outcome, actOnce string) outcomes { return outcomes{outcome, outcome, outcome, actOnce} }
+
+// contextEnd says when the context of the call ends.
+type contextEnd int
+
+const (
+	endsNever contextEnd = iota
+	endsBefore
+	endsInCall
+	endsInBody
+	endsInBackoff
+	deadlineInCall
+	deadlineInBackoff
+)
+
+type fault struct {
+	name string
+	// respond is what the server does, over HTTP/1.1 unless http2 is set.
+	respond func(call faultyCall) http.HandlerFunc
+	// frames is what it does in place of respond, over HTTP/2 written by hand.
+	frames func(call faultyCall, c *frameConn, stream uint32)
+	// times is how many requests meet the fault before it is over; zero means all.
+	times int64
+
+	http2, untrusted, refused bool
+	// kept has the call use a connection that has served another before.
+	kept    bool
+	timeout time.Duration
+	context contextEnd
+	// pause is the least time between the first two requests.
+	pause time.Duration
+	want  outcomes
+}
+
+// attemptLimit is the time limit of an attempt where the fault is that the server is slow: time enough
+// for a request to arrive on a busy machine, and less than the second that net/http waits before it
+// repeats a refused stream once more.
+const attemptLimit = 500 * time.Millisecond
+
+var faults = []fault{
+	{name: "none", respond: answerWell, want: all("nil, 1")},
+	{name: "none, HTTP/2", respond: answerWell, http2: true, want: all("nil, 1")},
+
+	{name: "refused connection", refused: true, want: all("ErrNetwork, 4 (0 at the server)")},
+	{name: "reset before the headers", respond: reset(""), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "reset before the headers, once", respond: reset(""), times: 1, want: repeated("nil, 2", "ErrNetwork, 1")},
+	{
+		name: "reset of a kept connection, once", respond: reset(""), times: 1, kept: true,
+		// net/http repeats a GET by itself where a connection that it had kept turns out to be dead.
+		want: outcomes{"nil, 1 (2 at the server)", "nil, 2", "nil, 2", "ErrNetwork, 1"},
+	},
+	{name: "reset in the headers", respond: reset("HTTP/1.1 200 OK\r\nContent-Ty"), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "reset after the headers", respond: reset("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "cut body, by its length", respond: withLength(1), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "cut body, chunked", respond: cutChunk, want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "Content-Length too small", respond: withLength(-1), want: all("200 ErrUnexpectedResponse, 1")},
+	{name: "Content-Length no number", respond: raw("HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}"), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "two Content-Lengths", respond: raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
+	{
+		name: "slow headers", respond: slowHeaders, timeout: attemptLimit,
+		want: repeated("ErrNetwork os.ErrDeadlineExceeded, 4", "ErrNetwork os.ErrDeadlineExceeded, 1"),
+	},
+	{
+		name: "slow body", respond: slowBody, timeout: attemptLimit,
+		want: repeated("ErrNetwork os.ErrDeadlineExceeded, 4", "ErrNetwork os.ErrDeadlineExceeded, 1"),
+	},
+	{name: "answer over the cap", respond: overTheCap, want: all("200 ErrUnexpectedResponse, 1")},
+	{name: "success that is HTML", respond: status(200, "text/html", "<html>hello</html>"), want: all("200 ErrUnexpectedResponse, 1")},
+	{name: "success that is empty", respond: status(204, "", ""), want: all("204 ErrUnexpectedResponse, 1")},
+
+	{name: "500, plain text", respond: status(500, "text/plain", "oops"), want: repeated("500 ErrUnexpectedResponse, 4", "500 ErrUnexpectedResponse, 1")},
+	{name: "502, HTML", respond: status(502, "text/html", "<html>Bad Gateway</html>"), want: repeated("502 ErrUnexpectedResponse, 4", "502 ErrUnexpectedResponse, 1")},
+	{name: "503, empty", respond: status(503, "", ""), want: repeated("503 ErrUnexpectedResponse, 4", "503 ErrUnexpectedResponse, 1")},
+	{name: "503, by Kombo", respond: status(503, "application/json", komboError("REMOTE.SERVICE_UNAVAILABLE")), want: repeated("503 *Error, 4", "503 *Error, 1")},
+	{name: "503, empty, once", respond: status(503, "", ""), times: 1, want: repeated("nil, 2", "503 ErrUnexpectedResponse, 1")},
+	{name: "504, empty", respond: status(504, "", ""), want: repeated("504 ErrUnexpectedResponse, 4", "504 ErrUnexpectedResponse, 1")},
+	{name: "501, empty", respond: status(501, "", ""), want: all("501 ErrUnexpectedResponse, 1")},
+	{
+		name: "502, then 404 by Kombo", respond: firstThen(status(502, "", ""), status(404, "application/json", komboError("PLATFORM.INTEGRATION_NOT_FOUND"))),
+		want: outcomes{"404 ErrIntegrationNotFound, 2", "404 ErrIntegrationNotFound, 2", "nil, 2", "502 ErrUnexpectedResponse, 1"},
+	},
+
+	{name: "429", respond: rateLimited(nil), want: all("429 ErrRateLimited, 4")},
+	{name: "429, Retry-After: 1, once", respond: rateLimited(value("1")), times: 1, pause: time.Second, want: all("nil, 2")},
+	{name: "429, Retry-After: a date, once", respond: rateLimited(date(2 * time.Second)), times: 1, pause: time.Second, want: all("nil, 2")},
+	{name: "429, Retry-After: a past date", respond: rateLimited(date(-time.Hour)), want: all("429 ErrRateLimited, 4")},
+	{name: "429, Retry-After: longer than MaxRetryAfter", respond: rateLimited(value("31")), want: all("429 ErrRateLimited, 1")},
+	{name: "429, Retry-After: a date after MaxRetryAfter", respond: rateLimited(date(time.Hour)), want: all("429 ErrRateLimited, 1")},
+	{name: "429, Retry-After: huge", respond: rateLimited(value("99999999999999999999")), want: all("429 ErrRateLimited, 1")},
+	{name: "429, Retry-After: negative", respond: rateLimited(value("-5")), want: all("429 ErrRateLimited, 4")},
+	{name: "429, Retry-After: garbage", respond: rateLimited(value("soon")), want: all("429 ErrRateLimited, 4")},
+
+	{name: "redirect, 302", respond: redirect(302), want: all("302 ErrUnexpectedResponse, 1")},
+	{name: "redirect, 307", respond: redirect(307), want: all("307 ErrUnexpectedResponse, 1")},
+	{name: "untrusted certificate", respond: answerWell, http2: true, untrusted: true, want: all("ErrNetwork x509.UnknownAuthorityError, 1 (0 at the server)")},
+
+	{
+		name: "HTTP/2 GOAWAY without the request, once", frames: goAway(false), times: 1,
+		// The server says that it did not look at the request, so net/http repeats it by itself; but not what
+		// acts once, since it would also repeat that after errors which prove nothing.
+		want: repeated("nil, 1 (2 at the server)", "ErrNetwork, 1"),
+	},
+	// net/http makes a new connection each time, without a wait and without end: only the time limit
+	// of the attempt ends that.
+	{name: "HTTP/2 GOAWAY without the request, 20 times", frames: goAway(false), times: 20, want: repeated("nil, 1 (21 at the server)", "ErrNetwork, 1")},
+	{name: "HTTP/2 GOAWAY with the request, then cut", frames: goAway(true), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "HTTP/2 GOAWAY with the request, then an answer", frames: goAwayAndAnswer, want: all("nil, 1")},
+	{name: "HTTP/2 refused stream, once", frames: resetStream(refusedStream, false), times: 1, want: repeated("nil, 1 (2 at the server)", "ErrNetwork, 1")},
+	{
+		name: "HTTP/2 refused stream", frames: resetStream(refusedStream, false), timeout: attemptLimit,
+		want: repeated("ErrNetwork os.ErrDeadlineExceeded, 4 (8 at the server)", "ErrNetwork, 1"),
+	},
+	{name: "HTTP/2 internal error", frames: resetStream(internalError, false), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "HTTP/2 internal error in the body", frames: resetStream(internalError, true), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "HTTP/2 protocol error, once", frames: resetStream(protocolError, false), times: 1, want: repeated("nil, 1 (2 at the server)", "ErrNetwork, 1")},
+
+	{name: "cancelled before the call", respond: answerWell, context: endsBefore, want: all("context.Canceled, 0")},
+	{name: "cancelled during the call", respond: slowHeaders, context: endsInCall, want: all("context.Canceled, 1")},
+	{name: "cancelled during the call, HTTP/2", respond: slowHeaders, context: endsInCall, http2: true, want: all("context.Canceled, 1")},
+	{name: "cancelled during the body", respond: slowBody, context: endsInBody, want: all("context.Canceled, 1")},
+	{name: "cancelled during the body, HTTP/2", respond: slowBody, context: endsInBody, http2: true, want: all("context.Canceled, 1")},
+	{name: "cancelled during the backoff", respond: rateLimited(value("20")), context: endsInBackoff, want: all("context.Canceled, 1")},
+	{name: "deadline of the context during the call", respond: slowHeaders, context: deadlineInCall, want: all("context.DeadlineExceeded, 1")},
+	{name: "deadline of the context before the end of the wait", respond: rateLimited(value("20")), context: deadlineInBackoff, want: all("429 ErrRateLimited, 1")},
+}
+
+// Every fault meets an operation of each kind, over real connections. What comes of it stands in
+// docs/faults.md, and nothing is left behind. The test counts goroutines, so it runs alone.
+func TestFaultMatrix(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	before := runtime.NumGoroutine()
+	measured := make([]outcomes, len(faults))
+	// This returns when all the rows, which run in parallel, are over.
+	t.Run("faults", func(t *testing.T) {
+		for i, f := range faults {
+			t.Run(f.name, func(t *testing.T) {
+				t.Parallel()
+				var wait sync.WaitGroup
+				for j, call := range faultyCalls {
+					wait.Go(func() {
+						got := f.meet(t, call)
+						if measured[i][j] = got; got != f.want[j] {
+							t.Errorf("%s: %s, want %s", call.kind, got, f.want[j])
+						}
+					})
+				}
+				wait.Wait()
+			})
+		}
+	})
+	deadline := time.Now().Add(5 * time.Second)
+	for runtime.NumGoroutine() > before && time.Now().Before(deadline) {
+		runtime.Gosched()
+	}
+	if got := runtime.NumGoroutine(); got > before {
+		stacks := make([]byte, 1<<20)
+		t.Errorf("%d goroutines, %d before:\n%s", got, before, stacks[:runtime.Stack(stacks, true)])
+	}
+	if t.Failed() || slices.Contains(measured, outcomes{}) {
+		return // there is nothing to write, or -run has left rows out
+	}
+	path, page := filepath.Join("docs", "faults.md"), faultsPage(measured)
+	if *updateFaults {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	stored, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.ReplaceAll(string(stored), "\r\n", "\n") != page {
+		t.Errorf("%s is not what was measured; run go test -run TestFaultMatrix -update-faults .", path)
+	}
+}
+
+func faultsPage(measured []outcomes) string {
+	var page strings.Builder
+	page.WriteString(`# What happens when something goes wrong
+
+Each row is a fault that a server, the network or the caller can cause; each column is a kind of operation:
+
+- read: ` + "`client.Integrations.Get`" + `
+- link: ` + "`client.Connect.CreateLink`" + `
+- delete: ` + "`client.Integrations.Delete`" + `
+- act once: ` + "`client.Integrations.Sync`" + `, which is repeated only where it surely did not run
+
+A cell says what the error is, and how often the call was tried (` + "`Error.Attempts`" + `). Every error is a
+` + "`*kombo.Error`" + `. The number is its status, where an answer came, and the names are those for which ` + "`errors.Is`" + `
+or ` + "`errors.As`" + ` is true; ` + "`*Error`" + ` stands where there is none. Where the server saw another number of
+requests than there were attempts, the cell says so. Then no connection was made, or ` + "`net/http`" + ` repeated the
+request by itself: a GET on a connection that it had kept open, and over HTTP/2 what the server refused.
+
+There are 4 attempts at most, as by default; waits are shorter than by default, and "slow" means slower than
+` + "`WithTimeout`" + ` allows. "Once" means that the fault is over with the second request; elsewhere it stays. After each
+call, no response body, connection or goroutine is left.
+
+The table is what ` + "`TestFaultMatrix`" + ` measures on real connections. The test fails where it differs. To write it anew:
+
+` + "```sh\ngo test -run TestFaultMatrix -update-faults .\n```" + `
+
+| fault |`)
+	for _, call := range faultyCalls {
+		page.WriteString(" " + call.kind + " |")
+	}
+	page.WriteString("\n| --- |" + strings.Repeat(" --- |", len(faultyCalls)) + "\n")
+	for i, f := range faults {
+		page.WriteString("| " + f.name + " |")
+		for _, cell := range measured[i] {
+			page.WriteString(" " + cell + " |")
+		}
+		page.WriteString("\n")
+	}
+	return page.String()
+}
+
+// meet makes the call, and says what came of it.
+func (f *fault) meet(t *testing.T, call faultyCall) string {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	switch f.context {
+	case endsBefore:
+		cancel()
+	case deadlineInCall:
+		ctx, cancel = context.WithTimeout(ctx, attemptLimit)
+		defer cancel()
+	case deadlineInBackoff:
+		ctx, cancel = context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+	case endsNever, endsInCall, endsInBody, endsInBackoff:
+	}
+
+	requests := &arrivals{}
+	server := f.serve(call, requests, func() {
+		if f.context == endsInCall {
+			cancel()
+		}
+	})
+	defer server.Close()
+	if f.refused {
+		server.Close()
+	}
+
+	connections := &connectionCounter{}
+	base := &http.Transport{DialContext: connections.dial, ForceAttemptHTTP2: true}
+	if trusted, ok := server.Client().Transport.(*http.Transport); ok && server.TLS != nil && !f.untrusted {
+		base.TLSClientConfig = trusted.TLSClientConfig.Clone()
+	}
+	defer base.CloseIdleConnections()
+	bodies := &bodyCounter{base: base}
+	if f.context == endsInBody {
+		bodies.begun = cancel
+	}
+	options := []kombo.Option{
+		kombo.WithBaseURL(server.URL + "/v1"),
+		kombo.WithHTTPClient(&http.Client{Transport: bodies}),
+		kombo.WithRetry(kombo.RetryPolicy{BaseDelay: time.Millisecond, MaxDelay: 3 * time.Millisecond}),
+	}
+	if f.timeout > 0 {
+		options = append(options, kombo.WithTimeout(f.timeout))
+	}
+	if f.context == endsInBackoff {
+		options = append(options, kombo.WithLogger(slog.New(retryHandler{slog.DiscardHandler, cancel})))
+	}
+	client := newClient(t, options...)
+	if f.kept {
+		if _, err := client.CheckAPIKey(ctx); err != nil {
+			t.Errorf("%s: CheckAPIKey: %v", call.kind, err)
+		}
+		bodies.attempts.Store(0)
+	}
+
+	err := call.call(ctx, client)
+
+	if n := bodies.open.Load(); n != 0 {
+		t.Errorf("%s: %d bodies are left open", call.kind, n)
+	}
+	if n := connections.closeAll(base); n != 0 {
+		t.Errorf("%s: %d connections are left open", call.kind, n)
+	}
+	server.Close() // no handler runs any more
+	attempts := int(bodies.attempts.Load())
+	if kerr, ok := errors.AsType[*kombo.Error](err); err != nil && (!ok || kerr.Attempts != attempts) {
+		t.Errorf("%s: error = %#v, want an *Error with %d attempts", call.kind, err, attempts)
+	}
+	got := fmt.Sprintf("%s, %d", describeError(err), attempts)
+	times := requests.all()
+	if len(times) != attempts {
+		got += fmt.Sprintf(" (%d at the server)", len(times))
+	}
+	if f.pause > 0 && len(times) > 1 && times[1].Sub(times[0]) < f.pause {
+		t.Errorf("%s: the second request came after %v, want %v at least", call.kind, times[1].Sub(times[0]), f.pause)
+	}
+	return got
+}
+
+// describeError names everything that a program can tell by errors.Is and errors.As.
+func describeError(err error) string {
+	if err == nil {
+		return "nil"
+	}
+	var names []string
+	if kerr, ok := errors.AsType[*kombo.Error](err); ok && kerr.StatusCode != 0 {
+		names = append(names, strconv.Itoa(kerr.StatusCode))
+	}
+	kinds := len(names)
+	for _, kind := range []struct {
+		name string
+		err  error
+	}{
+		{"ErrAuthentication", kombo.ErrAuthentication},
+		{"ErrIPNotAllowed", kombo.ErrIPNotAllowed},
+		{"ErrInvalidInput", kombo.ErrInvalidInput},
+		{"ErrIntegrationNotFound", kombo.ErrIntegrationNotFound},
+		{"ErrRateLimited", kombo.ErrRateLimited},
+		{"ErrTaskTimedOut", kombo.ErrTaskTimedOut},
+		{"ErrNetwork", kombo.ErrNetwork},
+		{"ErrUnexpectedResponse", kombo.ErrUnexpectedResponse},
+		{"context.Canceled", context.Canceled},
+		{"context.DeadlineExceeded", context.DeadlineExceeded},
+		{"os.ErrDeadlineExceeded", os.ErrDeadlineExceeded},
+	} {
+		if errors.Is(err, kind.err) {
+			names = append(names, kind.name)
+		}
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		names = append(names, "x509.UnknownAuthorityError")
+	}
+	if len(names) == kinds {
+		names = append(names, "*Error")
+	}
+	return strings.Join(names, " ")
+}
+
+// serve starts the server of the fault, which answers well once the fault is over.
+func (f *fault) serve(call faultyCall, requests *arrivals, arrived func()) *httptest.Server {
+	var respond http.HandlerFunc
+	if f.respond != nil {
+		respond = f.respond(call)
+	}
+	well := answerWell(call)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/check-api-key") {
+			_, _ = io.WriteString(w, `{"status":"success","data":{"environment_id":"environment"}}`)
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		n := requests.add()
+		arrived()
+		if f.times > 0 && n > f.times {
+			well(w, r)
+			return
+		}
+		respond(w, r)
+	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	switch {
+	case f.frames != nil:
+		server.TLS = &tls.Config{NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS12}
+		server.Config.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){
+			"h2": func(_ *http.Server, connection *tls.Conn, _ http.Handler) {
+				c := &frameConn{connection}
+				c.serve(func(stream uint32) {
+					if n := requests.add(); f.times > 0 && n > f.times {
+						c.answer(stream, call.answer)
+						return
+					}
+					f.frames(call, c, stream)
+				})
+			},
+		}
+		server.StartTLS()
+	case f.http2:
+		server.EnableHTTP2 = true
+		server.StartTLS()
+	default:
+		server.Start()
+	}
+	return server
+}
+
+func answerWell(call faultyCall) http.HandlerFunc {
+	return status(200, "application/json", call.answer)(call)
+}
+
+func status(code int, contentType, body string) func(faultyCall) http.HandlerFunc {
+	return func(faultyCall) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			if contentType != "" {
+				w.Header().Set("Content-Type", contentType)
+			}
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, body)
+		}
+	}
+}
+
+func komboError(code string) string {
+	return `{"status":"error","error":{"code":"` + code + `","title":"Title","message":"Message.","log_url":null}}`
+}
+
+// raw answers with the given bytes, and closes the connection.
+func raw(answer string) func(faultyCall) http.HandlerFunc {
+	return func(faultyCall) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { end(w, answer, -1) }
+	}
+}
+
+// reset answers with the given bytes, and resets the connection.
+func reset(answer string) func(faultyCall) http.HandlerFunc {
+	return func(faultyCall) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { end(w, answer, 0) }
+	}
+}
+
+func end(w http.ResponseWriter, answer string, linger int) {
+	connection, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	_, _ = io.WriteString(connection, answer)
+	if tcp, ok := connection.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(linger)
+	}
+	_ = connection.Close()
+}
+
+// withLength answers with a Content-Length that is wrong by so much. The connection is not kept:
+// net/http would write to the standard logger what follows a body.
+func withLength(by int) func(faultyCall) http.HandlerFunc {
+	return func(call faultyCall) http.HandlerFunc {
+		return raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(call.answer)+by, call.answer))(call)
+	}
+}
+
+func cutChunk(call faultyCall) http.HandlerFunc {
+	return raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(call.answer), call.answer))(call)
+}
+
+func slowHeaders(faultyCall) http.HandlerFunc { return waitForHangUp }
+
+func slowBody(faultyCall) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, `{"status":`)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}
+}
+
+func overTheCap(call faultyCall) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		_, err := io.WriteString(w, call.answer)
+		spaces := strings.Repeat(" ", 1<<20)
+		for range 11 {
+			if err == nil {
+				_, err = io.WriteString(w, spaces)
+			}
+		}
+	}
+}
+
+func firstThen(first, then func(faultyCall) http.HandlerFunc) func(faultyCall) http.HandlerFunc {
+	return func(call faultyCall) http.HandlerFunc {
+		var requests atomic.Int64
+		return func(w http.ResponseWriter, r *http.Request) {
+			if requests.Add(1) == 1 {
+				first(call)(w, r)
+				return
+			}
+			then(call)(w, r)
+		}
+	}
+}
+
+func rateLimited(retryAfter func() string) func(faultyCall) http.HandlerFunc {
+	return func(call faultyCall) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if retryAfter != nil {
+				w.Header().Set("Retry-After", retryAfter())
+			}
+			status(429, "application/json", komboError("PLATFORM.RATE_LIMIT_EXCEEDED"))(call)(w, r)
+		}
+	}
+}
+
+func value(text string) func() string { return func() string { return text } }
+
+func date(in time.Duration) func() string {
+	return func() string { return time.Now().Add(in).UTC().Format(http.TimeFormat) }
+}
+
+func redirect(code int) func(faultyCall) http.HandlerFunc {
+	return func(faultyCall) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", code) }
+	}
+}
+
+// The HTTP/2 errors of RFC 9113, section 7.
+const (
+	protocolError = 1
+	internalError = 2
+	refusedStream = 7
+)
+
+// goAway ends the connection: with the request, it stays without an answer though it was accepted.
+func goAway(withRequest bool) func(faultyCall, *frameConn, uint32) {
+	return func(_ faultyCall, c *frameConn, stream uint32) {
+		last := uint64(0)
+		if withRequest {
+			last = uint64(stream)
+		}
+		c.write(frameGoAway, 0, 0, binary.BigEndian.AppendUint64(nil, last<<32))
+		_ = c.connection.CloseWrite()
+	}
+}
+
+func goAwayAndAnswer(call faultyCall, c *frameConn, stream uint32) {
+	c.write(frameGoAway, 0, 0, binary.BigEndian.AppendUint64(nil, uint64(stream)<<32))
+	c.answer(stream, call.answer)
+}
+
+func resetStream(code uint32, inBody bool) func(faultyCall, *frameConn, uint32) {
+	return func(call faultyCall, c *frameConn, stream uint32) {
+		if inBody {
+			c.write(frameHeaders, flagEndHeaders, stream, []byte{statusOK})
+			c.write(frameData, 0, stream, []byte(call.answer))
+		}
+		c.write(frameReset, 0, stream, binary.BigEndian.AppendUint32(nil, code))
+	}
+}
+
+// frameConn is the server's side of an HTTP/2 connection, without the library that would be too
+// polite for faults.
+type frameConn struct{ connection *tls.Conn }
+
+const (
+	frameData     = 0
+	frameHeaders  = 1
+	frameReset    = 3
+	frameSettings = 4
+	framePing     = 6
+	frameGoAway   = 7
+
+	flagEndStream  = 1 // of data and headers
+	flagAck        = 1 // of settings and pings
+	flagEndHeaders = 4
+
+	statusOK = 0x88 // ":status: 200" in HPACK
+)
+
+// serve reads requests until the client hangs up, and tells of each when it is complete.
+func (c *frameConn) serve(request func(stream uint32)) {
+	if _, err := io.CopyN(io.Discard, c.connection, int64(len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))); err != nil {
+		return
+	}
+	c.write(frameSettings, 0, 0, nil)
+	var header [9]byte
+	for {
+		if _, err := io.ReadFull(c.connection, header[:]); err != nil {
+			return
+		}
+		kind, flags := header[3], header[4]
+		payload := make([]byte, binary.BigEndian.Uint32(header[:4])>>8)
+		if _, err := io.ReadFull(c.connection, payload); err != nil {
+			return
+		}
+		switch {
+		case kind == frameSettings && flags&flagAck == 0:
+			c.write(frameSettings, flagAck, 0, nil)
+		case kind == framePing && flags&flagAck == 0:
+			c.write(framePing, flagAck, 0, payload)
+		case (kind == frameHeaders || kind == frameData) && flags&flagEndStream != 0:
+			request(binary.BigEndian.Uint32(header[5:]))
+		}
+	}
+}
+
+func (c *frameConn) answer(stream uint32, body string) {
+	c.write(frameHeaders, flagEndHeaders, stream, []byte{statusOK})
+	c.write(frameData, flagEndStream, stream, []byte(body))
+}
+
+// write writes a frame. Where that fails the client has hung up, which reading tells too.
+func (c *frameConn) write(kind, flags byte, stream uint32, payload []byte) {
+	frame := binary.BigEndian.AppendUint32(nil, uint32(len(payload))<<8|uint32(kind))
+	frame = append(frame, flags)
+	frame = binary.BigEndian.AppendUint32(frame, stream)
+	_, _ = c.connection.Write(append(frame, payload...))
+}
+
+// arrivals are the times at which requests came.
+type arrivals struct {
+	mutex sync.Mutex
+	times []time.Time
+}
+
+func (a *arrivals) add() int64 {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	a.times = append(a.times, time.Now())
+	return int64(len(a.times))
+}
+
+func (a *arrivals) all() []time.Time {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	return a.times
+}
+
+// bodyCounter counts attempts, and the bodies that are open.
+type bodyCounter struct {
+	base           http.RoundTripper
+	attempts, open atomic.Int64
+	// begun, unless nil, is told when the first bytes of a body were read.
+	begun func()
+}
+
+func (b *bodyCounter) RoundTrip(r *http.Request) (*http.Response, error) {
+	b.attempts.Add(1)
+	response, err := b.base.RoundTrip(r)
+	if response != nil {
+		b.open.Add(1)
+		response.Body = &countedBody{ReadCloser: response.Body, counter: b}
+	}
+	return response, err
+}
+
+type countedBody struct {
+	io.ReadCloser
+	counter *bodyCounter
+	close   sync.Once
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 && b.counter.begun != nil {
+		b.counter.begun()
+	}
+	return n, err
+}
+
+func (b *countedBody) Close() error {
+	b.close.Do(func() { b.counter.open.Add(-1) })
+	return b.ReadCloser.Close()
+}
+
+// connectionCounter counts the connections that are open.
+type connectionCounter struct{ open atomic.Int64 }
+
+func (c *connectionCounter) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	connection, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	c.open.Add(1)
+	return &countedConn{Conn: connection, counter: c}, nil
+}
+
+// closeAll closes idle connections, and returns how many are left after a while: those in use.
+func (c *connectionCounter) closeAll(transport *http.Transport) int64 {
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); <-ticker.C {
+		// A call returns before net/http has put its connection back.
+		if transport.CloseIdleConnections(); c.open.Load() == 0 {
+			break
+		}
+	}
+	return c.open.Load()
+}
+
+type countedConn struct {
+	net.Conn
+	counter *connectionCounter
+	close   sync.Once
+}
+
+func (c *countedConn) Close() error {
+	c.close.Do(func() { c.counter.open.Add(-1) })
+	return c.Conn.Close()
+}
+
+// retryHandler calls back when an attempt is over and another one is to come.
+type retryHandler struct {
+	slog.Handler
+	retry func()
+}
+
+func (h retryHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h retryHandler) Handle(_ context.Context, record slog.Record) error {
+	for attribute := range record.Attrs {
+		if attribute.Key == "retry_in" {
+			h.retry()
+		}
+	}
+	return nil
+}
