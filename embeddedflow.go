@@ -67,19 +67,20 @@ type EmbeddedFlowConfig struct {
 //	mux.Handle("POST /integrations/kombo/activate", flow.ActivateHandler())
 //
 // Its handlers answer 405 for a method other than POST; 403 for requests that other sites' pages make; 413
-// for a body over 64 KiB; 401, 403 and 400 where a function of the config says so; 502 where Kombo fails; 500
-// where a function fails or panics. Errors are JSON with fixed texts, {"error": "…"}, and no answer may be
+// for a body over 64 KiB; 401, 403 and 400 where a function of the config says so; 502 where Kombo fails, its
+// rate limit included; 500 where a function fails or panics. They wait as long as the calls of the client may
+// take, unless the request's context ends: see [WithTimeout]. Errors are JSON with fixed texts, {"error": "…"}, and no answer may be
 // stored by caches.
 type EmbeddedFlow struct {
 	client *Client
 	config EmbeddedFlowConfig
 }
 
-// NewEmbeddedFlow returns an error where the client, Link or Connected is nil. It makes no request.
+// NewEmbeddedFlow returns an error where the client was not made by [NewClient], or Link or Connected is nil. It makes no request.
 func NewEmbeddedFlow(client *Client, config EmbeddedFlowConfig) (*EmbeddedFlow, error) {
 	switch {
-	case client == nil:
-		return nil, errors.New("kombo: NewEmbeddedFlow: the client is nil")
+	case client == nil || client.Connect == nil:
+		return nil, errors.New("kombo: NewEmbeddedFlow: the client is nil, or was not made by NewClient")
 	case config.Link == nil:
 		return nil, errors.New("kombo: NewEmbeddedFlow: Link is required")
 	case config.Connected == nil:
@@ -247,9 +248,12 @@ func (f *EmbeddedFlow) handler(name string, serve func(*http.Request) (any, erro
 		r.Body = http.MaxBytesReader(w, r.Body, maxFlowBody)
 		var result any
 		err := f.config.CrossOrigin.Check(r)
-		if err != nil {
+		switch {
+		case err != nil:
 			err = refused(fmt.Errorf("%w: %w", ErrForbidden, err))
-		} else {
+		case r.ContentLength > maxFlowBody: // also where nobody reads it
+			err = refused(&http.MaxBytesError{Limit: maxFlowBody})
+		default:
 			err = safely(func() error {
 				var err error
 				result, err = serve(r)

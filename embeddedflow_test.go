@@ -280,6 +280,7 @@ func TestEmbeddedFlowRefusals(t *testing.T) {
 		{name: "no JSON", handler: "activate", body: `{"token"`, wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "no token"},
 		{name: "a token that is a number", handler: "activate", body: `{"token":1}`, wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "no token"},
 		{name: "a long body", handler: "activate", body: `{"token":"` + strings.Repeat("x", 64<<10) + `"}`, wantStatus: 413, wantAnswer: "the body is too large", wantTold: "too large"},
+		{name: "a long body that nobody reads", handler: "init", body: strings.Repeat("x", 64<<10+1), wantStatus: 413, wantAnswer: "the body is too large", wantTold: "too large"},
 		{name: "activate, not signed in", handler: "activate", body: tokenBody, header: []string{"Customer", ""}, wantStatus: 401, wantAnswer: "sign in first", wantTold: "not signed in"},
 		{name: "a customer without an id", handler: "activate", body: tokenBody, change: linking(kombo.CreateLinkRequest{}), wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "has no origin id"},
 		{name: "another customer's token", handler: "activate", body: tokenBody, komboAnswer: othersAnswer, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "another customer's", wantRequests: 1},
@@ -360,7 +361,8 @@ func TestNewEmbeddedFlow(t *testing.T) {
 		config kombo.EmbeddedFlowConfig
 		want   string
 	}{
-		{nil, kombo.EmbeddedFlowConfig{Link: link, Connected: connected}, "kombo: NewEmbeddedFlow: the client is nil"},
+		{nil, kombo.EmbeddedFlowConfig{Link: link, Connected: connected}, "kombo: NewEmbeddedFlow: the client is nil, or was not made by NewClient"},
+		{&kombo.Client{}, kombo.EmbeddedFlowConfig{Link: link, Connected: connected}, "kombo: NewEmbeddedFlow: the client is nil, or was not made by NewClient"},
 		{client, kombo.EmbeddedFlowConfig{Connected: connected}, "kombo: NewEmbeddedFlow: Link is required"},
 		{client, kombo.EmbeddedFlowConfig{Link: link}, "kombo: NewEmbeddedFlow: Connected is required"},
 	}

@@ -123,7 +123,7 @@ const (
 // IntegrationField is a field of the connected tool.
 type IntegrationField struct {
 	ID string `json:"id"`
-	// Key is the field's name in the tool.
+	// Key is the field's name in the tool. A field of another Type or Model may have the same.
 	Key string `json:"key"`
 	// Model is the model that the field belongs to, such as "hris_employees".
 	Model string    `json:"model"`

@@ -32,7 +32,7 @@ type observerKey struct{}
 // WithObserver returns a context whose calls are told to observe when they end, whether well or not: for
 // metrics and traces, or to see a header. An observer that ctx has already is told, too. It is called by the
 // goroutine that makes the call, must not keep it waiting, and has to be safe for concurrent use where ctx is
-// used so. Calls without an observer cost nothing for it.
+// used so. It must not panic. Calls without an observer cost nothing for it.
 func WithObserver(ctx context.Context, observe func(ctx context.Context, call CallInfo)) context.Context {
 	if observe == nil {
 		return ctx

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/kombo-go/kombo/internal/transport"
 )
@@ -15,7 +17,8 @@ import (
 type PassthroughRequest struct {
 	// Method is GET, POST, PUT, PATCH or DELETE. Required.
 	Method string `json:"method"`
-	// Path is below the base URL of the API, such as "/company/employees". Required.
+	// Path is below the base URL of the API, such as "/company/employees". Required; more of it Kombo
+	// checks.
 	Path string `json:"path"`
 	// Headers are sent with the request; Kombo adds those for authentication.
 	Headers map[string]string `json:"headers,omitempty"`
@@ -32,10 +35,14 @@ type PassthroughRequest struct {
 	APIOptions map[string]string `json:"api_options,omitempty"`
 }
 
+var passthroughMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+
 func (r PassthroughRequest) validate() string {
 	switch {
 	case r.Method == "":
 		return "Method is required"
+	case !slices.Contains(passthroughMethods, r.Method):
+		return "Method is not one of " + strings.Join(passthroughMethods, ", ")
 	case r.Path == "":
 		return "Path is required"
 	case r.Data != nil && r.MultipartFormData != nil:
@@ -186,7 +193,7 @@ func (r PassthroughResponse) MarshalJSON() ([]byte, error) {
 	}{plain(r), headers})
 }
 
-// Bytes returns the body of an answer that was asked for with ResponseAsBase64.
+// Bytes returns the body of an answer that was asked for with ResponseAsBase64. For others, decode Data.
 func (r *PassthroughResponse) Bytes() ([]byte, error) {
 	var encoded string
 	if err := json.Unmarshal(r.Data, &encoded); err != nil {

@@ -106,6 +106,7 @@ func TestPassthroughRefusesBadInput(t *testing.T) {
 	}{
 		{kombo.PassthroughRequest{Path: "/"}, "Method is required"},
 		{kombo.PassthroughRequest{Method: "GET"}, "Path is required"},
+		{kombo.PassthroughRequest{Method: "get", Path: "/"}, "Method is not one of GET, POST, PUT, PATCH, DELETE"},
 		{kombo.PassthroughRequest{Method: "GET", Path: "/", Data: "a", MultipartFormData: []kombo.PassthroughFormField{}}, "Data and MultipartFormData exclude each other"},
 		{kombo.PassthroughRequest{Method: "GET", Path: "/", Data: math.NaN()}, "the request cannot be encoded"},
 		{form(kombo.PassthroughFormField{}), "MultipartFormData: Name is required"},

@@ -54,7 +54,7 @@
 //     PLATFORM.INPUT_INVALID. enable_passthrough null changes nothing.
 //   - A passthrough takes any name of an API, but only the integration's own tool.
 //   - A deletion by the API is announced by integration-deleted, after the answer, in the background
-//     (see [Server.Wait]); so is what [Server.CompleteFlow] would announce when it happens in a browser.
+//     (see [Server.Wait]); so is a switch on or off by the API, by integration-state-changed; so is what [Server.CompleteFlow] would announce when it happens in a browser.
 //   - Which deliveries are repeated, how often and how fast. Background deliveries are begun in the
 //     order of their causes, which the real Kombo does not promise.
 //   - The rate limit, the scope of the concurrency limit, and what Concurrency-Remaining counts.

@@ -981,6 +981,7 @@ func TestRunRefuses(t *testing.T) {
 		want        string
 	}{
 		"unknown flag":     {args: []string{"-nonsense"}, want: "nonsense"},
+		"no such library":  {args: []string{"-library", filepath.Join(folder, "none.js"), "-database", database}, want: "-library: "},
 		"no flag":          {args: []string{"nonsense"}, want: `"nonsense" is no flag`},
 		"taken address":    {args: []string{"-listen", taken.Addr().String(), "-database", database}, want: "address already in use"},
 		"bad address":      {args: []string{"-listen", "nonsense", "-database", database}, want: "nonsense"},

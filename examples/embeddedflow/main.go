@@ -47,13 +47,21 @@ func run(ctx context.Context, args []string, getenv func(string) string, output 
 		database   = flags.String("database", "embeddedflow.db", "a file for SQLite, or postgres://…")
 		sandboxAt  = flags.String("sandbox", "127.0.0.1:8900", "where the fake Kombo listens, without KOMBO_API_KEY")
 		libraryAt  = flags.String("library", "", "the file of @kombo-api/connect (default: one that npm has installed nearby, else the CDN)")
-		sessionKey = flags.String("session-key", rand.Text(), "signs the session cookies; replicas need the same one (default: made up)")
+		sessionKey = flags.String("session-key", "", "signs the session cookies; replicas need the same one (default: made up)")
 	)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("%q is no flag", flags.Arg(0))
+	}
+	if *sessionKey == "" {
+		*sessionKey = rand.Text()
+	}
+	if *libraryAt != "" {
+		if _, err := os.Stat(*libraryAt); err != nil {
+			return fmt.Errorf("-library: %w", err)
+		}
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", *listen)
 	if err != nil {
