@@ -42,6 +42,19 @@ type Page[T any] struct {
 	Next string `json:"next"`
 }
 
+// MarshalJSON writes a page as Kombo does: null for no next one, and next_cursor, the deprecated twin of next.
+func (p Page[T]) MarshalJSON() ([]byte, error) {
+	results := p.Results
+	if results == nil {
+		results = []T{}
+	}
+	return marshal(struct {
+		Results    []T     `json:"results"`
+		NextCursor *string `json:"next_cursor"`
+		Next       *string `json:"next"`
+	}{results, nullable(p.Next), nullable(p.Next)})
+}
+
 // pageAnswer tells a page without results from an answer that is none.
 type pageAnswer[T any] struct {
 	Results *[]T    `json:"results"`

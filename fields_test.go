@@ -472,3 +472,24 @@ func TestFieldsThatBreakTheirPromise(t *testing.T) {
 		})
 	}
 }
+
+// A page is written as Kombo writes it, so that one that was stored reads the same.
+func TestPageRoundTrip(t *testing.T) {
+	t.Parallel()
+	for _, document := range []string{
+		`{"results":[{"id":"f1","key":"tax_id","model":"hris_employees","type":"DEFAULT","label":null,"is_passthrough_enabled":true,"is_writable":false}],"next_cursor":"c2","next":"c2"}`,
+		`{"results":[],"next_cursor":null,"next":null}`,
+	} {
+		var page kombo.Page[kombo.IntegrationField]
+		if err := json.Unmarshal([]byte(document), &page); err != nil {
+			t.Fatal(err)
+		}
+		again, err := json.Marshal(page)
+		if err != nil || string(again) != document {
+			t.Errorf("%s, %v, want %s", again, err, document)
+		}
+	}
+	if empty, err := json.Marshal(kombo.Page[kombo.CustomField]{}); err != nil || string(empty) != `{"results":[],"next_cursor":null,"next":null}` {
+		t.Errorf("%s, %v", empty, err)
+	}
+}
