@@ -30,18 +30,12 @@ func fixture(t testing.TB, name string) string {
 	return string(body)
 }
 
-// checkRoundTrip checks that encoding what was decoded of an answer gives its data again, and loses nothing but the
-// members that are named.
-func checkRoundTrip(t *testing.T, answer string, decoded any, lost ...string) {
+// checkRoundTrip checks that encoding what was decoded of an answer gives its data again, and loses nothing.
+func checkRoundTrip(t *testing.T, answer string, decoded any) {
 	t.Helper()
 	var envelope struct{ Data any }
 	if err := json.Unmarshal([]byte(answer), &envelope); err != nil {
 		t.Fatal(err)
-	}
-	if data, ok := envelope.Data.(map[string]any); ok {
-		for _, name := range lost {
-			delete(data, name)
-		}
 	}
 	encoded, err := json.Marshal(decoded)
 	if err != nil {
@@ -112,7 +106,7 @@ func TestFieldsPage(t *testing.T) {
 				t.Errorf("page (-want +got):\n%s", diff)
 			}
 			checkSent(t, got, "GET", integrationURL+"/integration-fields"+test.query, "", "")
-			checkRoundTrip(t, answer, page, "next_cursor")
+			checkRoundTrip(t, answer, page)
 		})
 	}
 }
@@ -477,7 +471,7 @@ func TestFieldsThatBreakTheirPromise(t *testing.T) {
 func TestPageRoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, document := range []string{
-		`{"results":[{"id":"f1","key":"tax_id","model":"hris_employees","type":"DEFAULT","label":null,"is_passthrough_enabled":true,"is_writable":false}],"next_cursor":"c2","next":"c2"}`,
+		`{"results":[{"id":"f1","key":"tax_id","model":"hris_employees","type":"DEFAULT","is_passthrough_enabled":true,"is_writable":false,"label":null}],"next_cursor":"c2","next":"c2"}`,
 		`{"results":[],"next_cursor":null,"next":null}`,
 	} {
 		var page kombo.Page[kombo.IntegrationField]
