@@ -1,0 +1,352 @@
+package kombo_test
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jarcoal/httpmock"
+
+	"github.com/kombo-go/kombo"
+)
+
+// For any body at all, ParseEvent gives what a program would decode that knows only the exported
+// structs and the documented rule: an id, a type, data, and what the event is about. Where keys are
+// doubled or written otherwise, or text is no UTF-8, encoding/json decides, for both.
+func FuzzParseEventOracle(f *testing.F) {
+	for _, body := range webhooks(f) {
+		for _, seed := range mutations(f, body) {
+			f.Add(seed)
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		before := bytes.Clone(body)
+		got, gotErr := kombo.ParseEvent(body)
+		want, wantErr := decodeTwice(body)
+		if !bytes.Equal(body, before) {
+			t.Fatal("the body was changed")
+		}
+		if (gotErr == nil) != (wantErr == nil) || (got == nil) != (gotErr != nil) {
+			t.Fatalf("ParseEvent = %v, %v; decoded twice: %v", got, gotErr, wantErr)
+		}
+		if gotErr != nil {
+			if !errors.Is(gotErr, kombo.ErrInvalidPayload) {
+				t.Errorf("error = %v, want ErrInvalidPayload", gotErr)
+			}
+			return
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("event (-decoded twice +got):\n%s", diff)
+		}
+		if !bytes.Equal(got.RawBody(), body) {
+			t.Errorf("RawBody = %q", got.RawBody())
+		}
+		encoded, err := json.Marshal(got)
+		if err != nil {
+			t.Fatalf("the event cannot be encoded again: %v", err)
+		}
+		if _, unknown := got.(*kombo.UnknownEvent); unknown {
+			return // its data is encoded without white space, so it is not the same
+		}
+		again, err := kombo.ParseEvent(encoded)
+		if diff := cmp.Diff(got, again); err != nil || diff != "" {
+			t.Errorf("encoded and parsed again: %v (-first +second):\n%s", err, diff)
+		}
+	})
+}
+
+// decodeTwice is a ParseEvent without short ways.
+func decodeTwice(body []byte) (kombo.Event, error) {
+	var envelope struct {
+		ID   string          `json:"id"`
+		Type kombo.EventType `json:"type"`
+		Data json.RawMessage `json:"data"`
+	}
+	if err := json.Unmarshal(body, &envelope); err != nil {
+		return nil, err
+	}
+	if envelope.ID == "" || envelope.Type == "" || envelope.Data == nil || string(envelope.Data) == "null" {
+		return nil, errors.New("id, type or data is missing")
+	}
+	header := kombo.EventHeader{ID: envelope.ID, Type: envelope.Type}
+	var (
+		event    kombo.Event
+		err      error
+		complete = true
+	)
+	decode := func(data any) { err = json.Unmarshal(envelope.Data, data) }
+	switch envelope.Type {
+	case kombo.EventIntegrationCreated:
+		e := &kombo.IntegrationCreatedEvent{EventHeader: header}
+		decode(&e.Data)
+		event, complete = e, e.Data.ID != ""
+	case kombo.EventIntegrationDeleted:
+		e := &kombo.IntegrationDeletedEvent{EventHeader: header}
+		decode(&e.Data)
+		event, complete = e, e.Data.ID != "" && !e.Data.DeletedAt.IsZero()
+	case kombo.EventIntegrationStateChanged:
+		e := &kombo.IntegrationStateChangedEvent{EventHeader: header}
+		decode(&e.Data)
+		event, complete = e, e.Data.IntegrationID != "" && e.Data.State != "" && !e.Data.UpdatedAt.IsZero()
+	case kombo.EventConnectionFlowFailed:
+		e := &kombo.ConnectionFlowFailedEvent{EventHeader: header}
+		decode(&e.Data)
+		event = e
+	case kombo.EventDataChanged:
+		e := &kombo.DataChangedEvent{EventHeader: header}
+		decode(&e.Data)
+		event, complete = e, e.Data.IntegrationID != ""
+	case kombo.EventSyncFinished:
+		e := &kombo.SyncFinishedEvent{EventHeader: header}
+		decode(&e.Data)
+		event, complete = e, e.Data.IntegrationID != "" && e.Data.SyncID != ""
+	case kombo.EventAssessmentOrderReceived:
+		e := &kombo.AssessmentOrderReceivedEvent{EventHeader: header}
+		decode(&e.Data)
+		event, complete = e, e.Data.ID != "" && e.Data.IntegrationID != ""
+	case kombo.EventInlineAssessmentOrderReceived:
+		e := &kombo.InlineAssessmentOrderReceivedEvent{EventHeader: header}
+		decode(&e.Data)
+		event, complete = e, e.Data.ID != "" && e.Data.IntegrationID != ""
+	case kombo.EventAIApplyApplicationStatusUpdated:
+		e := &kombo.AIApplyApplicationStatusUpdatedEvent{EventHeader: header}
+		decode(&e.Data)
+		event, complete = e, e.Data.ID != "" && !e.Data.UpdatedAt.IsZero()
+	case kombo.EventAIApplyJobPostingStatusUpdated:
+		e := &kombo.AIApplyJobPostingStatusUpdatedEvent{EventHeader: header}
+		decode(&e.Data)
+		event, complete = e, e.Data.ID != "" && !e.Data.UpdatedAt.IsZero()
+	default:
+		event = &kombo.UnknownEvent{EventHeader: header, Data: envelope.Data}
+	}
+	if err == nil && !complete {
+		err = errors.New("the data is incomplete")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return event, nil
+}
+
+// mutations returns a webhook and what could become of it: cut, compact, with its keys doubled or in
+// capitals, and with each field of its data missing, null or of another type.
+func mutations(t testing.TB, body []byte) [][]byte {
+	t.Helper()
+	var envelope struct {
+		ID   string                     `json:"id"`
+		Type string                     `json:"type"`
+		Data map[string]json.RawMessage `json:"data"`
+	}
+	if err := json.Unmarshal(body, &envelope); err != nil {
+		t.Fatal(err)
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, body); err != nil {
+		t.Fatal(err)
+	}
+	all := [][]byte{
+		body, compact.Bytes(), body[:len(body)/2], append(bytes.Clone(body), " \n}"...),
+		bytes.ReplaceAll(body, []byte(`"id"`), []byte(`"ID"`)),
+		bytes.ReplaceAll(body, []byte(`"id": "`), []byte("\"id\": \"\xff\\ud800")),
+		bytes.Replace(body, []byte(`"data"`), []byte(`"data": {"id": "first", "updated_at": "2020-01-01T00:00:00Z"}, "data"`), 1),
+		bytes.Replace(body, []byte(`"type"`), []byte(`"type": "data-changed", "type"`), 1),
+		bytes.Replace(body, []byte(`"id"`), []byte("\"\\u0069d\": \"escaped\",\t\"more\": [{}],\r\n\"id\""), 1),
+	}
+	for name, value := range envelope.Data {
+		for _, changed := range []string{"", "null", "[1]", `"0001-01-01T00:00:00Z"`} {
+			if envelope.Data[name] = json.RawMessage(changed); changed == "" {
+				delete(envelope.Data, name)
+			}
+			encoded, err := json.Marshal(envelope)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, encoded)
+		}
+		envelope.Data[name] = value
+	}
+	return all
+}
+
+// Whatever body and secret are, the signature that other implementations make verifies, padded or
+// not, and no other string does.
+func FuzzVerify(f *testing.F) {
+	for _, body := range webhooks(f) {
+		f.Add(body, testSecret, kombo.SignWebhook(testSecret, body))
+	}
+	f.Add([]byte{}, "k", "i7mQxAp9YcuXWXqUISUCW-UKyL63RDbjc1uYiTp_ZiA=")
+	f.Add([]byte("\x00\xff"), "schlüssel", "\n")
+	f.Add([]byte("{}"), strings.Repeat("long", 40), strings.Repeat("=", 44))
+	f.Add([]byte("{}"), " secret", "")
+	f.Fuzz(func(t *testing.T, body []byte, secret, signature string) {
+		verifier, err := kombo.NewWebhookVerifier(secret)
+		if err != nil || len(body) > kombo.MaxWebhookBody {
+			return
+		}
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write(body)
+		padded := base64.URLEncoding.EncodeToString(mac.Sum(nil))
+		good := strings.TrimRight(padded, "=")
+		if made := kombo.SignWebhook(secret, body); made != good {
+			t.Fatalf("SignWebhook = %s, want %s", made, good)
+		}
+		both := newVerifier(t, "previous-"+secret, secret)
+		for _, right := range []string{good, padded} {
+			if err := errors.Join(verifier.Verify(body, right), both.Verify(body, right)); err != nil {
+				t.Errorf("Verify with the right signature %q: %v", right, err)
+			}
+		}
+		if err := newVerifier(t, secret+"x").Verify(body, good); !errors.Is(err, kombo.ErrInvalidSignature) {
+			t.Errorf("Verify with another secret = %v", err)
+		}
+		if err := verifier.Verify(append(bytes.Clone(body), 0), good); !errors.Is(err, kombo.ErrInvalidSignature) {
+			t.Errorf("Verify of a longer body = %v", err)
+		}
+		wrong := []string{signature, signature + good, good + signature, padded + signature, good + "\n", strings.ToLower(good), good[1:]}
+		// The signature overlaid at every place: all that differs is a few characters.
+		for i := range good {
+			wrong = append(wrong, good[:i]+signature+good[min(len(good), i+len(signature)):])
+		}
+		for _, other := range wrong {
+			want := kombo.ErrInvalidSignature
+			switch other {
+			case good, padded:
+				continue
+			case "":
+				want = kombo.ErrMissingSignature
+			}
+			if err := both.Verify(body, other); !errors.Is(err, want) {
+				t.Errorf("Verify(%q) = %v, want %v; right is %q", other, err, want, good)
+			}
+			if event, err := verifier.Parse(body, other); event != nil || !errors.Is(err, want) {
+				t.Errorf("Parse(%q) = %v, %v, want %v", other, event, err, want)
+			}
+		}
+	})
+}
+
+// Whatever a server answers that is no success, a call fails with an *Error that keeps the status,
+// prints as one line, and holds nothing secret.
+func FuzzErrorAnswer(f *testing.F) {
+	const code = `{"status":"error","error":{"code":"PLATFORM.INTEGRATION_NOT_FOUND","title":"T","message":"M","log_url":"https://app.kombo.dev/logs"}}`
+	for i, body := range []string{
+		code, "<html><h1>502 Bad Gateway</h1></html>", "", "null", "[]", "{", "\x00\xff\r\n", `{"error":{"code":7,"message":"m"}}`,
+		`{"status":"success","data":{"link":"` + testLink + `"}}`, `{"error":{"message":"` + testAPIKey + testToken + `"}}`,
+		`{"error":{"code":"` + testAPIKey + `","title":"\u0074est-api-key-0123456789","log_url":"` + testAPIKey + `"}}`,
+		strings.Repeat("é", kombo.MaxErrorBody), strings.Repeat("x", kombo.MaxErrorBody-5) + testAPIKey, strings.Repeat("[", 20_000),
+	} {
+		for j, status := range []int{300, 304, 400, 401, 404, 429, 500, 503, 599, 999, 1 << 40} {
+			f.Add(status, []byte(body), []string{"application/json", "text/html", "", "\x00"}[(i+j)%4], []string{"", "1", "-1", "x"}[i%4])
+		}
+	}
+	f.Fuzz(func(t *testing.T, status int, body []byte, contentType, retryAfter string) {
+		if status < 300 {
+			return
+		}
+		mock := httpmock.NewMockTransport()
+		mock.RegisterNoResponder(func(*http.Request) (*http.Response, error) {
+			response := httpmock.NewBytesResponse(status, body)
+			response.Header = http.Header{"Content-Type": {contentType}, "Retry-After": {retryAfter}}
+			return response, nil
+		})
+		client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}),
+			kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 2, BaseDelay: time.Nanosecond, MaxRetryAfter: time.Nanosecond}))
+		_, checked := client.CheckAPIKey(t.Context())
+		_, linked := client.Connect.CreateLink(t.Context(), linkRequest)
+		_, exchanged := client.Connect.IntegrationByToken(t.Context(), testToken)
+		switched := client.Integrations.SetEnabled(t.Context(), testIntegrationID, true)
+		for name, err := range map[string]error{"CheckAPIKey": checked, "CreateLink": linked, "IntegrationByToken": exchanged, "SetEnabled": switched} {
+			var kerr *kombo.Error
+			if !errors.As(err, &kerr) || kerr.StatusCode != status || kerr.Attempts < 1 || kerr.Attempts > 2 {
+				t.Errorf("%s = %#v, want an *Error with the status %d", name, err, status)
+				continue
+			}
+			if errors.Is(err, kombo.ErrNetwork) || len(kerr.Body) > kombo.MaxErrorBody || kerr.RetryAfter < 0 {
+				t.Errorf("%s: %v, %d bytes, retry after %v", name, err, len(kerr.Body), kerr.RetryAfter)
+			}
+			text := err.Error()
+			if strings.ContainsAny(text, "\r\n\x00\u2028") {
+				t.Errorf("%s: the error has several lines: %q", name, text)
+			}
+			said := fmt.Sprintf("%v %+v %#v %s %v %s", err, kerr, kerr, kerr.Body, errors.Unwrap(err), kerr.LogValue())
+			if strings.Contains(said, testAPIKey) || name == "IntegrationByToken" && strings.Contains(said, testToken) {
+				t.Errorf("%s: the error holds a secret: %s", name, said)
+			}
+		}
+	})
+}
+
+// pathStep is what servers and proxies would resolve.
+var pathStep = regexp.MustCompile(`(^|[/\\])\.\.?([/\\]|$)`)
+
+// Any id that is accepted arrives at the server as it is, in one segment of the path; with any other
+// nothing is sent.
+func FuzzPathSegment(f *testing.F) {
+	for _, id := range []string{
+		testIntegrationID, "", ".", "..", "...", "a/..", "../a", `a\.\b`, "a//b", "/", `\`, "//", "a?b#c", "%2e%2e", "%", "%zz", "ä ö+ü", "a;b&c=d",
+		"\r\nX: y", "\x00", "\xff", "*", "{id}", "{$}", "~", " ", "http://other.example/", strings.Repeat("é", 4<<10), strings.Repeat("x", 8<<10+1),
+	} {
+		f.Add(id)
+	}
+	var (
+		mutex   sync.Mutex
+		arrived []string // the paths as they went over the wire
+	)
+	// Not r.PathValue: http.ServeMux takes an escaped slash alone for the end of the path.
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mutex.Lock()
+		arrived = append(arrived, r.RequestURI)
+		mutex.Unlock()
+		_, _ = io.WriteString(w, `{"status":"success","data":{}}`)
+	}))
+	f.Cleanup(server.Close)
+	client := newClient(f, kombo.WithBaseURL(server.URL+"/v1"), quick)
+	f.Fuzz(func(t *testing.T, id string) {
+		mutex.Lock()
+		arrived = nil
+		mutex.Unlock()
+		errs := []error{
+			client.Integrations.Delete(t.Context(), id),
+			client.Integrations.SetEnabled(t.Context(), id, true),
+		}
+		mutex.Lock()
+		defer mutex.Unlock()
+		if id == "" || len(id) > 8<<10 || pathStep.MatchString(id) {
+			for _, err := range errs {
+				var kerr *kombo.Error
+				if !errors.Is(err, kombo.ErrInvalidInput) || !errors.As(err, &kerr) || kerr.Attempts != 0 {
+					t.Errorf("%q: %v, want ErrInvalidInput", id, err)
+				}
+			}
+			if len(arrived) != 0 {
+				t.Errorf("%q was sent: %q", id, arrived)
+			}
+			return
+		}
+		if err := errors.Join(errs...); err != nil || len(arrived) != 2 {
+			t.Fatalf("%q was sent as %q: %v", id, arrived, err)
+		}
+		for i, end := range []string{"", "/enabled"} {
+			segment, ok := strings.CutPrefix(arrived[i], "/v1/integrations/")
+			segment, atEnd := strings.CutSuffix(segment, end)
+			got, err := url.PathUnescape(segment)
+			if !ok || !atEnd || err != nil || got != id || strings.ContainsAny(segment, `/\?#;: `) {
+				t.Errorf("%q was sent as %q", id, arrived[i])
+			}
+		}
+	})
+}

@@ -1,0 +1,447 @@
+package kombo_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kombo-go/kombo"
+)
+
+const soakers = 64
+
+// soakTime is how long a soak test runs: what KOMBO_SOAK says ("20s", "10m").
+func soakTime(t *testing.T) time.Duration {
+	t.Helper()
+	value := os.Getenv("KOMBO_SOAK")
+	if value == "" {
+		t.Skip("set KOMBO_SOAK to how long it is to run")
+	}
+	duration, err := time.ParseDuration(value)
+	if err != nil {
+		t.Fatalf("KOMBO_SOAK: %v", err)
+	}
+	return duration
+}
+
+// footprint is what a program holds on to.
+type footprint struct {
+	goroutines, connections int
+	heap                    uint64
+}
+
+func (f footprint) String() string {
+	return fmt.Sprintf("%d goroutines, %d connections, %d KiB heap", f.goroutines, f.connections, f.heap>>10)
+}
+
+func (f footprint) within(bound footprint) bool {
+	return f.goroutines <= bound.goroutines && f.connections <= bound.connections && f.heap <= bound.heap
+}
+
+func measure(open *atomic.Int64) footprint {
+	runtime.GC()
+	runtime.GC() // the second empties what pools kept over the first
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	return footprint{goroutines: runtime.NumGoroutine(), connections: int(open.Load()), heap: memory.HeapAlloc}
+}
+
+// settle waits until what is held is within the bound: connections and goroutines need a moment to
+// end, on a busy machine a long one.
+func settle(t *testing.T, when string, open *atomic.Int64, bound footprint) {
+	t.Helper()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	tooLong := time.NewTimer(20 * time.Second)
+	defer tooLong.Stop()
+	for {
+		now := measure(open)
+		if now.within(bound) {
+			t.Logf("%s: %v", when, now)
+			return
+		}
+		select {
+		case <-again.C:
+		case <-tooLong.C:
+			t.Errorf("%s: %v, want at most %v", when, now, bound)
+			return
+		}
+	}
+}
+
+// countOpen counts the connections that a server has open.
+func countOpen(open *atomic.Int64) func(net.Conn, http.ConnState) {
+	return func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed, http.StateHijacked: // the latter are closed at once here
+			open.Add(-1)
+		case http.StateActive, http.StateIdle:
+		}
+	}
+}
+
+// soak lets 64 goroutines work for a while. At half time and at the end they rest, and what is held
+// then must not have grown.
+func soak(t *testing.T, duration time.Duration, open *atomic.Int64, work func()) {
+	t.Helper()
+	var rest sync.RWMutex // whoever works holds it for reading
+	stop := make(chan struct{})
+	var wait sync.WaitGroup
+	for range soakers {
+		wait.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				rest.RLock()
+				work()
+				rest.RUnlock()
+			}
+		})
+	}
+	half := time.NewTimer(duration / 2)
+	defer half.Stop()
+	<-half.C
+	rest.Lock()
+	before := measure(open)
+	rest.Unlock()
+	t.Logf("half time: %v", before)
+	if before.connections > 4*soakers {
+		t.Errorf("%d connections for %d workers", before.connections, soakers)
+	}
+	// Anew: the workers may have taken long to come to rest.
+	half.Reset(duration / 2)
+	<-half.C
+	rest.Lock()
+	settle(t, "end", open, footprint{
+		// A connection has a goroutine at the server and two at the client.
+		goroutines: before.goroutines + 3*soakers, connections: before.connections + soakers, heap: before.heap + before.heap/2 + 8<<20,
+	})
+	rest.Unlock()
+	close(stop)
+	wait.Wait()
+}
+
+// The ways in which an answer fails, with what a call returns whose last answer fails so.
+var soakFaults = map[string]struct {
+	status int
+	want   error // nil for success
+}{
+	"none":               {0, nil},
+	"slow":               {0, nil},
+	"503 in HTML":        {503, kombo.ErrUnexpectedResponse},
+	"429":                {429, kombo.ErrRateLimited},
+	"cut before headers": {0, kombo.ErrNetwork},
+	"cut body":           {0, kombo.ErrNetwork},
+	"length too long":    {0, kombo.ErrNetwork},
+	"length too short":   {200, kombo.ErrUnexpectedResponse},
+	"stalled":            {0, os.ErrDeadlineExceeded},
+	"huge":               {200, kombo.ErrUnexpectedResponse},
+	"garbage":            {200, kombo.ErrUnexpectedResponse},
+}
+
+func pickFault() string {
+	switch {
+	case rand.IntN(2000) == 0: // seldom, for it moves ten megabytes
+		return "huge"
+	case rand.IntN(1000) == 0: // seldom, or else nearly all callers would wait for it
+		return "stalled"
+	case rand.IntN(10) != 0:
+		return "none"
+	}
+	names := [...]string{"slow", "503 in HTML", "429", "cut before headers", "cut body", "length too long", "length too short", "garbage"}
+	return names[rand.IntN(len(names))]
+}
+
+// soakAPI answers calls, and remembers how until they are over.
+type soakAPI struct {
+	t     *testing.T
+	mutex sync.Mutex
+	calls map[string][]string
+}
+
+func (a *soakAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var request struct {
+		ID string `json:"end_user_origin_id"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
+		return // the caller has given up
+	}
+	_, _ = io.Copy(io.Discard, r.Body)
+	fault := pickFault()
+	a.mutex.Lock()
+	a.calls[request.ID] = append(a.calls[request.ID], fault)
+	a.mutex.Unlock()
+	good := `{"status":"success","data":{"link":"` + testLink + request.ID + `"}}`
+	const head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n"
+	switch fault {
+	case "none":
+		_, _ = io.WriteString(w, good)
+	case "slow":
+		drops := time.NewTicker(5 * time.Millisecond)
+		defer drops.Stop()
+		for i := range 4 {
+			<-drops.C
+			_, _ = io.WriteString(w, good[i*len(good)/4:(i+1)*len(good)/4])
+			_ = http.NewResponseController(w).Flush()
+		}
+	case "503 in HTML":
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, "<html><h1>Service Unavailable</h1></html>")
+	case "429":
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = io.WriteString(w, `{"status":"error","error":{"code":"PLATFORM.RATE_LIMIT_EXCEEDED","title":"T","message":"M","log_url":null}}`)
+	case "cut before headers":
+		hijack(a.t, "")(w, r)
+	case "cut body":
+		hijack(a.t, head+fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s", len(good), good[:len(good)/2]))(w, r)
+	case "length too long":
+		hijack(a.t, head+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(good)+1, good))(w, r)
+	case "length too short":
+		hijack(a.t, head+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(good)-1, good))(w, r)
+	case "stalled":
+		_, _ = io.WriteString(w, good[:10])
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	case "huge":
+		chunk := []byte(strings.Repeat(" ", 1<<20))
+		for range 11 {
+			_, _ = w.Write(chunk)
+		}
+	case "garbage":
+		_, _ = io.WriteString(w, `{"status":"success","data":{"link":`)
+	}
+}
+
+// take returns how a call was answered.
+func (a *soakAPI) take(id string) []string {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	faults := a.calls[id]
+	delete(a.calls, id)
+	return faults
+}
+
+// Under load, with one answer in ten failing in every way, each call ends as its last answer says,
+// and nothing piles up.
+func TestSoak(t *testing.T) { //nolint:paralleltest // counts the goroutines and the heap of the process
+	duration := soakTime(t)
+	var open, calls, failed, attempts, busy atomic.Int64
+	before := measure(&open)
+	api := &soakAPI{t: t, calls: map[string][]string{}}
+	server := httptest.NewUnstartedServer(api)
+	server.Config.ConnState = countOpen(&open)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Start()
+	client := newClient(t, kombo.WithBaseURL(server.URL), kombo.WithTimeout(time.Second),
+		kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 2, BaseDelay: time.Millisecond}))
+	soak(t, duration, &open, func() {
+		id := fmt.Sprintf("-%d", calls.Add(1))
+		request := linkRequest
+		request.EndUserOriginID = id
+		link, err := client.Connect.CreateLink(t.Context(), request)
+		faults := api.take(id)
+		attempts.Add(int64(len(faults)))
+		var kerr *kombo.Error
+		if err != nil {
+			failed.Add(1)
+			if !errors.As(err, &kerr) {
+				t.Errorf("%v: %T is no *Error", err, err)
+				return
+			}
+			if errors.Is(err, os.ErrDeadlineExceeded) && errors.Is(err, kombo.ErrNetwork) {
+				if len(faults) == 0 || faults[len(faults)-1] != "stalled" {
+					busy.Add(1) // a busy machine, not a fault
+				}
+				return
+			}
+		}
+		if len(faults) == 0 {
+			t.Errorf("never answered: %v, %v", link, err)
+			return
+		}
+		want := soakFaults[faults[len(faults)-1]]
+		switch {
+		case want.want == nil && (err != nil || link.URL != testLink+id):
+			t.Errorf("answered %q: %v, %v, want the link of %s", faults, link, err, id)
+		case want.want != nil && (!errors.Is(err, want.want) || kerr.StatusCode != want.status || kerr.Attempts < len(faults)):
+			t.Errorf("answered %q: %v, want %v with status %d", faults, err, want.want, want.status)
+		}
+	})
+	t.Logf("%d calls by %d callers, %d answers, %d calls failed, %d of them for want of time", calls.Load(), soakers, attempts.Load(), failed.Load(), busy.Load())
+	if busy.Load() > calls.Load()/10 {
+		t.Errorf("%d of %d calls took too long without a reason", busy.Load(), calls.Load())
+	}
+	server.Close()
+	settle(t, "closed", &open, footprint{goroutines: before.goroutines + 8, connections: 0, heap: before.heap + 8<<20})
+}
+
+// soakHook sends webhooks to a server, good and bad.
+type soakHook struct {
+	t       *testing.T
+	address string
+	sender  *http.Client
+	count   atomic.Int64
+	pending sync.Map // of the ids of genuine webhooks that are not handled yet
+	answers sync.Map // of *atomic.Int64 by kind
+}
+
+func (h *soakHook) handle(_ context.Context, event kombo.Event) error {
+	if _, ok := h.pending.LoadAndDelete(event.EventID()); !ok {
+		h.t.Errorf("%s was handled, but is not genuine, or was handled before", event.EventID())
+	}
+	return nil
+}
+
+func (h *soakHook) send() {
+	id := fmt.Sprintf("evt%d", h.count.Add(1))
+	body := fmt.Sprintf(`{"id":%q,"type":"integration-created","data":{"id":"personio:1","tool":"personio"}}`, id)
+	kind, want := "genuine", http.StatusNoContent
+	if rand.IntN(10) == 0 {
+		kinds := [...]string{"forged", "changed", "unsigned", "announced too large", "too large", "cut", "gone"}
+		kind = kinds[rand.IntN(len(kinds))]
+	}
+	if rand.IntN(500) == 0 { // seldom, or else nearly all senders would be slow
+		kind = "slow"
+	}
+	signature := kombo.SignWebhook(testSecret, []byte(body))
+	var (
+		status int
+		err    error
+	)
+	switch kind {
+	case "genuine":
+		h.pending.Store(id, nil)
+		status, err = h.post(strings.NewReader(body), signature)
+		if _, unhandled := h.pending.LoadAndDelete(id); unhandled {
+			h.t.Errorf("%s was not handled: %d, %v", id, status, err)
+		}
+	case "forged":
+		want = http.StatusUnauthorized
+		status, err = h.post(strings.NewReader(body), kombo.SignWebhook("forged", []byte(body)))
+	case "changed":
+		want = http.StatusUnauthorized
+		status, err = h.post(strings.NewReader(body+" "), signature)
+	case "unsigned":
+		want = http.StatusUnauthorized
+		status, err = h.post(strings.NewReader(body), "")
+	case "too large":
+		want = http.StatusRequestEntityTooLarge
+		body += strings.Repeat(" ", kombo.MaxWebhookBody+1-len(body))
+		// The wrapper hides the length.
+		status, err = h.post(io.MultiReader(strings.NewReader(body)), kombo.SignWebhook(testSecret, []byte(body)))
+	case "announced too large":
+		want = http.StatusRequestEntityTooLarge
+		status, err = h.raw(kombo.MaxWebhookBody+1, signature, func(*net.TCPConn) error { return nil })
+	case "cut":
+		want = http.StatusBadRequest
+		status, err = h.raw(len(body), signature, func(connection *net.TCPConn) error {
+			_, err := io.WriteString(connection, body[:len(body)/2])
+			return errors.Join(err, connection.CloseWrite())
+		})
+	case "slow":
+		// Byte by byte, and never to its end: only the ReadTimeout ends it.
+		want = http.StatusBadRequest
+		status, err = h.raw(len(body), signature, func(connection *net.TCPConn) error {
+			drops := time.NewTicker(50 * time.Millisecond)
+			defer drops.Stop()
+			for i := range 10 {
+				<-drops.C
+				if _, err := io.WriteString(connection, body[i:i+1]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	case "gone":
+		// Nobody waits for an answer.
+		gone := errors.New("gone")
+		_, err = h.raw(len(body), signature, func(*net.TCPConn) error { return gone })
+		if status = want; errors.Is(err, gone) {
+			err = nil
+		}
+	}
+	if err != nil || status != want {
+		h.t.Errorf("%s: %d, %v, want %d", kind, status, err, want)
+	}
+	counter, _ := h.answers.LoadOrStore(kind, new(atomic.Int64))
+	counter.(*atomic.Int64).Add(1)
+}
+
+func (h *soakHook) post(body io.Reader, signature string) (status int, err error) {
+	request, err := http.NewRequestWithContext(h.t.Context(), http.MethodPost, "http://"+h.address, body)
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set(kombo.SignatureHeader, signature)
+	response, err := h.sender.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.StatusCode, errors.Join(err, response.Body.Close())
+}
+
+// raw sends the headers, lets write send the body, and reads the status of the answer.
+func (h *soakHook) raw(length int, signature string, write func(*net.TCPConn) error) (status int, err error) {
+	connection, err := net.Dial("tcp", h.address)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = connection.Close() }()
+	_ = connection.SetDeadline(time.Now().Add(30 * time.Second))
+	_, err = fmt.Fprintf(connection, "POST / HTTP/1.1\r\nHost: kombo\r\nContent-Length: %d\r\n%s: %s\r\n\r\n", length, kombo.SignatureHeader, signature)
+	if err = errors.Join(err, write(connection.(*net.TCPConn))); err != nil {
+		return 0, err
+	}
+	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	if err != nil {
+		return 0, err
+	}
+	return response.StatusCode, response.Body.Close()
+}
+
+// Under load, with one delivery in ten forged, too large, cut or slow, the handler answers each as it
+// should, hands on the genuine ones, each once, and nothing piles up.
+func TestSoakWebhooks(t *testing.T) { //nolint:paralleltest // counts the goroutines and the heap of the process
+	duration := soakTime(t)
+	var open atomic.Int64
+	before := measure(&open)
+	pool := &http.Transport{MaxIdleConnsPerHost: soakers}
+	hook := &soakHook{t: t, sender: &http.Client{Transport: pool}}
+	server := httptest.NewUnstartedServer(newVerifier(t, testSecret).Handler(kombo.EventHandlers{Fallback: hook.handle}))
+	server.Config.ConnState = countOpen(&open)
+	server.Config.ReadTimeout = 2 * time.Second // long enough for the genuine ones on a busy machine
+	server.Config.IdleTimeout = time.Minute     // else it is ReadTimeout, and connections close while all rest
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Start()
+	hook.address = server.Listener.Addr().String()
+	soak(t, duration, &open, hook.send)
+	hook.answers.Range(func(kind, counter any) bool {
+		t.Logf("%s: %d", kind, counter.(*atomic.Int64).Load())
+		return true
+	})
+	pool.CloseIdleConnections()
+	server.Close()
+	settle(t, "closed", &open, footprint{goroutines: before.goroutines + 8, connections: 0, heap: before.heap + 8<<20})
+}
