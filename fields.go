@@ -82,16 +82,22 @@ func page[T any](ctx context.Context, s *service, operation transport.Operation,
 	return fetched, nil
 }
 
+// maxEmptyPages is how many pages without results may follow each other. A caller has no chance to stop then.
+const maxEmptyPages = 100
+
 // all goes through the pages of a list.
 func all[T any](operation transport.Operation, paging Paging, fetch func(Paging) (*Page[T], error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
+		var none T
+		endless := func(why string) {
+			yield(none, &Error{Op: operation.String(), Message: why + ", so that the list would never end", err: ErrUnexpectedResponse})
+		}
 		paging := paging // a sequence can be gone through again
 		seed := maphash.MakeSeed()
 		seen := map[uint64]bool{maphash.String(seed, paging.Cursor): true}
-		for {
+		for empty := 0; ; {
 			fetched, err := fetch(paging)
 			if err != nil {
-				var none T
 				yield(none, err)
 				return
 			}
@@ -103,11 +109,16 @@ func all[T any](operation transport.Operation, paging Paging, fetch func(Paging)
 			if fetched.Next == "" {
 				return
 			}
-			// A cursor that comes again would never let the list end. Their hashes take less room than they.
+			if len(fetched.Results) > 0 {
+				empty = 0
+			} else if empty++; empty == maxEmptyPages {
+				endless(strconv.Itoa(maxEmptyPages) + " empty pages in a row came")
+				return
+			}
+			// Hashes of cursors take less room than they.
 			hash := maphash.String(seed, fetched.Next)
 			if seen[hash] {
-				var none T
-				yield(none, &Error{Op: operation.String(), Message: "a cursor came again, so that the list would never end", err: ErrUnexpectedResponse})
+				endless("a cursor came again")
 				return
 			}
 			seen[hash] = true
@@ -180,7 +191,7 @@ const (
 //	}
 //
 // It fails with [ErrIntegrationNotFound] where there is no such integration, with [ErrUnexpectedResponse] where
-// Kombo's cursors would never end, and as every call does.
+// Kombo's cursors would never end (one comes again, or 100 pages in a row are empty), and as every call does.
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/get-integrations-integration-id-integration-fields
 func (s *IntegrationsService) Fields(ctx context.Context, integrationID string, paging ...Paging) iter.Seq2[IntegrationField, error] {

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -485,5 +486,24 @@ func TestPageRoundTrip(t *testing.T) {
 	}
 	if empty, err := json.Marshal(kombo.Page[kombo.CustomField]{}); err != nil || string(empty) != `{"results":[],"next_cursor":null,"next":null}` {
 		t.Errorf("%s, %v", empty, err)
+	}
+}
+
+// A server that sends cursor after cursor, and nothing with them, does not keep a caller for ever: without a result
+// there is no chance to break.
+func TestEndlessEmptyPages(t *testing.T) {
+	t.Parallel()
+	var pages atomic.Int64
+	client, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"status":"success","data":{"results":[],"next":"cursor%d"}}`, pages.Add(1))
+	})
+	ended := 0
+	for _, err := range client.Integrations.Fields(t.Context(), testIntegrationID) {
+		if ended++; !errors.Is(err, kombo.ErrUnexpectedResponse) || !strings.Contains(err.Error(), "100 empty pages in a row") {
+			t.Errorf("err = %v", err)
+		}
+	}
+	if ended != 1 || pages.Load() != 100 {
+		t.Errorf("%d errors after %d pages, want 1 after 100", ended, pages.Load())
 	}
 }
