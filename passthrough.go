@@ -17,8 +17,8 @@ import (
 type PassthroughRequest struct {
 	// Method is GET, POST, PUT, PATCH or DELETE. Required.
 	Method string `json:"method"`
-	// Path is below the base URL of the API, such as "/company/employees". Required; more of it Kombo
-	// checks.
+	// Path is below the base URL of the API, such as "/company/employees". Required; nothing else about
+	// it is checked before it is sent.
 	Path string `json:"path"`
 	// Headers are sent with the request; Kombo adds those for authentication.
 	Headers map[string]string `json:"headers,omitempty"`

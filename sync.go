@@ -69,8 +69,8 @@ const (
 
 // WaitUntilReady waits until the setup of an integration is completed ([SetupStatusCompleted]), and returns the
 // integration then. Look at its Status: a customer may have to reconnect meanwhile. It asks Kombo at once,
-// again after about 2 seconds, and then less and less often, up to every 30 seconds; progress, unless nil, is told of each answer, the last
-// included.
+// again after about 2 seconds, and then less and less often, up to every 30 seconds; progress, unless nil, is
+// told of each answer, the last included.
 //
 // It ends with ctx, whose deadline is the only limit, and with the first call that fails as
 // [IntegrationsService.Get] does. Where webhooks arrive there is no need for it: [IntegrationStateChangedEvent]

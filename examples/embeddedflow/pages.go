@@ -163,13 +163,13 @@ func (a *app) render(w http.ResponseWriter, r *http.Request, name string, data a
 
 func (a *app) static(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-cache")
-	switch r.PathValue("file") {
-	case "app.js":
+	switch file := r.PathValue("file"); {
+	case file == "app.js":
 		http.ServeFileFS(w, r, webFiles, "web/app.js")
-	case "app.css":
+	case file == "app.css":
 		http.ServeFileFS(w, r, webFiles, "web/app.css")
-	case "kombo-connect.js":
-		http.ServeFile(w, r, cmp.Or(a.library, "not installed"))
+	case file == "kombo-connect.js" && a.library != "":
+		http.ServeFile(w, r, a.library)
 	default:
 		http.NotFound(w, r)
 	}
