@@ -18,11 +18,21 @@ import (
 // send sends one request as it stands, with the right key.
 func send(t *testing.T, srv *kombotest.Server, method, path, body string) (status int, header http.Header, answer string) {
 	t.Helper()
+	return sendAs(t, srv, srv.APIKey(), method, path, body)
+}
+
+func sendAs(t *testing.T, srv *kombotest.Server, key, method, path, body string) (status int, header http.Header, answer string) {
+	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, srv.BaseURL()+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Authorization", "Bearer "+srv.APIKey())
+	r.Header.Set("Authorization", "Bearer "+key)
+	return exchange(t, r)
+}
+
+func exchange(t *testing.T, r *http.Request) (status int, header http.Header, answer string) {
+	t.Helper()
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -630,5 +640,18 @@ func TestRequests(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"POST /connect/create-link", "POST /integrations/{integration_id}/relink", ""}, seen); diff != "" {
 		t.Errorf("OnRequest (-want +got):\n%s", diff)
+	}
+}
+
+// A server that runs for long remembers the beginning of long bodies.
+func TestLongBodiesAreRecordedInPart(t *testing.T) {
+	t.Parallel()
+	srv, _ := kombotest.Start(t, kombotest.Config{})
+	long := `{"end_user_email":"a@b.example","end_user_organization_name":"` + strings.Repeat("x", 100<<10) + `"}`
+	if status, _, answer := send(t, srv, "POST", "/connect/create-link", long); status != http.StatusOK {
+		t.Errorf("%d %s", status, answer)
+	}
+	if got := string(srv.Requests()[0].Body); len(got) != 64<<10 || !strings.HasPrefix(long, got) {
+		t.Errorf("%d bytes are recorded", len(got))
 	}
 }

@@ -169,7 +169,7 @@ func NewServer(config Config) *Server {
 	s.mux = http.NewServeMux()
 	s.serveAPI()
 	s.servePages()
-	s.http = http.Server{Handler: s.mux, ReadHeaderTimeout: 10 * time.Second}
+	s.http = http.Server{Handler: s.mux, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
 	s.background.Go(func() { _ = s.http.Serve(config.Listener) })
 	return s
 }

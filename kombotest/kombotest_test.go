@@ -2,7 +2,6 @@ package kombotest_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -176,22 +175,9 @@ func TestRefusals(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			r, err := http.NewRequestWithContext(t.Context(), test.method, srv.BaseURL()+test.path, strings.NewReader(test.body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.Header.Set("Authorization", "Bearer "+test.key)
-			response, err := http.DefaultClient.Do(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = response.Body.Close() }()
-			body, err := io.ReadAll(response.Body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if response.StatusCode != test.wantStatus || strings.TrimSpace(string(body)) != test.wantBody {
-				t.Errorf("answer = %d %s\nwant %d %s", response.StatusCode, body, test.wantStatus, test.wantBody)
+			status, _, answer := sendAs(t, srv, test.key, test.method, test.path, test.body)
+			if status != test.wantStatus || strings.TrimSpace(answer) != test.wantBody {
+				t.Errorf("answer = %d %s\nwant %d %s", status, answer, test.wantStatus, test.wantBody)
 			}
 		})
 	}
@@ -597,29 +583,14 @@ func TestAnswersHoldEveryDocumentedField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.BaseURL()+"/connect/integration-by-token/"+token, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Authorization", "Bearer "+srv.APIKey())
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	var got struct {
-		Status string
-		Data   map[string]any
-	}
-	if err := json.NewDecoder(response.Body).Decode(&got); err != nil {
-		t.Fatal(err)
-	}
-	got.Data["id"] = "…"
+	_, _, answer := send(t, srv, "GET", "/connect/integration-by-token/"+token, "")
+	got := data(t, answer)
+	got["id"] = "…"
 	want := map[string]any{
 		"id": "…", "tool": "personio", "end_user_origin_id": nil, "end_user_organization_name": "A",
 		"end_user_email": "a@b.example", "setup_status": "COMPLETED",
 	}
-	if diff := cmp.Diff(want, got.Data); diff != "" || got.Status != "success" {
-		t.Errorf("%s (-want +got):\n%s", got.Status, diff)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("data (-want +got):\n%s", diff)
 	}
 }

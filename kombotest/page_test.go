@@ -3,7 +3,6 @@ package kombotest_test
 import (
 	"encoding/json"
 	"html"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -25,16 +24,7 @@ func open(t *testing.T, pageURL string, language string) (status int, header htt
 		t.Fatal(err)
 	}
 	r.Header.Set("Accept-Language", language)
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	content, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response.StatusCode, response.Header, string(content)
+	return exchange(t, r)
 }
 
 // pageFlow is what the page tells its script.
@@ -67,16 +57,13 @@ func flowOf(t *testing.T, page string) pageFlow {
 // post is what the page's script sends.
 func post(t *testing.T, srv *kombotest.Server, path, body string) (status int, answer string) {
 	t.Helper()
-	response, err := http.Post(strings.TrimSuffix(srv.BaseURL(), "/v1")+path, "application/json", strings.NewReader(body))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, strings.TrimSuffix(srv.BaseURL(), "/v1")+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = response.Body.Close() }()
-	content, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response.StatusCode, string(content)
+	r.Header.Set("Content-Type", "application/json")
+	status, _, answer = exchange(t, r)
+	return status, answer
 }
 
 func tokenOf(t *testing.T, link string) string {
@@ -329,7 +316,7 @@ func TestPageFlow(t *testing.T) {
 	if status, answer := post(t, srv, "/connect/v1/setup", `{"token":"`+token+`","finish":true}`); status != http.StatusGone {
 		t.Errorf("the setup twice: %d %s", status, answer)
 	}
-	for _, body := range []string{"", "[]", `{"token":7}`} {
+	for _, body := range []string{"", "[]", `{"token":7}`, `{"token":"` + tokenOf(t, createLink(t, client, request)) + `","tool":"<none>","credentials":{"x":"wrong"}}`} {
 		if status, answer := post(t, srv, "/connect/v1/connect", body); status != http.StatusBadRequest {
 			t.Errorf("%q: %d %s", body, status, answer)
 		}

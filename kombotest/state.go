@@ -255,7 +255,7 @@ func (s *Server) connect(token, tool string) (connected, error) {
 	case f.Kind == LinkKindSetup:
 		return connected{}, errors.New("kombotest: a setup link has no credentials to enter")
 	case !s.knowsTool(tool):
-		return connected{}, fmt.Errorf("kombotest: the tool %q is unknown; see Config.Tools", tool)
+		return connected{}, unknownTool(tool)
 	}
 	f.used = true
 	var result connected
@@ -344,10 +344,13 @@ func (s *Server) failFlow(token, tool string) (kombo.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.Kind == LinkKindSetup {
-		return nil, errors.New("kombotest: a setup link has no credentials to fail with")
-	}
 	tool = cmp.Or(f.Tool, tool, s.firstTool(f.Category))
+	switch {
+	case f.Kind == LinkKindSetup:
+		return nil, errors.New("kombotest: a setup link has no credentials to fail with")
+	case !s.knowsTool(tool): // a page can send anything
+		return nil, unknownTool(tool)
+	}
 	id := s.newID()
 	s.failures[id] = failure{at: s.now(), tool: tool, organization: f.EndUser.OrganizationName}
 	return &kombo.ConnectionFlowFailedEvent{
@@ -428,6 +431,10 @@ func (s *Server) tokenOf(linkURL string) (string, error) {
 		return "", errors.New("kombotest: the link is not one of this server")
 	}
 	return link.Query().Get("token"), nil
+}
+
+func unknownTool(tool string) error {
+	return fmt.Errorf("kombotest: the tool %q is unknown; see Config.Tools", tool)
 }
 
 func noIntegration(integrationID string) error {

@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/kombo-go/kombo"
@@ -74,71 +73,6 @@ type Delivery struct {
 
 // Accepted reports whether the receiver answered 2xx.
 func (d Delivery) Accepted() bool { return d.StatusCode >= 200 && d.StatusCode <= 299 }
-
-// WebhookFault says how webhooks go astray.
-type WebhookFault struct {
-	// Type is that of the events; "" means every type.
-	Type kombo.EventType
-	// Times is how many events it strikes; 0 means one, -1 all until [Server.ClearWebhookFaults].
-	Times int
-	// Copies is how often the webhook is delivered again after it was accepted.
-	Copies int
-	// Delay is how long the webhook is kept back. It comes in the background then, so that what
-	// happens later can overtake it.
-	Delay time.Duration
-	// Lost keeps the webhook from being delivered at all. [Server.Redeliver] still can.
-	Lost bool
-	// Forged signs the webhook with another secret. It counts as an error when it is accepted.
-	Forged bool
-}
-
-// Validate says what is wrong with a fault, if anything.
-func (f WebhookFault) Validate() error {
-	switch {
-	case f.Times < -1:
-		return errors.New("kombotest: WebhookFault.Times is less than -1")
-	case f.Copies < 0:
-		return errors.New("kombotest: WebhookFault.Copies is negative")
-	case f.Delay < 0:
-		return errors.New("kombotest: WebhookFault.Delay is negative")
-	case f.Lost && (f.Copies > 0 || f.Delay > 0 || f.Forged):
-		return errors.New("kombotest: WebhookFault.Lost leaves nothing for Copies, Delay or Forged")
-	case f.Copies == 0 && f.Delay == 0 && !f.Lost && !f.Forged:
-		return errors.New("kombotest: the WebhookFault does nothing; set Copies, Delay, Lost or Forged")
-	}
-	return nil
-}
-
-func (f *WebhookFault) times() *int { return &f.Times }
-
-// InjectWebhookFault disturbs the webhooks of events that follow, but for [Server.Redeliver] and
-// [Server.DeliverForged]. Of several faults for an event the oldest strikes.
-// It panics where [WebhookFault.Validate] finds fault.
-func (s *Server) InjectWebhookFault(fault WebhookFault) {
-	if err := fault.Validate(); err != nil {
-		panic(err)
-	}
-	fault.Times = cmp.Or(fault.Times, 1)
-	s.mutex.Lock()
-	s.webhookFaults = append(s.webhookFaults, &fault)
-	s.mutex.Unlock()
-	s.change()
-}
-
-// ClearWebhookFaults takes back all of [Server.InjectWebhookFault].
-func (s *Server) ClearWebhookFaults() {
-	s.mutex.Lock()
-	s.webhookFaults = nil
-	s.mutex.Unlock()
-	s.change()
-}
-
-// WebhookFaults returns the faults that are yet to strike, with the Times that are left.
-func (s *Server) WebhookFaults() []WebhookFault {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	return remaining(s.webhookFaults)
-}
 
 // SetWebhookURL changes where webhooks are delivered: a service that needs a client before it can
 // start has no address yet when the server is made.
@@ -487,89 +421,6 @@ func (s *Server) Deliveries() []Delivery {
 		deliveries[i].Body = bytes.Clone(deliveries[i].Body)
 	}
 	return deliveries
-}
-
-// awaitLimit is how long AwaitDelivery waits where the test's own end is not sooner.
-const awaitLimit = 10 * time.Second
-
-// AwaitDelivery waits until the service has accepted a webhook of a type, about one of the integrations where
-// some are named, and returns the newest: also one that it accepted before the call. It ends the test where none
-// is accepted within 10 seconds. That the service verifies what it accepts shows [Server.DeliverForged].
-func (s *Server) AwaitDelivery(tb testing.TB, eventType kombo.EventType, integrationIDs ...string) Delivery {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), awaitLimit)
-	defer cancel()
-	var found Delivery
-	err := s.await(ctx, func() bool {
-		for _, d := range slices.Backward(s.deliveries.entries) {
-			if d.EventType == eventType && d.Accepted() && !d.Forged && d.isAbout(integrationIDs) {
-				found = d
-				return true
-			}
-		}
-		return false
-	})
-	if err != nil {
-		tb.Fatalf("kombotest: no %s was accepted%s", eventType, s.lastRefusal(eventType))
-	}
-	return found
-}
-
-// isAbout reports whether a webhook names one of the integrations, or there are none.
-func (d Delivery) isAbout(integrationIDs []string) bool {
-	return len(integrationIDs) == 0 || slices.ContainsFunc(integrationIDs, func(id string) bool {
-		return bytes.Contains(d.Body, []byte(`"`+id+`"`))
-	})
-}
-
-// lastRefusal tells what became of the last webhook of a type, for an error.
-func (s *Server) lastRefusal(eventType kombo.EventType) string {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	for _, d := range slices.Backward(s.deliveries.entries) {
-		switch {
-		case d.EventType != eventType || d.Forged:
-		case d.URL == "" && !d.Lost:
-			return "; there is no webhook URL to deliver it to"
-		case d.Err != nil:
-			return fmt.Sprintf("; the last attempt failed: %v", d.Err)
-		case d.StatusCode != 0:
-			return fmt.Sprintf("; the last one was answered %d", d.StatusCode)
-		}
-	}
-	return ""
-}
-
-// await waits until a condition holds, which is asked with the mutex held.
-func (s *Server) await(ctx context.Context, condition func() bool) error {
-	defer context.AfterFunc(ctx, func() {
-		s.mutex.Lock()
-		defer s.mutex.Unlock()
-		s.changed.Broadcast()
-	})()
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	for !condition() {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		s.changed.Wait()
-	}
-	return nil
-}
-
-// Wait returns once all webhooks that are delivered in the background have been accepted, or were
-// repeated for the last time. The error tells which of them the service did not accept since the last
-// call. Those that are held back are not waited for.
-func (s *Server) Wait(ctx context.Context) error {
-	if err := s.await(ctx, func() bool { return s.announcing == 0 }); err != nil {
-		return fmt.Errorf("kombotest: waiting for webhooks: %w", err)
-	}
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	err := errors.Join(s.failed...)
-	s.failed = nil
-	return err
 }
 
 // tell delivers an event that the caller's doing has caused.
