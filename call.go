@@ -30,10 +30,11 @@ type promise interface {
 }
 
 // envelope is the outer form of every answer, successful or not.
-type envelope[T any] struct {
-	Status string     `json:"status"`
-	Data   *T         `json:"data"`
-	Error  *errorInfo `json:"error"`
+type envelope struct {
+	Status string `json:"status"`
+	// Data is a pointer to what the data is decoded into, and nil afterwards if it was null.
+	Data  any        `json:"data"`
+	Error *errorInfo `json:"error"`
 	// Warnings is read of answers that have a place for it: of others nothing is known.
 	Warnings json.RawMessage `json:"warnings"`
 }
@@ -57,46 +58,52 @@ func call[T any](ctx context.Context, s *service, operation transport.Operation,
 }
 
 func callWith[T any](ctx context.Context, s *service, operation transport.Operation, in input) (*T, error) {
-	observer := observerOf(ctx)
-	if observer == nil {
-		answer, err := send(ctx, s, operation, in)
-		return decode[T](operation, answer, err)
-	}
-	begun := time.Now()
-	answer, err := send(ctx, s, operation, in)
-	data, err := decode[T](operation, answer, err)
-	observer(ctx, observed(operation, answer, err, time.Since(begun)))
-	return data, err
-}
-
-// decode returns the data of an answer, unless there was an error before.
-func decode[T any](operation transport.Operation, answer *transport.Answer, err error) (*T, error) {
-	if err != nil {
+	data := new(T)
+	// The rest is the same for every T, and compiled once.
+	if err := s.call(ctx, operation, in, data); err != nil {
 		return nil, err
 	}
+	return data, nil
+}
+
+// call makes one call and decodes the data of the answer into data.
+func (s *service) call(ctx context.Context, operation transport.Operation, in input, data any) error {
+	begun := time.Now()
+	answer, err := s.send(ctx, operation, in)
+	if err == nil {
+		err = decode(operation, answer, data)
+	}
+	if observe := observerOf(ctx); observe != nil {
+		observe(ctx, observed(operation, answer, err, time.Since(begun)))
+	}
+	return err
+}
+
+// decode decodes the data of a successful answer, and turns any other into an error.
+func decode(operation transport.Operation, answer *transport.Answer, data any) error {
 	if answer.StatusCode < 200 || answer.StatusCode > 299 {
-		return nil, errorFromAnswer(operation, answer)
+		return errorFromAnswer(operation, answer)
 	}
 	if answer.TooLarge {
-		return nil, unexpectedAnswer(operation, answer, fmt.Sprintf("it is longer than %d bytes", transport.MaxBody))
+		return unexpectedAnswer(operation, answer, fmt.Sprintf("it is longer than %d bytes", transport.MaxBody))
 	}
-	var decoded envelope[T]
-	err = json.Unmarshal(answer.Body, &decoded)
-	if warned, ok := any(decoded.Data).(interface{ warn(json.RawMessage) error }); ok && err == nil && decoded.Data != nil {
+	decoded := envelope{Data: data}
+	err := json.Unmarshal(answer.Body, &decoded)
+	if warned, ok := decoded.Data.(interface{ warn(json.RawMessage) error }); ok && err == nil {
 		err = warned.warn(decoded.Warnings)
 	}
 	if err == nil && decoded.Status != "success" && decoded.Error != nil {
-		return nil, errorFromAnswer(operation, answer)
+		return errorFromAnswer(operation, answer)
 	}
-	if problem := decoded.problem(err); problem != "" {
-		return nil, unexpectedAnswer(operation, answer, problem)
+	if problem := decoded.problem(err, data); problem != "" {
+		return unexpectedAnswer(operation, answer, problem)
 	}
-	return decoded.Data, nil
+	return nil
 }
 
 // problem says in which way the answer breaks its promise, or "".
-func (e *envelope[T]) problem(decodeError error) string {
-	data, hasPromise := any(e.Data).(promise)
+func (e *envelope) problem(decodeError error, data any) string {
+	promised, hasPromise := data.(promise)
 	switch {
 	case decodeError != nil:
 		return describeDecodeError(decodeError)
@@ -106,14 +113,14 @@ func (e *envelope[T]) problem(decodeError error) string {
 		return ""
 	case e.Data == nil:
 		return "it has no data"
-	case data.missing() != "":
-		return "data." + data.missing() + " is missing"
+	case promised.missing() != "":
+		return "data." + promised.missing() + " is missing"
 	}
 	return ""
 }
 
 // send validates and sends a request.
-func send(ctx context.Context, s *service, operation transport.Operation, in input) (*transport.Answer, error) {
+func (s *service) send(ctx context.Context, operation transport.Operation, in input) (*transport.Answer, error) {
 	if s == nil || s.transport == nil {
 		return nil, &Error{Op: operation.String(), Message: "the client was not made by NewClient", err: ErrInvalidInput}
 	}

@@ -207,7 +207,7 @@ func TestAnswersThatBreakTheirPromise(t *testing.T) {
 		{"null link", `{"status":"success","data":{"link":null}}`, createLink, "data.link is missing"},
 		{"empty link", `{"status":"success","data":{"link":""}}`, createLink, "data.link is missing"},
 		{"link is no string", `{"status":"success","data":{"link":["` + testLink + `"]}}`, createLink, "the type of data.link is wrong"},
-		{"no data", `{"status":"success"}`, createLink, "it has no data"},
+		{"no data", `{"status":"success"}`, createLink, "data.link is missing"},
 		{"null data", `{"status":"success","data":null}`, createLink, "it has no data"},
 		{"no status", `{"data":{"link":"` + testLink + `"}}`, createLink, "its status is not success"},
 		{"another status", `{"status":"pending","data":{"link":"` + testLink + `"}}`, createLink, "its status is not success"},

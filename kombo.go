@@ -145,7 +145,7 @@ type config struct {
 	httpClient   *http.Client
 	timeout      *time.Duration
 	retry        RetryPolicy
-	logger       *slog.Logger
+	log          func(context.Context, transport.Attempt)
 }
 
 // WithRegion chooses the region; the default is [RegionEU]. It cannot be combined with
@@ -228,9 +228,34 @@ func WithRetry(policy RetryPolicy) Option {
 // status or error, and the wait before the next attempt. The default, and nil, is to log nothing.
 func WithLogger(logger *slog.Logger) Option {
 	return func(c *config) error {
-		c.logger = logger
+		c.log = nil
+		if logger != nil {
+			c.log = func(ctx context.Context, attempt transport.Attempt) { logAttempt(ctx, logger, attempt) }
+		}
 		return nil
 	}
+}
+
+// Only what [WithLogger] makes leads here, so that a program without it need not hold log/slog.
+func logAttempt(ctx context.Context, logger *slog.Logger, attempt transport.Attempt) {
+	if !logger.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	attributes := make([]slog.Attr, 0, 5)
+	attributes = append(attributes,
+		slog.String("op", attempt.Operation.String()),
+		slog.Int("attempt", attempt.Number),
+		slog.Duration("duration", attempt.Duration),
+	)
+	if attempt.Error != "" {
+		attributes = append(attributes, slog.String("error", attempt.Error))
+	} else {
+		attributes = append(attributes, slog.Int("status", attempt.StatusCode))
+	}
+	if attempt.Again {
+		attributes = append(attributes, slog.Duration("retry_in", attempt.Wait))
+	}
+	logger.LogAttrs(ctx, slog.LevelDebug, "kombo: attempt", attributes...)
 }
 
 // WithUserAgent puts the name of the calling product, such as "acme-hr/1.4", before this package's
@@ -302,7 +327,7 @@ func newClient(apiKey string, options []Option) (*Client, error) {
 		HTTPClient:     c.httpClient,
 		AttemptTimeout: c.timeout,
 		Retry:          c.retry.withDefaults(),
-		Logger:         c.logger,
+		Log:            c.log,
 	})}
 	return &Client{
 		Connect:      (*ConnectService)(s),

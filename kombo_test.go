@@ -3,13 +3,16 @@ package kombo_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jarcoal/httpmock"
 
 	"github.com/kombo-go/kombo"
 )
@@ -112,6 +115,60 @@ func TestUserAgent(t *testing.T) {
 	}
 	if want := "acme-hr/1.4 (test) kombo-go/" + kombo.Version; got.Header.Get("User-Agent") != want {
 		t.Errorf("User-Agent = %q, want %q", got.Header.Get("User-Agent"), want)
+	}
+}
+
+func TestLogger(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{
+		Level: slog.LevelDebug,
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			switch a.Key {
+			case slog.TimeKey:
+				return slog.Attr{}
+			case "duration", "retry_in":
+				a.Value = slog.StringValue(a.Value.Kind().String())
+			}
+			return a
+		},
+	}))
+	answers := []func() (*http.Response, error){
+		func() (*http.Response, error) {
+			return nil, &url.Error{Op: "Get", URL: testLink, Err: io.ErrUnexpectedEOF}
+		},
+		func() (*http.Response, error) { return httpmock.NewStringResponse(503, ""), nil },
+		func() (*http.Response, error) { return httpmock.NewStringResponse(404, ""), nil },
+	}
+	mock := httpmock.NewMockTransport()
+	mock.RegisterNoResponder(func(*http.Request) (*http.Response, error) { return answers[mock.GetTotalCallCount()-1]() })
+	client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}), kombo.WithLogger(logger),
+		kombo.WithRetry(kombo.RetryPolicy{BaseDelay: 1}))
+	_, err := client.Connect.IntegrationByToken(t.Context(), testToken)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	want := `level=DEBUG msg="kombo: attempt" op="GET /connect/integration-by-token/{token}" attempt=1 duration=Duration error="Get \"https://connect.kombo.dev/v1?token=[redacted]\": unexpected EOF" retry_in=Duration
+level=DEBUG msg="kombo: attempt" op="GET /connect/integration-by-token/{token}" attempt=2 duration=Duration status=503 retry_in=Duration
+level=DEBUG msg="kombo: attempt" op="GET /connect/integration-by-token/{token}" attempt=3 duration=Duration status=404
+`
+	if diff := cmp.Diff(want, log.String()); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
+	}
+}
+
+func TestLoggerIsSilent(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	for name, option := range map[string][]kombo.Option{
+		"above debug":  {kombo.WithLogger(logger)},
+		"nil later on": {kombo.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))), kombo.WithLogger(nil)},
+	} {
+		client, _ := mocked(t, "*", "", 401, "", option...)
+		if _, err := client.CheckAPIKey(t.Context()); !errors.Is(err, kombo.ErrAuthentication) || log.Len() > 0 {
+			t.Errorf("%s: %v, log = %q", name, err, log.String())
+		}
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -39,8 +38,22 @@ type Config struct {
 	// operation's, or if it is shorter.
 	AttemptTimeout *time.Duration
 	Retry          RetryPolicy
-	// Logger gets one debug record for each attempt; nil means none.
-	Logger *slog.Logger
+	// Log is told of each attempt; nil means nobody is.
+	Log func(context.Context, Attempt)
+}
+
+// Attempt is what there is to log of one attempt.
+type Attempt struct {
+	Operation Operation
+	// Number counts the attempts of the call, from 1.
+	Number   int
+	Duration time.Duration
+	// StatusCode is that of the answer; where there was none, Error says why, without secrets.
+	StatusCode int
+	Error      string
+	// Again means that there will be another attempt, after Wait.
+	Again bool
+	Wait  time.Duration
 }
 
 // Transport sends requests to one API with one key. It is immutable and safe for concurrent use.
@@ -51,7 +64,7 @@ type Transport struct {
 	base      http.RoundTripper
 	timeout   *time.Duration
 	retry     RetryPolicy
-	logger    *slog.Logger
+	log       func(context.Context, Attempt)
 	// authorization returns the value of the header. It is a function so that no format verb can
 	// print the key.
 	authorization func() string
@@ -65,7 +78,7 @@ func New(config Config) *Transport {
 		userAgent: config.UserAgent,
 		timeout:   config.AttemptTimeout,
 		retry:     config.Retry,
-		logger:    config.Logger,
+		log:       config.Log,
 
 		authorization: func() string { return authorization },
 	}
@@ -263,7 +276,7 @@ func (c *call) secrets() []string {
 func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
 	c.attempts++
 	c.response, c.body, c.tooLarge, c.err = nil, nil, false, nil
-	if c.transport.logger != nil {
+	if c.transport.log != nil {
 		c.started = time.Now()
 	}
 	if c.what.Operation.Once {
@@ -340,23 +353,16 @@ func (c *call) contextError() error {
 }
 
 func (c *call) logAttempt(wait time.Duration, again bool) {
-	logger := c.transport.logger
-	if logger == nil || !logger.Enabled(c.context, slog.LevelDebug) {
+	if c.transport.log == nil {
 		return
 	}
-	attributes := make([]slog.Attr, 0, 6)
-	attributes = append(attributes,
-		slog.String("op", c.what.Operation.String()),
-		slog.Int("attempt", c.attempts),
-		slog.Duration("duration", time.Since(c.started)),
-	)
+	attempt := Attempt{
+		Operation: c.what.Operation, Number: c.attempts, Duration: time.Since(c.started), Again: again, Wait: wait,
+	}
 	if c.err != nil {
-		attributes = append(attributes, slog.String("error", redactError(c.err, c.secrets()).Error()))
+		attempt.Error = redactError(c.err, c.secrets()).Error()
 	} else {
-		attributes = append(attributes, slog.Int("status", c.response.StatusCode))
+		attempt.StatusCode = c.response.StatusCode
 	}
-	if again {
-		attributes = append(attributes, slog.Duration("retry_in", wait))
-	}
-	logger.LogAttrs(c.context, slog.LevelDebug, "kombo: attempt", attributes...)
+	c.transport.log(c.context, attempt)
 }

@@ -1,12 +1,10 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -388,40 +386,23 @@ func TestNilContext(t *testing.T) {
 func TestLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{
-			Level: slog.LevelDebug,
-			ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-				switch a.Key {
-				case slog.TimeKey:
-					return slog.Attr{}
-				case "retry_in":
-					a.Value = slog.StringValue("…")
-				}
-				return a
-			},
-		}))
 		leak := &url.Error{Op: "Get", URL: "https://api.example/v1/" + testToken + "?k=" + testKey, Err: errReset}
 		s := &script{steps: []step{{err: leak, delay: 3 * time.Second}, {status: 503, delay: time.Second}, {status: 200}}}
-		if _, err := newTest(s, func(c *Config) { c.Logger = logger }).do(t.Context(), read); err != nil {
+		var got []Attempt
+		logging := func(c *Config) { c.Log = func(_ context.Context, a Attempt) { got = append(got, a) } }
+		if _, err := newTest(s, logging).do(t.Context(), read); err != nil {
 			t.Fatal(err)
 		}
-		want := `level=DEBUG msg="kombo: attempt" op="GET /connect/integration-by-token/{token}" attempt=1 duration=3s error="Get \"https://api.example/v1/[redacted]?k=[redacted]\": read: connection reset by peer" retry_in=…
-level=DEBUG msg="kombo: attempt" op="GET /connect/integration-by-token/{token}" attempt=2 duration=1s status=503 retry_in=…
-level=DEBUG msg="kombo: attempt" op="GET /connect/integration-by-token/{token}" attempt=3 duration=0s status=200
-`
-		if diff := cmp.Diff(want, log.String()); diff != "" {
-			t.Errorf("log (-want +got):\n%s", diff)
+		want := []Attempt{
+			{Operation: read, Number: 1, Duration: 3 * time.Second, Error: `Get "https://api.example/v1/[redacted]?k=[redacted]": read: connection reset by peer`, Again: true},
+			{Operation: read, Number: 2, Duration: time.Second, StatusCode: 503, Again: true},
+			{Operation: read, Number: 3, StatusCode: 200},
+		}
+		for i := range s.times[1:] {
+			want[i].Wait = s.times[i+1].Sub(s.times[i]) - s.steps[i].delay
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("attempts (-want +got):\n%s", diff)
 		}
 	})
-}
-
-func TestLoggerAboveDebugIsSilent(t *testing.T) {
-	t.Parallel()
-	var log bytes.Buffer
-	s := &script{steps: []step{{status: 400}}}
-	_, err := newTest(s, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) }).do(t.Context(), read)
-	if err != nil || log.Len() > 0 {
-		t.Errorf("log = %q, %v", log.String(), err)
-	}
 }
