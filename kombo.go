@@ -66,9 +66,15 @@ const (
 	RegionUS Region = "us" // https://api.us.kombo.dev
 )
 
-var regionBaseURLs = map[Region]string{
-	RegionEU: "https://api.kombo.dev/v1",
-	RegionUS: "https://api.us.kombo.dev/v1",
+// baseURL returns "" for an unknown region.
+func (r Region) baseURL() string {
+	switch r {
+	case RegionEU:
+		return "https://api.kombo.dev/v1"
+	case RegionUS:
+		return "https://api.us.kombo.dev/v1"
+	}
+	return ""
 }
 
 // The time limits of one attempt, unless [WithTimeout] says otherwise.
@@ -152,7 +158,7 @@ type config struct {
 // [WithBaseURL].
 func WithRegion(region Region) Option {
 	return func(c *config) error {
-		if _, ok := regionBaseURLs[region]; !ok {
+		if region.baseURL() == "" {
 			return fmt.Errorf("WithRegion: unknown region %q; use RegionEU or RegionUS", string(region))
 		}
 		c.region = region
@@ -341,7 +347,7 @@ func (c *config) resolveBaseURL() (string, error) {
 		if c.region == "" {
 			c.region = RegionEU
 		}
-		return regionBaseURLs[c.region], nil
+		return c.region.baseURL(), nil
 	}
 	if c.region != "" {
 		return "", errors.New("WithRegion and WithBaseURL exclude each other")

@@ -13,7 +13,16 @@ const idleConnections = 256
 
 // sharedPool returns the connection pool of all Transports that were given none. One pool for all
 // keeps a program that makes a client for each request from piling up idle connections.
-var sharedPool = sync.OnceValue(newPool)
+func sharedPool() *http.Transport {
+	pool.once.Do(func() { pool.transport = newPool() })
+	return pool.transport
+}
+
+// pool is made when it is needed: importing this package does nothing.
+var pool struct {
+	once      sync.Once
+	transport *http.Transport
+}
 
 func newPool() *http.Transport {
 	return &http.Transport{
