@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -141,42 +142,76 @@ func soak(t *testing.T, duration time.Duration, open *atomic.Int64, work func())
 	wait.Wait()
 }
 
-// The ways in which an answer fails, with what a call returns whose last answer fails so.
-var soakFaults = map[string]struct {
-	status int
-	want   error // nil for success
-}{
-	"none":               {0, nil},
-	"slow":               {0, nil},
-	"503 in HTML":        {503, kombo.ErrUnexpectedResponse},
-	"429":                {429, kombo.ErrRateLimited},
-	"cut before headers": {0, kombo.ErrNetwork},
-	"cut body":           {0, kombo.ErrNetwork},
-	"length too long":    {0, kombo.ErrNetwork},
-	"length too short":   {200, kombo.ErrUnexpectedResponse},
-	"stalled":            {0, os.ErrDeadlineExceeded},
-	"huge":               {200, kombo.ErrUnexpectedResponse},
-	"garbage":            {200, kombo.ErrUnexpectedResponse},
+// soakFault is a way in which an answer fails, with what a call returns whose last answer fails so. They
+// are those of the fault matrix that a server can cause over HTTP/1.1.
+type soakFault struct {
+	name    string
+	respond func(faultyCall) http.HandlerFunc
+	status  int
+	want    error // nil for success
 }
 
-func pickFault() string {
-	switch {
-	case rand.IntN(2000) == 0: // seldom, for it moves ten megabytes
-		return "huge"
-	case rand.IntN(1000) == 0: // seldom, or else nearly all callers would wait for it
-		return "stalled"
-	case rand.IntN(10) != 0:
-		return "none"
+var (
+	soakGood   = soakFault{"none", answerWell, 0, nil}
+	soakFaults = []soakFault{
+		{"drop by drop", drops, 0, nil},
+		{"reset before the headers", reset(""), 0, kombo.ErrNetwork},
+		{"reset after the headers", reset("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"), 0, kombo.ErrNetwork},
+		{"closed before the headers", raw(""), 0, kombo.ErrNetwork},
+		{"cut chunk", cutChunk, 0, kombo.ErrNetwork},
+		{"length too long", withLength(1), 0, kombo.ErrNetwork},
+		{"length too short", withLength(-1), 200, kombo.ErrUnexpectedResponse},
+		{"length no number", raw("HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}"), 0, kombo.ErrNetwork},
+		{"success that is HTML", status(200, "text/html", "<html>hello</html>"), 200, kombo.ErrUnexpectedResponse},
+		{"success that is cut", status(200, "application/json", `{"status":"success","data":{"link":`), 200, kombo.ErrUnexpectedResponse},
+		{"500, plain text", status(500, "text/plain", "oops"), 500, kombo.ErrUnexpectedResponse},
+		{"502, HTML", status(502, "text/html", "<html>Bad Gateway</html>"), 502, kombo.ErrUnexpectedResponse},
+		{"503, empty", status(503, "", ""), 503, kombo.ErrUnexpectedResponse},
+		{"redirect", redirect(307), 307, kombo.ErrUnexpectedResponse},
+		{"429", rateLimited(nil), 429, kombo.ErrRateLimited},
+		{"429, past date", rateLimited(date(-time.Hour)), 429, kombo.ErrRateLimited},
+		{"429, negative", rateLimited(value("-5")), 429, kombo.ErrRateLimited},
+		{"429, garbage", rateLimited(value("soon")), 429, kombo.ErrRateLimited},
+		{"429, huge", rateLimited(value("99999999999999999999")), 429, kombo.ErrRateLimited},
 	}
-	names := [...]string{"slow", "503 in HTML", "429", "cut before headers", "cut body", "length too long", "length too short", "garbage"}
-	return names[rand.IntN(len(names))]
+	// Seldom, or else nearly all callers would wait for them, or for ten megabytes to be moved.
+	seldomSoakFaults = []soakFault{
+		{"slow headers", slowHeaders, 0, os.ErrDeadlineExceeded},
+		{"slow body", slowBody, 0, os.ErrDeadlineExceeded},
+		{"over the cap", overTheCap, 200, kombo.ErrUnexpectedResponse},
+	}
+)
+
+func pickFault() *soakFault {
+	switch {
+	case rand.IntN(700) == 0:
+		return &seldomSoakFaults[rand.IntN(len(seldomSoakFaults))]
+	case rand.IntN(10) == 0:
+		return &soakFaults[rand.IntN(len(soakFaults))]
+	}
+	return &soakGood
 }
+
+// drops answers well, but slowly.
+func drops(call faultyCall) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		drop := time.NewTicker(5 * time.Millisecond)
+		defer drop.Stop()
+		for part := range slices.Chunk([]byte(call.answer), len(call.answer)/4) {
+			<-drop.C
+			_, _ = w.Write(part)
+			_ = http.NewResponseController(w).Flush()
+		}
+	}
+}
+
+// impatient starts the ids of calls whose caller gives up before the answer, or just after it.
+const impatient = "-impatient"
 
 // soakAPI answers calls, and remembers how until they are over.
 type soakAPI struct {
-	t     *testing.T
 	mutex sync.Mutex
-	calls map[string][]string
+	calls map[string][]*soakFault
 }
 
 func (a *soakAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -188,53 +223,18 @@ func (a *soakAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	_, _ = io.Copy(io.Discard, r.Body)
 	fault := pickFault()
-	a.mutex.Lock()
-	a.calls[request.ID] = append(a.calls[request.ID], fault)
-	a.mutex.Unlock()
-	good := `{"status":"success","data":{"link":"` + testLink + request.ID + `"}}`
-	const head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n"
-	switch fault {
-	case "none":
-		_, _ = io.WriteString(w, good)
-	case "slow":
-		drops := time.NewTicker(5 * time.Millisecond)
-		defer drops.Stop()
-		for i := range 4 {
-			<-drops.C
-			_, _ = io.WriteString(w, good[i*len(good)/4:(i+1)*len(good)/4])
-			_ = http.NewResponseController(w).Flush()
-		}
-	case "503 in HTML":
-		w.Header().Set("Content-Type", "text/html")
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = io.WriteString(w, "<html><h1>Service Unavailable</h1></html>")
-	case "429":
-		w.WriteHeader(http.StatusTooManyRequests)
-		_, _ = io.WriteString(w, `{"status":"error","error":{"code":"PLATFORM.RATE_LIMIT_EXCEEDED","title":"T","message":"M","log_url":null}}`)
-	case "cut before headers":
-		hijack(a.t, "")(w, r)
-	case "cut body":
-		hijack(a.t, head+fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s", len(good), good[:len(good)/2]))(w, r)
-	case "length too long":
-		hijack(a.t, head+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(good)+1, good))(w, r)
-	case "length too short":
-		hijack(a.t, head+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(good)-1, good))(w, r)
-	case "stalled":
-		_, _ = io.WriteString(w, good[:10])
-		_ = http.NewResponseController(w).Flush()
-		<-r.Context().Done()
-	case "huge":
-		chunk := []byte(strings.Repeat(" ", 1<<20))
-		for range 11 {
-			_, _ = w.Write(chunk)
-		}
-	case "garbage":
-		_, _ = io.WriteString(w, `{"status":"success","data":{"link":`)
+	if strings.HasPrefix(request.ID, impatient) {
+		fault = &soakFault{respond: drops} // and not remembered: the caller may be gone for long
+	} else {
+		a.mutex.Lock()
+		a.calls[request.ID] = append(a.calls[request.ID], fault)
+		a.mutex.Unlock()
 	}
+	fault.respond(faultyCall{answer: `{"status":"success","data":{"link":"` + testLink + request.ID + `"}}`})(w, r)
 }
 
 // take returns how a call was answered.
-func (a *soakAPI) take(id string) []string {
+func (a *soakAPI) take(id string) []*soakFault {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	faults := a.calls[id]
@@ -242,13 +242,28 @@ func (a *soakAPI) take(id string) []string {
 	return faults
 }
 
-// Under load, with one answer in ten failing in every way, each call ends as its last answer says,
-// and nothing piles up.
+// outcomeOf says what is wrong with what a call returned that was answered so, or "".
+func outcomeOf(id string, faults []*soakFault, link *kombo.Link, err error) string {
+	if len(faults) == 0 {
+		return fmt.Sprintf("never answered: %v, %v", link, err)
+	}
+	last := faults[len(faults)-1]
+	kerr, _ := errors.AsType[*kombo.Error](err)
+	switch {
+	case last.want == nil && (err != nil || link.URL != testLink+id),
+		last.want != nil && (link != nil || !errors.Is(err, last.want) || kerr.StatusCode != last.status || kerr.Attempts < len(faults)):
+		return fmt.Sprintf("answered %q for the %d. time: %v, %v, want %v with status %d", last.name, len(faults), link, err, last.want, last.status)
+	}
+	return ""
+}
+
+// Under load, with one answer in ten failing in every way, and one caller in a hundred giving up, each
+// call ends as its last answer says, and nothing piles up.
 func TestSoak(t *testing.T) { //nolint:paralleltest // counts the goroutines and the heap of the process
 	duration := soakTime(t)
-	var open, calls, failed, attempts, busy atomic.Int64
+	var open, calls, failed, attempts, canceled, busy atomic.Int64
 	before := measure(&open)
-	api := &soakAPI{t: t, calls: map[string][]string{}}
+	api := &soakAPI{calls: map[string][]*soakFault{}}
 	server := httptest.NewUnstartedServer(api)
 	server.Config.ConnState = countOpen(&open)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -257,38 +272,37 @@ func TestSoak(t *testing.T) { //nolint:paralleltest // counts the goroutines and
 		kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 2, BaseDelay: time.Millisecond}))
 	soak(t, duration, &open, func() {
 		id := fmt.Sprintf("-%d", calls.Add(1))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		if rand.IntN(100) == 0 {
+			id = impatient + id
+			defer time.AfterFunc(rand.N(40*time.Millisecond), cancel).Stop()
+		}
 		request := linkRequest
 		request.EndUserOriginID = id
-		link, err := client.Connect.CreateLink(t.Context(), request)
+		link, err := client.Connect.CreateLink(ctx, request)
 		faults := api.take(id)
+		if ctx.Err() == nil && strings.HasPrefix(id, impatient) {
+			faults = []*soakFault{&soakGood}
+		}
 		attempts.Add(int64(len(faults)))
-		var kerr *kombo.Error
 		if err != nil {
 			failed.Add(1)
-			if !errors.As(err, &kerr) {
-				t.Errorf("%v: %T is no *Error", err, err)
-				return
-			}
-			if errors.Is(err, os.ErrDeadlineExceeded) && errors.Is(err, kombo.ErrNetwork) {
-				if len(faults) == 0 || faults[len(faults)-1] != "stalled" {
-					busy.Add(1) // a busy machine, not a fault
-				}
-				return
-			}
 		}
-		if len(faults) == 0 {
-			t.Errorf("never answered: %v, %v", link, err)
-			return
-		}
-		want := soakFaults[faults[len(faults)-1]]
 		switch {
-		case want.want == nil && (err != nil || link.URL != testLink+id):
-			t.Errorf("answered %q: %v, %v, want the link of %s", faults, link, err, id)
-		case want.want != nil && (!errors.Is(err, want.want) || kerr.StatusCode != want.status || kerr.Attempts < len(faults)):
-			t.Errorf("answered %q: %v, want %v with status %d", faults, err, want.want, want.status)
+		case ctx.Err() != nil && (errors.Is(err, context.Canceled) && link == nil || err == nil && link.URL == testLink+id):
+			canceled.Add(1)
+		case errors.Is(err, os.ErrDeadlineExceeded) && errors.Is(err, kombo.ErrNetwork) &&
+			(len(faults) == 0 || faults[len(faults)-1].want != os.ErrDeadlineExceeded): //nolint:errorlint // the table's own value
+			busy.Add(1) // a busy machine, not a fault
+		default:
+			if problem := outcomeOf(id, faults, link, err); problem != "" {
+				t.Error(problem)
+			}
 		}
 	})
-	t.Logf("%d calls by %d callers, %d answers, %d calls failed, %d of them for want of time", calls.Load(), soakers, attempts.Load(), failed.Load(), busy.Load())
+	t.Logf("%d calls by %d callers, %d answers, %d calls failed, %d for want of time; %d times the caller gave up",
+		calls.Load(), soakers, attempts.Load(), failed.Load(), busy.Load(), canceled.Load())
 	if busy.Load() > calls.Load()/10 {
 		t.Errorf("%d of %d calls took too long without a reason", busy.Load(), calls.Load())
 	}
