@@ -189,6 +189,7 @@ type call struct {
 	wait    time.Duration
 	decided bool
 	unsure  bool
+	answer  Answer
 }
 
 // Do makes the call. An error that is no *CallError means that the input made it impossible.
@@ -244,7 +245,7 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
 
 	switch {
 	case c.decided && c.err == nil:
-		return &Answer{
+		c.answer = Answer{
 			StatusCode: c.response.StatusCode,
 			Header:     c.response.Header,
 			Body:       c.body,
@@ -253,7 +254,8 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
 			Attempts:   c.attempts,
 			Unsure:     c.unsure,
 			call:       c,
-		}, nil
+		}
+		return &c.answer, nil
 	case ctx.Err() != nil:
 		return nil, &CallError{Attempts: c.attempts, Canceled: true, Err: c.contextError()}
 	case c.err != nil:
