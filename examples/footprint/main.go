@@ -1,0 +1,182 @@
+// Footprint tells what the SDK adds to a service that already uses net/http and encoding/json: the
+// size of the program, the packages and modules in it, what is done before main, and the time to build.
+//
+// It builds the programs below programs/, which differ in one thing each, and prints tables for
+// docs/performance.md:
+//
+//	go run ./examples/footprint
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+const programs = "github.com/kombo-go/kombo/examples/footprint/programs/"
+
+// withSlog is the build tag with which the service logs by log/slog.
+const withSlog = "withslog"
+
+func main() {
+	if err := run(context.Background(), os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "footprint:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, out io.Writer) error {
+	directory, err := os.MkdirTemp("", "footprint")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(directory) }()
+	_, err = fmt.Fprintf(out, "Built by %s for %s/%s with `-trimpath -ldflags=\"-s -w\"`:\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return cmp.Or(err, sizes(ctx, directory, out), beforeMain(ctx, directory, out), buildTime(ctx, directory, out))
+}
+
+// sizes compares each program with the service on its own.
+func sizes(ctx context.Context, directory string, out io.Writer) error {
+	fmt.Fprint(out, "| the service with | modules | packages | bytes | bytes, where the service uses log/slog |\n| --- | --- | --- | --- | --- |\n")
+	rows := []struct{ program, description string }{
+		{"floor", "nothing else"},
+		{"retryablehttp", "go-retryablehttp alone"},
+		{"client", "the client: link, exchange, relink, delete"},
+		{"webhooks", "the webhook handler"},
+		{"both", "both"},
+	}
+	var least [2]int64
+	for i, row := range rows {
+		var bytes [2]int64
+		for j, tags := range [...]string{"", withSlog} {
+			path, err := build(ctx, directory, row.program, tags)
+			if err != nil {
+				return err
+			}
+			info, err := os.Stat(path)
+			if err != nil {
+				return err
+			}
+			bytes[j] = info.Size()
+		}
+		packages, modules, err := dependencies(ctx, row.program)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			least = bytes
+			fmt.Fprintf(out, "| %s | %d | %d | %d | %d |\n", row.description, modules, packages, bytes[0], bytes[1])
+			continue
+		}
+		fmt.Fprintf(out, "| %s | %d | %d | +%d KB | +%d KB |\n", row.description, modules, packages, (bytes[0]-least[0])/1000, (bytes[1]-least[1])/1000)
+	}
+	return nil
+}
+
+// build returns the path of the program.
+func build(ctx context.Context, directory, program, tags string, environment ...string) (path string, err error) {
+	path = filepath.Join(directory, program+tags)
+	if runtime.GOOS == "windows" {
+		path += ".exe"
+	}
+	_, err = goCommand(ctx, environment, "build", "-trimpath", "-ldflags=-s -w", "-tags="+tags, "-o", path, programs+program)
+	return path, err
+}
+
+// dependencies counts the packages in a program that are not the program's own, and their modules.
+func dependencies(ctx context.Context, program string) (packages, modules int, err error) {
+	list, err := goCommand(ctx, nil, "list", "-deps", "-f", "{{.ImportPath}} {{with .Module}}{{.Path}}{{end}}", programs+program)
+	if err != nil {
+		return 0, 0, err
+	}
+	seen := map[string]bool{}
+	for line := range strings.Lines(list) {
+		path, module, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		if strings.HasPrefix(path, "github.com/kombo-go/kombo/examples/") {
+			continue
+		}
+		packages++
+		if module != "" {
+			seen[module] = true
+		}
+	}
+	return packages, len(seen), nil
+}
+
+// initializations returns what the runtime says of each package that does something before main.
+func initializations(ctx context.Context, directory, program string) ([]string, error) {
+	path, err := build(ctx, directory, program, "")
+	if err != nil {
+		return nil, err
+	}
+	started := exec.CommandContext(ctx, path) //nolint:gosec // built above
+	started.Env = append(os.Environ(), "GODEBUG=inittrace=1", "KOMBO_API_KEY=", "KOMBO_WEBHOOK_SECRET=")
+	var said bytes.Buffer
+	started.Stderr = &said
+	// Without a key and a secret, it ends by itself, and not well.
+	if _, ok := errors.AsType[*exec.ExitError](started.Run()); !ok {
+		return nil, fmt.Errorf("%s should have failed", program)
+	}
+	lines := slices.DeleteFunc(strings.Split(said.String(), "\n"), func(line string) bool { return !strings.HasPrefix(line, "init ") })
+	if len(lines) == 0 {
+		return nil, fmt.Errorf("%s said nothing of what it initialized: %s", program, said.String())
+	}
+	return lines, nil
+}
+
+func beforeMain(ctx context.Context, directory string, out io.Writer) error {
+	lines, err := initializations(ctx, directory, "both")
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(out, "\nBefore main, beyond the standard library (`GODEBUG=inittrace=1`):\n\n```\n")
+	for _, line := range lines {
+		if strings.HasPrefix(line, "init github.com/") {
+			fmt.Fprintln(out, line)
+		}
+	}
+	_, err = fmt.Fprint(out, "```\n")
+	return err
+}
+
+// buildTime builds with an empty cache, and again without one thing after the other.
+func buildTime(ctx context.Context, directory string, out io.Writer) error {
+	cache := "GOCACHE=" + filepath.Join(directory, "cache")
+	var took [3]time.Duration
+	for i, program := range [...]string{"floor", "both", "floor"} {
+		begun := time.Now()
+		path, err := build(ctx, directory, program, "", cache)
+		if err != nil {
+			return err
+		}
+		took[i] = time.Since(begun)
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(out, "\nTo build the service with an empty cache took %.1f s on %d processors, to build it with both after that %.1f s, and to link it alone once more %.1f s.\n",
+		took[0].Seconds(), runtime.NumCPU(), took[1].Seconds(), took[2].Seconds())
+	return err
+}
+
+func goCommand(ctx context.Context, environment []string, arguments ...string) (string, error) {
+	started := exec.CommandContext(ctx, "go", arguments...) //nolint:gosec // the arguments are those above
+	started.Env = append(os.Environ(), environment...)
+	var said bytes.Buffer
+	started.Stderr = &said
+	output, err := started.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w\n%s", strings.Join(started.Args, " "), err, said.String())
+	}
+	return string(output), nil
+}

@@ -1,0 +1,13 @@
+// Floor is the service on its own.
+package main
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/kombo-go/kombo/examples/footprint/internal/service"
+)
+
+func main() {
+	service.Run(func(context.Context, *http.ServeMux) error { return nil })
+}
