@@ -2,6 +2,7 @@ package kombo_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -33,6 +35,9 @@ func FuzzParseEventOracle(f *testing.F) {
 			f.Add(seed)
 		}
 	}
+	for _, body := range unusualBodies {
+		f.Add([]byte(body))
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		before := bytes.Clone(body)
 		got, gotErr := kombo.ParseEvent(body)
@@ -44,8 +49,8 @@ func FuzzParseEventOracle(f *testing.F) {
 			t.Fatalf("ParseEvent = %v, %v; decoded twice: %v", got, gotErr, wantErr)
 		}
 		if gotErr != nil {
-			if !errors.Is(gotErr, kombo.ErrInvalidPayload) {
-				t.Errorf("error = %v, want ErrInvalidPayload", gotErr)
+			if !errors.Is(gotErr, kombo.ErrInvalidPayload) || strings.ContainsAny(gotErr.Error(), "\r\n") {
+				t.Errorf("error = %q, want ErrInvalidPayload in one line", gotErr)
 			}
 			return
 		}
@@ -67,6 +72,27 @@ func FuzzParseEventOracle(f *testing.F) {
 			t.Errorf("encoded and parsed again: %v (-first +second):\n%s", err, diff)
 		}
 	})
+}
+
+// unusualBodies are valid or invalid in ways that a short cut could get wrong.
+var unusualBodies = []string{
+	`{"data":{"id":"a:1"},"type":"integration-created","id":"e"}`,
+	`{"id":"e","type":"integration-created","data":{"id":"a:1"},"data":{"tool":"b"}}`,
+	`{"id":"e","type":"integration-created","data":{"id":"a:1"},"type":"integration-deleted"}`,
+	`{"id":"e","id":"f","type":"integration-created","data":{"id":"a:1"}}`,
+	`{"id":"e","type":"integration\u002dcreated","data":{"id":"a:1"}}`,
+	`{"ID":"e","Type":"integration-created","DATA":{"id":"a:1"}}`,
+	`{"id":"e","type":"integration-created","data":{"id":"a:1"}}}`,
+	`{"id":"e","type":"integration-created","data":{"id":"a:1"}`,
+	`{"id":"e","type":"integration-created","data":}`,
+	`{"id":"e","type":"integration-created","data":null}`,
+	`{"id":"e","type":"integration-created","data":[]}`,
+	`{"id":"e","type":"new-thing","data":[1]}`,
+	`{"id":"e","type":"new-thing","data":{"type":"integration-created"}}`,
+	`{"id":"","type":"new-thing","data":1}`,
+	`{"id":"é","type":"new-thing","data":1}`,
+	"{\"id\":\"\xff\",\"type\":\"new-thing\",\"data\":1}",
+	`[]`, `null`, ``, ` { } `,
 }
 
 // decodeTwice is a ParseEvent without short ways.
@@ -347,6 +373,77 @@ func FuzzPathSegment(f *testing.F) {
 			if !ok || !atEnd || err != nil || got != id || strings.ContainsAny(segment, `/\?#;: `) {
 				t.Errorf("%q was sent as %q", id, arrived[i])
 			}
+		}
+	})
+}
+
+// Whatever a browser posts, the token in it is exchanged as it is, once, or nothing is sent; and the
+// answer repeats nothing of it.
+func FuzzActivate(f *testing.F) {
+	for _, body := range []string{
+		tokenBody, `{"token":""}`, `{"token":null}`, `{"token":1}`, `{"Token":"capital-token"}`, `{"token":"first-token","token":"second-token"}`,
+		`{"token":" spaces "}`, `{"token":"a/../b"}`, `{"token":"\u002e\u002e"}`, `{"token":"with space/and?more#"}`, `{"token":"\ud800\u0000"}`, `{"token":"x"}{}`, `[]`, `null`, ``, `token=x`,
+		`{"token":"` + strings.Repeat("x", 8<<10+1) + `"}`, strings.Repeat(" ", 64<<10) + tokenBody,
+	} {
+		f.Add([]byte(body), "application/json")
+	}
+	for _, contentType := range []string{"", "text/plain", "application/json; charset=utf-8", "APPLICATION/JSON", "application/json;", "application/jsonp", "multipart/form-data; boundary=x"} {
+		f.Add([]byte(tokenBody), contentType)
+	}
+	f.Fuzz(func(t *testing.T, body []byte, contentType string) {
+		var exchanged []string
+		mock := httpmock.NewMockTransport()
+		mock.RegisterNoResponder(func(r *http.Request) (*http.Response, error) {
+			token, ok := strings.CutPrefix(r.URL.EscapedPath(), "/v1/connect/integration-by-token/")
+			if token, err := url.PathUnescape(token); ok && err == nil && !strings.Contains(r.URL.RawPath, "//") {
+				exchanged = append(exchanged, token)
+			}
+			return httpmock.NewStringResponse(200, connectedAnswer), nil
+		})
+		connected := 0
+		flow, err := kombo.NewEmbeddedFlow(newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock})), kombo.EmbeddedFlowConfig{
+			Link: func(*http.Request) (kombo.CreateLinkRequest, error) {
+				return kombo.CreateLinkRequest{EndUserOriginID: "42"}, nil
+			},
+			Connected: func(context.Context, *kombo.ConnectedIntegration) error {
+				connected++
+				return nil
+			},
+			OnError: func(_ context.Context, _ int, err error) {
+				if strings.ContainsAny(err.Error(), "\r\n") {
+					t.Errorf("the error has several lines: %q", err)
+				}
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest(http.MethodPost, "/activate", bytes.NewReader(body))
+		r.Header.Set("Content-Type", contentType)
+		w := httptest.NewRecorder()
+		flow.ActivateHandler().ServeHTTP(w, r)
+
+		var want []string
+		status, answer := http.StatusOK, `{"tool":"personio","setup_status":"INCOMPLETE"}`
+		var sent struct{ Token string }
+		mediaType, _, err := mime.ParseMediaType(contentType)
+		switch {
+		case len(body) > 64<<10:
+			status, answer = http.StatusRequestEntityTooLarge, `{"error":"the body is too large"}`
+		case err != nil || mediaType != "application/json":
+			status, answer = http.StatusUnsupportedMediaType, `{"error":"use application/json"}`
+		case json.Unmarshal(body, &sent) != nil || sent.Token == "":
+			status, answer = http.StatusBadRequest, `{"error":"the body is not {\"token\": \"…\"}"}`
+		case len(sent.Token) > 8<<10 || pathStep.MatchString(sent.Token):
+			status, answer = http.StatusBadRequest, `{"error":"the token is not valid"}`
+		default:
+			want = []string{sent.Token}
+		}
+		if got := strings.TrimSpace(w.Body.String()); w.Code != status || got != answer {
+			t.Errorf("answer = %d %s, want %d %s", w.Code, got, status, answer)
+		}
+		if diff := cmp.Diff(want, exchanged); diff != "" || connected != len(want) {
+			t.Errorf("%d connected; exchanged (-want +got):\n%s", connected, diff)
 		}
 	})
 }

@@ -1,0 +1,100 @@
+package kombotest_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/kombo-go/kombo/kombotest"
+)
+
+// live stands for the id of an integration that there is.
+const live = "live"
+
+var placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
+
+// Whatever is asked of the API, the answer has the form that Kombo's have, and says that the request is
+// wrong rather than that the server is.
+func FuzzAPI(f *testing.F) {
+	srv := kombotest.NewServer(kombotest.Config{})
+	f.Cleanup(srv.Close)
+	for i := range kombotest.Operations() {
+		for _, body := range []string{
+			"", "{}", "null", "[]", `{"enabled":false}`, `{"enable_passthrough":true}`, `{"integration_field_id":null}`, `{"type":"DELTA"}`,
+			`{"language":"de","link_type":"EMBEDDED"}`, `{"method":"GET","path":"/"}`, `{"end_user_email":"a@b.example","end_user_organization_name":"A"}`,
+		} {
+			f.Add(uint8(i), live, "personio", "page_size=1", body)
+		}
+		f.Add(uint8(i), "", "..", "page_size=-1&cursor=%zz", "{")
+		f.Add(uint8(i), "personio:nobody", "hris", "cursor=x", `{"end_user_email":7}`)
+	}
+	f.Fuzz(func(t *testing.T, operation uint8, id, second, query, body string) {
+		unprintable := func(s string) bool { return strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' }) }
+		if unprintable(query) {
+			return // net/http refuses it
+		}
+		operations := kombotest.Operations()
+		method, path, _ := strings.Cut(operations[int(operation)%len(operations)], " ")
+		if id == live {
+			id = liveID(t, srv)
+		}
+		values := []string{id, second}
+		path = placeholder.ReplaceAllStringFunc(path, func(string) string {
+			value := values[0]
+			values = append(values[1:], "")
+			return url.PathEscape(value)
+		})
+		r, err := http.NewRequestWithContext(t.Context(), method, srv.BaseURL()+path+"?"+query, strings.NewReader(body))
+		if err != nil {
+			return // the query cannot be sent
+		}
+		r.Header.Set("Authorization", "Bearer "+srv.APIKey())
+		if method == http.MethodPost && !unprintable(id) {
+			r.Header.Set("X-Integration-Id", id)
+		}
+		noRedirects := &http.Client{
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
+		response, err := noRedirects.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = response.Body.Close() }()
+		answer, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if response.StatusCode == http.StatusTemporaryRedirect {
+			return // http.ServeMux cleans paths with steps, which the SDK does not send
+		}
+		var envelope struct {
+			Status string          `json:"status"`
+			Data   json.RawMessage `json:"data"`
+			Error  *struct {
+				Message string `json:"message"`
+			} `json:"error"`
+		}
+		if err := json.Unmarshal(answer, &envelope); err != nil {
+			t.Fatalf("%s %s: %d %s: %v", method, path, response.StatusCode, answer, err)
+		}
+		succeeded := envelope.Status == "success" && envelope.Data != nil && envelope.Error == nil && response.StatusCode == http.StatusOK
+		failed := envelope.Status == "error" && envelope.Data == nil && envelope.Error != nil && envelope.Error.Message != "" &&
+			response.StatusCode >= 400 && response.StatusCode < 500
+		if succeeded == failed {
+			t.Errorf("%s %s: %d %s", method, path, response.StatusCode, answer)
+		}
+	})
+}
+
+// liveID connects again where the last integration was deleted.
+func liveID(t *testing.T, srv *kombotest.Server) string {
+	t.Helper()
+	for _, integration := range srv.Integrations() {
+		return integration.ID
+	}
+	return srv.Connect(t, request).ID
+}
