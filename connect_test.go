@@ -218,6 +218,7 @@ func TestAnswersThatBreakTheirPromise(t *testing.T) {
 		{"array", `["success"]`, createLink, "it is not a JSON object"},
 		{"string", `"success"`, createLink, "it is not a JSON object"},
 		{"over the limit", `{"status":"success","data":{"link":"` + testLink + `"},"x":"` + strings.Repeat("x", 10<<20) + `"}`, createLink, "it is longer than 10485760 bytes"},
+		{"over the limit, in spaces", `{"status":"success","data":{"link":"` + testLink + `"}}` + strings.Repeat(" ", 10<<20), createLink, "it is longer than 10485760 bytes"},
 		{"no id", `{"status":"success","data":` + strings.Replace(full, `"id":"x:1"`, `"id":null`, 1) + `}`, byToken, "data.id is missing"},
 		{"no tool", `{"status":"success","data":` + strings.Replace(full, `"tool"`, `"tol"`, 1) + `}`, byToken, "data.tool is missing"},
 		{"no organization", `{"status":"success","data":` + strings.Replace(full, "organization", "organisation", 1) + `}`, byToken, "data.end_user_organization_name is missing"},

@@ -30,3 +30,25 @@ func TestRetryPolicyDefaults(t *testing.T) {
 		}
 	}
 }
+
+// What the documentation says of sizes.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name      string
+		got, want int
+	}{
+		{"MaxWebhookBody", MaxWebhookBody, 1_048_576},
+		{"MaxErrorBody", MaxErrorBody, 65_536},
+		{"MaxBody", transport.MaxBody, 10_485_760},
+		{"maxFlowBody", maxFlowBody, 65_536},
+		{"maxErrorLine", maxErrorLine, 500},
+		{"maxErrorMessage", maxErrorMessage, 8_192},
+		{"maxEmptyPages", maxEmptyPages, 100},
+	}
+	for _, test := range tests {
+		if test.got != test.want {
+			t.Errorf("%s = %d, want %d", test.name, test.got, test.want)
+		}
+	}
+}

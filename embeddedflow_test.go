@@ -207,12 +207,23 @@ func linking(request kombo.CreateLinkRequest) func(*kombo.EmbeddedFlowConfig) {
 	}
 }
 
+// insisting are functions of the config that refuse beside a result, which must not be used.
+func insisting(config *kombo.EmbeddedFlowConfig) {
+	config.Link = func(*http.Request) (kombo.CreateLinkRequest, error) {
+		return kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "A", EndUserOriginID: "42"}, kombo.ErrForbidden
+	}
+	config.Relink = func(*http.Request) (string, kombo.RelinkRequest, error) {
+		return testIntegrationID, kombo.RelinkRequest{}, kombo.ErrForbidden
+	}
+}
+
 func TestEmbeddedFlowRefusals(t *testing.T) {
 	t.Parallel()
 	komboError := func(code string) string {
 		return `{"status":"error","error":{"code":"` + code + `","title":null,"message":"No: ` + testToken + ` ` + testLink + `","log_url":null}}`
 	}
-	othersAnswer := strings.Replace(connectedAnswer, `"42"`, `"43"`, 1)
+	of := func(originID string) string { return strings.Replace(connectedAnswer, `"42"`, `"`+originID+`"`, 1) }
+	othersAnswer := of("43")
 	nobodysAnswer := strings.Replace(connectedAnswer, `"42"`, `null`, 1)
 	errDatabase := errors.New("the database is down")
 	tests := []struct {
@@ -229,6 +240,8 @@ func TestEmbeddedFlowRefusals(t *testing.T) {
 		wantRequests int    // to Kombo
 	}{
 		{name: "GET", handler: "init", header: []string{"Method", "GET"}, wantStatus: 405, wantAnswer: "use POST"},
+		{name: "PUT", handler: "init", header: []string{"Method", "PUT"}, wantStatus: 405, wantAnswer: "use POST"},
+		{name: "OPTIONS", handler: "activate", header: []string{"Method", "OPTIONS"}, wantStatus: 405, wantAnswer: "use POST"},
 		{name: "not signed in", handler: "init", header: []string{"Customer", ""}, wantStatus: 401, wantAnswer: "sign in first", wantTold: "not signed in"},
 		{name: "not allowed", handler: "init", change: refusing(fmt.Errorf("a guest: %w", kombo.ErrForbidden)), wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "a guest"},
 		{name: "an unknown choice", handler: "init", change: refusing(kombo.ErrBadRequest), wantStatus: 400, wantAnswer: "this cannot be done", wantTold: "bad request"},
@@ -247,6 +260,17 @@ func TestEmbeddedFlowRefusals(t *testing.T) {
 		},
 		{name: "another site", handler: "init", header: []string{"Sec-Fetch-Site", "cross-site"}, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "cross-origin"},
 		{name: "another site in an old browser", handler: "activate", body: tokenBody, header: []string{"Origin", "https://evil.example"}, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "cross-origin"},
+		{name: "another site reconnects", handler: "relink", header: []string{"Sec-Fetch-Site", "cross-site"}, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "cross-origin"},
+		{name: "another site ends a flow", handler: "activate", body: tokenBody, header: []string{"Sec-Fetch-Site", "same-site"}, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "cross-origin"},
+		{name: "refused beside a link", handler: "init", change: insisting, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "forbidden"},
+		{name: "refused beside an integration", handler: "relink", change: insisting, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "forbidden"},
+		{name: "refused beside a customer, by Link", handler: "activate", body: tokenBody, change: insisting, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "forbidden"},
+		{
+			name: "refused beside a customer, by SignedIn", handler: "activate", body: tokenBody, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "forbidden",
+			change: func(config *kombo.EmbeddedFlowConfig) {
+				config.SignedIn = func(*http.Request) (string, error) { return "42", kombo.ErrForbidden }
+			},
+		},
 		{name: "nobody's link", handler: "init", change: linking(kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "A"}), wantStatus: 500, wantAnswer: "something went wrong", wantTold: "the link has no EndUserOriginID"},
 		{
 			name: "a magic link", handler: "init", wantStatus: 500, wantAnswer: "something went wrong", wantTold: "a magic link gives no token",
@@ -274,16 +298,25 @@ func TestEmbeddedFlowRefusals(t *testing.T) {
 		},
 
 		{name: "a form", handler: "activate", body: "token=x", header: []string{"Content-Type", "application/x-www-form-urlencoded"}, wantStatus: 415, wantAnswer: "use application/json", wantTold: "content type"},
+		{name: "text", handler: "activate", body: tokenBody, header: []string{"Content-Type", "text/plain"}, wantStatus: 415, wantAnswer: "use application/json", wantTold: "content type"},
+		{name: "text that names JSON", handler: "activate", body: tokenBody, header: []string{"Content-Type", "text/plain; type=application/json"}, wantStatus: 415, wantAnswer: "use application/json", wantTold: "content type"},
+		{name: "a form with files", handler: "activate", body: tokenBody, header: []string{"Content-Type", "multipart/form-data; boundary=x"}, wantStatus: 415, wantAnswer: "use application/json", wantTold: "content type"},
 		{name: "no content type", handler: "activate", body: tokenBody, header: []string{"Content-Type", ""}, wantStatus: 415, wantAnswer: "use application/json", wantTold: "content type"},
 		{name: "no body", handler: "activate", wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "no token"},
 		{name: "no token", handler: "activate", body: `{"token":""}`, wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "no token"},
 		{name: "no JSON", handler: "activate", body: `{"token"`, wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "no token"},
 		{name: "a token that is a number", handler: "activate", body: `{"token":1}`, wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "no token"},
+		{name: "a token, then a number", handler: "activate", body: `{"token":"` + testToken + `","token":1}`, wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "no token"},
 		{name: "a long body", handler: "activate", body: `{"token":"` + strings.Repeat("x", 64<<10) + `"}`, wantStatus: 413, wantAnswer: "the body is too large", wantTold: "too large"},
 		{name: "a long body that nobody reads", handler: "init", body: strings.Repeat("x", 64<<10+1), wantStatus: 413, wantAnswer: "the body is too large", wantTold: "too large"},
 		{name: "activate, not signed in", handler: "activate", body: tokenBody, header: []string{"Customer", ""}, wantStatus: 401, wantAnswer: "sign in first", wantTold: "not signed in"},
 		{name: "a customer without an id", handler: "activate", body: tokenBody, change: linking(kombo.CreateLinkRequest{}), wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "has no origin id"},
 		{name: "another customer's token", handler: "activate", body: tokenBody, komboAnswer: othersAnswer, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "another customer's", wantRequests: 1},
+		{name: "a customer whose id is longer", handler: "activate", body: tokenBody, komboAnswer: of("420"), wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "another customer's", wantRequests: 1},
+		{name: "a customer whose id is shorter", handler: "activate", body: tokenBody, komboAnswer: of("4"), wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "another customer's", wantRequests: 1},
+		{name: "a customer whose id ends alike", handler: "activate", body: tokenBody, komboAnswer: of("142"), wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "another customer's", wantRequests: 1},
+		{name: "a customer whose id has a space", handler: "activate", body: tokenBody, komboAnswer: of("42 "), wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "another customer's", wantRequests: 1},
+		{name: "a customer whose id is in capitals", handler: "activate", body: tokenBody, komboAnswer: of("ADA"), header: []string{"Customer", "ada"}, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "another customer's", wantRequests: 1},
 		{name: "nobody's token", handler: "activate", body: tokenBody, komboAnswer: nobodysAnswer, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "another customer's", wantRequests: 1},
 		{name: "a token that Kombo does not know", handler: "activate", body: tokenBody, komboStatus: 400, komboAnswer: komboError("PLATFORM.INPUT_INVALID"), wantStatus: 400, wantAnswer: "the token is not valid", wantTold: "PLATFORM.INPUT_INVALID", wantRequests: 1},
 		{name: "a token that is none", handler: "activate", body: `{"token":".."}`, wantStatus: 400, wantAnswer: "the token is not valid", wantTold: "token"},
@@ -332,6 +365,28 @@ func TestEmbeddedFlowRefusals(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A body whose length is not announced is not read on either, whoever reads it.
+func TestEmbeddedFlowBodyWithoutLength(t *testing.T) {
+	t.Parallel()
+	f := newFlowTest(t, 200, linkAnswer, func(config *kombo.EmbeddedFlowConfig) {
+		config.Link = func(r *http.Request) (kombo.CreateLinkRequest, error) {
+			_, err := io.ReadAll(r.Body)
+			return kombo.CreateLinkRequest{}, err
+		}
+	})
+	for name, handler := range map[string]http.Handler{"init": f.InitHandler(), "activate": f.ActivateHandler()} {
+		body := &strings.Builder{}
+		long := strings.NewReader(`{"token":"` + strings.Repeat("x", 1<<20) + `"}`)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://app.example/x", io.TeeReader(long, body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code != http.StatusRequestEntityTooLarge || body.Len() > 128<<10 || len(f.links) > 0 {
+			t.Errorf("%s: %d %s after %d bytes; asked of Kombo: %s", name, w.Code, w.Body, body.Len(), f.links)
+		}
 	}
 }
 

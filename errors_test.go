@@ -227,10 +227,10 @@ func TestErrorAnswers(t *testing.T) {
 			"kombo: " + op + ": 799: no error that Kombo wrote (JSON, 0 bytes) (attempts: 1)",
 		},
 		{
-			"text that would break a log", 400, envelope("null", "null", `"one\ntwo\u2028three\u0000"`, "null"),
-			kombo.Error{Message: "one\ntwo\u2028three\x00"},
+			"text that would break a log", 400, envelope("null", "null", `"one\ntwo\u2028three\u2029four\u0085five\u001b[1m\u007f\u0000"`, "null"),
+			kombo.Error{Message: "one\ntwo\u2028three\u2029four\u0085five\x1b[1m\x7f\x00"},
 			"ErrInvalidInput",
-			"kombo: " + op + ": 400 Bad Request: one two three  (attempts: 1)",
+			"kombo: " + op + ": 400 Bad Request: one two three four five [1m   (attempts: 1)",
 		},
 		{
 			"other fields that would break a log", 418, envelope(`"A\nB"`, `"C\nD"`, `"m"`, `"https://app.kombo.dev/\nlogs"`),
@@ -265,14 +265,37 @@ func TestErrorAnswers(t *testing.T) {
 			if err.Error() != test.wantText {
 				t.Errorf("text:\n got %s\nwant %s", err, test.wantText)
 			}
+			if got := fmt.Sprintf("%#v", err); got != test.wantText {
+				t.Errorf("%%#v:\n got %s\nwant %s", got, test.wantText)
+			}
 		})
+	}
+}
+
+// Whatever the body says, an answer whose status is no success is an error, and a redirect is not followed.
+func TestStatusesThatAreNoSuccess(t *testing.T) {
+	t.Parallel()
+	const good = `{"status":"success","data":{"environment_id":"env1"}}`
+	for _, status := range []int{100, 101, 199, 300, 301, 304, 308, 399, 400, 600} {
+		for _, body := range []string{good, envelope(`"PLATFORM.UNKNOWN_ERROR"`, "null", `"m"`, "null")} {
+			client, _ := mocked(t, "*", "", status, body)
+			info, err := client.CheckAPIKey(t.Context())
+			kerr, ok := errors.AsType[*kombo.Error](err)
+			if info != nil || !ok || kerr.StatusCode != status {
+				t.Errorf("%d %s: %v, %v", status, body, info, err)
+			}
+			redirect := status >= 300 && status <= 399
+			if redirect && (!errors.Is(err, kombo.ErrUnexpectedResponse) || !strings.Contains(err.Error(), "a redirect, which is not followed")) {
+				t.Errorf("%d %s: %v, want a redirect", status, body, err)
+			}
+		}
 	}
 }
 
 func TestErrorBodyIsCut(t *testing.T) {
 	t.Parallel()
 	message := strings.Repeat("é", kombo.MaxErrorBody)
-	client, _ := mocked(t, "*", "", 500, `{"status":"error","error":{"code":"PLATFORM.UNKNOWN_ERROR","message":"`+message+`"}}`)
+	client, _ := mocked(t, "*", "", 500, `{"status":"error","error":{"code":"PLATFORM.UNKNOWN_ERROR","message":"`+message+`","title":"`+message+`","log_url":"`+message+`"}}`)
 	_, err := client.CheckAPIKey(t.Context())
 	var kerr *kombo.Error
 	if !errors.As(err, &kerr) || kerr.Code != kombo.CodeUnknownError {
@@ -284,7 +307,10 @@ func TestErrorBodyIsCut(t *testing.T) {
 	if len(kerr.Message) > 8<<10 || !strings.HasPrefix(message, kerr.Message) {
 		t.Errorf("message has %d bytes", len(kerr.Message))
 	}
-	if len(err.Error()) > 1000 {
+	if len(kerr.Title) > 500 || len(kerr.LogURL) > 500 {
+		t.Errorf("title has %d bytes, log URL %d", len(kerr.Title), len(kerr.LogURL))
+	}
+	if len(err.Error()) > 1700 {
 		t.Errorf("text has %d bytes", len(err.Error()))
 	}
 }
@@ -311,6 +337,11 @@ func TestHowCallsFail(t *testing.T) {
 			"kombo: GET /check-api-key: connection reset by peer (attempts: 4)",
 		},
 		{
+			"network, in several lines", httpmock.NewErrorResponder(errors.New("connection reset\r\nlevel=INFO msg=\x1b[2K")), 0, 0,
+			"ErrNetwork", 4,
+			"kombo: GET /check-api-key: connection reset  level=INFO msg= [2K (attempts: 4)",
+		},
+		{
 			"time limit of each attempt", hang, 0, 0,
 			"ErrNetwork", 4,
 			"kombo: GET /check-api-key: no complete answer within 1m0s (attempts: 4)",
@@ -324,6 +355,11 @@ func TestHowCallsFail(t *testing.T) {
 			"time limit of another's context", httpmock.NewErrorResponder(context.DeadlineExceeded), 0, 0,
 			"ErrNetwork", 4,
 			"kombo: GET /check-api-key: context deadline exceeded (attempts: 4)",
+		},
+		{
+			"end of another's context", httpmock.NewErrorResponder(context.Canceled), 0, 0,
+			"ErrNetwork", 4,
+			"kombo: GET /check-api-key: context canceled (attempts: 4)",
 		},
 		{
 			"cancelled during the call", hang, time.Second, 0,
@@ -386,6 +422,25 @@ func TestTokenDoesNotHideTheCode(t *testing.T) {
 	const want = "kombo: GET /connect/integration-by-token/{token}: 429 PLATFORM.RATE_LIMIT_EXCEEDED: [redacted] is unknown (attempts: 1)"
 	if !errors.Is(err, kombo.ErrRateLimited) || err.Error() != want {
 		t.Errorf("error = %v, want %s", err, want)
+	}
+}
+
+// What stands in place of a code is treated as text, unless it looks like a code.
+func TestCodeThatIsNone(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]string{
+		"opaquetoken":            "[redacted]",
+		"[opaquetoken]":          "[[redacted]]",
+		"the opaquetoken":        "the [redacted]",
+		strings.Repeat("A", 100): strings.Repeat("A", 100),
+		strings.Repeat("A", 600): strings.Repeat("A", 500),
+		strings.Repeat("a", 600): strings.Repeat("a", 500),
+	} {
+		client, _ := mocked(t, "*", "", 400, envelope(`"`+code+`"`, "null", `"m"`, "null"))
+		_, err := client.Connect.IntegrationByToken(t.Context(), "opaquetoken")
+		if kerr, ok := errors.AsType[*kombo.Error](err); !ok || string(kerr.Code) != want {
+			t.Errorf("%s: error = %v, want the code %s", code, err, want)
+		}
 	}
 }
 

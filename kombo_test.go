@@ -30,6 +30,10 @@ func TestNewClientRefuses(t *testing.T) {
 		{"no key", "", nil, "the API key is empty"},
 		{"key with a line break", key + "\n", nil, `the API key holds white space or characters that a header cannot; give it without "Bearer" and without a line break at its end`},
 		{"key with a space", "Bearer b", nil, `the API key holds white space or characters that a header cannot; give it without "Bearer" and without a line break at its end`},
+		{"key with a carriage return", key + "\r", nil, `the API key holds white space or characters that a header cannot; give it without "Bearer" and without a line break at its end`},
+		{"key with a tab", "a" + "\t" + key, nil, `the API key holds white space or characters that a header cannot; give it without "Bearer" and without a line break at its end`},
+		{"key with a zero byte", key + "\x00", nil, `the API key holds white space or characters that a header cannot; give it without "Bearer" and without a line break at its end`},
+		{"key with a delete character", key + "\x7f", nil, `the API key holds white space or characters that a header cannot; give it without "Bearer" and without a line break at its end`},
 		{"key beyond ASCII", "schlüssel", nil, `the API key holds white space or characters that a header cannot; give it without "Bearer" and without a line break at its end`},
 		{"nil option", key, with(kombo.WithTimeout(1), nil), "option 2 is nil"},
 		{"unknown region", key, with(kombo.WithRegion("mars")), `WithRegion: unknown region "mars"; use RegionEU or RegionUS`},
@@ -42,6 +46,8 @@ func TestNewClientRefuses(t *testing.T) {
 		{"base URL without host", key, with(kombo.WithBaseURL("https:///v1")), "WithBaseURL: the URL names no host"},
 		{"base URL with a port only", key, with(kombo.WithBaseURL("https://:443/v1")), "WithBaseURL: the URL names no host"},
 		{"base URL with a password", key, with(kombo.WithBaseURL("https://user:secret@proxy.example/v1")), "WithBaseURL: the URL holds a user name or password"},
+		{"base URL with a password only", key, with(kombo.WithBaseURL("https://:secret@proxy.example/v1")), "WithBaseURL: the URL holds a user name or password"},
+		{"base URL with an empty user", key, with(kombo.WithBaseURL("https://@proxy.example/v1")), "WithBaseURL: the URL holds a user name or password"},
 		{"base URL with a query", key, with(kombo.WithBaseURL("https://proxy.example/v1?x=secret")), "WithBaseURL: the URL holds a query or a fragment"},
 		{"base URL with an empty query", key, with(kombo.WithBaseURL("https://proxy.example/v1?")), "WithBaseURL: the URL holds a query or a fragment"},
 		{"base URL with a fragment", key, with(kombo.WithBaseURL("https://proxy.example/v1#x")), "WithBaseURL: the URL holds a query or a fragment"},
@@ -49,6 +55,13 @@ func TestNewClientRefuses(t *testing.T) {
 		{"plain http", key, with(kombo.WithBaseURL("http://proxy.example/v1")), "WithBaseURL: plain http would send the API key unencrypted; use https, or WithInsecureHTTP if you must"},
 		{"plain http to what looks like loopback", key, with(kombo.WithBaseURL("http://127.0.0.1.example/v1")), "WithBaseURL: plain http would send the API key unencrypted; use https, or WithInsecureHTTP if you must"},
 		{"plain http to a name of localhost", key, with(kombo.WithBaseURL("http://kombo.localhost/v1")), "WithBaseURL: plain http would send the API key unencrypted; use https, or WithInsecureHTTP if you must"},
+		{"plain http in capitals", key, with(kombo.WithBaseURL("HTTP://proxy.example/v1")), "WithBaseURL: plain http would send the API key unencrypted; use https, or WithInsecureHTTP if you must"},
+		{"plain http to a name that starts like loopback", key, with(kombo.WithBaseURL("http://localhost.proxy.example/v1")), "WithBaseURL: plain http would send the API key unencrypted; use https, or WithInsecureHTTP if you must"},
+		{"plain http to a private address", key, with(kombo.WithBaseURL("http://10.1.2.3/v1")), "WithBaseURL: plain http would send the API key unencrypted; use https, or WithInsecureHTTP if you must"},
+		{"plain http to an address", key, with(kombo.WithBaseURL("http://192.0.2.1:80/v1")), "WithBaseURL: plain http would send the API key unencrypted; use https, or WithInsecureHTTP if you must"},
+		{"plain http to no address", key, with(kombo.WithBaseURL("http://0.0.0.0/v1")), "WithBaseURL: plain http would send the API key unencrypted; use https, or WithInsecureHTTP if you must"},
+		{"plain http to no address, IPv6", key, with(kombo.WithBaseURL("http://[::]/v1")), "WithBaseURL: plain http would send the API key unencrypted; use https, or WithInsecureHTTP if you must"},
+		{"plain http to an address, IPv6", key, with(kombo.WithBaseURL("http://[2001:db8::1]:80/v1")), "WithBaseURL: plain http would send the API key unencrypted; use https, or WithInsecureHTTP if you must"},
 		{"nil HTTP client", key, with(kombo.WithHTTPClient(nil)), "WithHTTPClient: the client is nil"},
 		{"negative timeout", key, with(kombo.WithTimeout(-time.Second)), "WithTimeout: the timeout is negative"},
 		{"negative attempts", key, with(kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: -1})), "WithRetry: RetryPolicy.MaxAttempts is negative"},
@@ -57,6 +70,10 @@ func TestNewClientRefuses(t *testing.T) {
 		{"negative maximum of Retry-After", key, with(kombo.WithRetry(kombo.RetryPolicy{MaxRetryAfter: -1})), "WithRetry: RetryPolicy.MaxRetryAfter is negative"},
 		{"empty user agent", key, with(kombo.WithUserAgent("")), "WithUserAgent: the product is empty"},
 		{"user agent with a line break", key, with(kombo.WithUserAgent("a\r\nX-Evil: 1")), "WithUserAgent: the product holds characters that a header cannot"},
+		{"user agent with a carriage return", key, with(kombo.WithUserAgent("a\rb")), "WithUserAgent: the product holds characters that a header cannot"},
+		{"user agent with a tab", key, with(kombo.WithUserAgent("a\tb")), "WithUserAgent: the product holds characters that a header cannot"},
+		{"user agent with a delete character", key, with(kombo.WithUserAgent("a\x7f")), "WithUserAgent: the product holds characters that a header cannot"},
+		{"user agent with what is not ASCII", key, with(kombo.WithUserAgent("schlüssel")), "WithUserAgent: the product holds characters that a header cannot"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -87,6 +104,7 @@ func TestWhereRequestsGo(t *testing.T) {
 		{"plain http to loopback, IPv4", []kombo.Option{kombo.WithBaseURL("http://127.9.9.9/v1")}, "http://127.9.9.9/v1/check-api-key"},
 		{"plain http to loopback, IPv6", []kombo.Option{kombo.WithBaseURL("http://[::1]:1/v1")}, "http://[::1]:1/v1/check-api-key"},
 		{"plain http by name", []kombo.Option{kombo.WithInsecureHTTP(), kombo.WithBaseURL("http://proxy.example/v1")}, "http://proxy.example/v1/check-api-key"},
+		{"plain http by name, asked for afterwards", []kombo.Option{kombo.WithBaseURL("http://proxy.example/v1"), kombo.WithInsecureHTTP()}, "http://proxy.example/v1/check-api-key"},
 		{"the last of a kind counts", []kombo.Option{kombo.WithRegion(kombo.RegionUS), kombo.WithRegion(kombo.RegionEU)}, "https://api.kombo.dev/v1/check-api-key"},
 	}
 	for _, test := range tests {
@@ -190,8 +208,10 @@ func TestClientHidesItsKey(t *testing.T) {
 			}
 		}
 	}
-	if got := client.String(); got != "kombo.Client(https://api.kombo.dev/v1)" {
-		t.Errorf("String = %q", got)
+	for _, verb := range []string{"%v", "%#v"} {
+		if got := fmt.Sprintf(verb, client); got != "kombo.Client(https://api.kombo.dev/v1)" {
+			t.Errorf("%s = %q", verb, got)
+		}
 	}
 	if got := (*kombo.Client)(nil).String(); got != "kombo.Client(not made by NewClient)" {
 		t.Errorf("String of nil = %q", got)

@@ -35,6 +35,21 @@ func TestSync(t *testing.T) {
 	}
 }
 
+func TestSyncThatBreaksItsPromise(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string]string{
+		`{"status":"success","data":{"already_queued":true,"type":"FULL"}}`: "data.sync_id is missing",
+		`{"status":"success","data":{"sync_id":null}}`:                      "data.sync_id is missing",
+		`{"status":"success","data":null}`:                                  "it has no data",
+	} {
+		client, _ := mocked(t, "*", "", 200, answer)
+		_, err := client.Integrations.Sync(t.Context(), testIntegrationID, "")
+		if !errors.Is(err, kombo.ErrUnexpectedResponse) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error = %v, want %s", answer, err, want)
+		}
+	}
+}
+
 func TestIntegrationInTheHeaderIsChecked(t *testing.T) {
 	t.Parallel()
 	for id, problem := range map[string]string{

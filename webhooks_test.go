@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -59,6 +60,7 @@ func TestSignWebhook(t *testing.T) {
 	tests := []struct{ secret, body, want string }{
 		{"whsec", `{"id":"1"}`, "pY-ejUZC2R7orIFxMEGKeqMyEjbmxIuDmQLfonBLIKE"},
 		{"schlüssel", "{\n  \"id\": \"ü\"\n}", "9W8_bQod9WNUEkrjVtORMQ_y6A7asjiPj4syWUWK3yc"},
+		{"Whsec_A+/=9", "{}", "dUBqRqnJ3rl5Y9UDR1MBdOoA4aOlUJa8WB5ywEQgqZw"},
 		{"k", "", "i7mQxAp9YcuXWXqUISUCW-UKyL63RDbjc1uYiTp_ZiA"},
 	}
 	for _, test := range tests {
@@ -161,6 +163,14 @@ func TestVerifierWithoutSecretsRefusesEverything(t *testing.T) {
 	}
 }
 
+func TestVerifierWithOneSecretTwice(t *testing.T) {
+	t.Parallel()
+	body := []byte("{}")
+	if err := newVerifier(t, testSecret, testSecret).Verify(body, kombo.SignWebhook(testSecret, body)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestVerifierIsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	verifier := newVerifier(t, "current", "previous")
@@ -194,8 +204,13 @@ func TestVerifierHidesItsSecrets(t *testing.T) {
 			}
 		}
 	}
-	if got := verifier.String(); got != "kombo.WebhookVerifier(secrets: 2)" {
-		t.Errorf("String = %q", got)
+	if got := (*kombo.WebhookVerifier)(nil).String(); got != "kombo.WebhookVerifier(nil)" {
+		t.Errorf("String of nil = %q", got)
+	}
+	for _, verb := range []string{"%v", "%#v"} {
+		if got := fmt.Sprintf(verb, verifier); got != "kombo.WebhookVerifier(secrets: 2)" {
+			t.Errorf("%s = %q", verb, got)
+		}
 	}
 }
 
@@ -233,6 +248,23 @@ func TestAnnouncedLengthIsChecked(t *testing.T) {
 	r.Header.Set(kombo.SignatureHeader, "any")
 	if _, err := newVerifier(t, testSecret).ParseRequest(r); !errors.Is(err, kombo.ErrPayloadTooLarge) {
 		t.Errorf("error = %v, want ErrPayloadTooLarge", err)
+	}
+}
+
+// A length is a word only: it must not make room for what does not come.
+func TestAnnouncedLengthReservesLittle(t *testing.T) { //nolint:paralleltest // counts allocated bytes
+	verifier := newVerifier(t, testSecret)
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("x"))
+	r.ContentLength = kombo.MaxWebhookBody
+	r.Header.Set(kombo.SignatureHeader, "any")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := verifier.ParseRequest(r); !errors.Is(err, kombo.ErrInvalidSignature) {
+		t.Errorf("error = %v, want ErrInvalidSignature", err)
+	}
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > kombo.MaxWebhookBody/4 {
+		t.Errorf("%d bytes were allocated for a body of one", got)
 	}
 }
 
@@ -345,8 +377,10 @@ func TestHandler(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			var reported error
+			fellBack := false
 			handler := newVerifier(t, testSecret).Handler(kombo.EventHandlers{
 				IntegrationStateChanged: test.handle,
+				Fallback:                func(context.Context, kombo.Event) error { fellBack = true; return nil },
 				OnError:                 func(_ context.Context, err error) { reported = err },
 			})
 			r := httptest.NewRequest(test.method, "/webhooks/kombo", test.body)
@@ -357,6 +391,9 @@ func TestHandler(t *testing.T) {
 			handler.ServeHTTP(w, r)
 			if w.Code != test.wantStatus || w.Body.String() != test.wantBody {
 				t.Errorf("answer = %d %q, want %d %q", w.Code, w.Body, test.wantStatus, test.wantBody)
+			}
+			if fellBack != (test.wantStatus == 204) {
+				t.Errorf("handed on: %v", fellBack)
 			}
 			if test.wantStatus == 405 && w.Header().Get("Allow") != "POST" {
 				t.Errorf("Allow = %q", w.Header().Get("Allow"))
@@ -382,6 +419,23 @@ func TestHandlerTellsWherePanicsCameFrom(t *testing.T) {
 	want := "kombo: handling integration-created evtCreated000000000000001: panic: oh no\n"
 	if reported == nil || !strings.HasPrefix(reported.Error(), want) || !strings.Contains(reported.Error(), "TestHandlerTellsWherePanicsCameFrom") {
 		t.Errorf("reported = %v", reported)
+	}
+}
+
+// What Kombo has signed is not for that a text without line breaks.
+func TestHandlerReportsInOneLine(t *testing.T) {
+	t.Parallel()
+	var reported error
+	body := []byte(`{"id":"e\n1","type":"new\r\nthing\u2028","data":{}}`)
+	handler := newVerifier(t, testSecret).Handler(kombo.EventHandlers{
+		Fallback: func(context.Context, kombo.Event) error { return errors.New("database is down") },
+		OnError:  func(_ context.Context, err error) { reported = err },
+	})
+	r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
+	r.Header.Set(kombo.SignatureHeader, kombo.SignWebhook(testSecret, body))
+	handler.ServeHTTP(httptest.NewRecorder(), r)
+	if want := "kombo: handling new  thing  e 1: database is down"; reported == nil || reported.Error() != want {
+		t.Errorf("reported = %v, want %s", reported, want)
 	}
 }
 

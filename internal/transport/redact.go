@@ -32,7 +32,9 @@ const (
 func redact(text string, limit int, secrets []string) string {
 	cutOff := len(text) > limit
 	text = Cut(text, limit)
-	for _, secret := range secrets {
+	// A secret may hold another: the longer one goes first, or what is left of it would stay.
+	longestFirst := func(a, b string) int { return len(b) - len(a) }
+	for _, secret := range slices.SortedFunc(slices.Values(secrets), longestFirst) {
 		if len(secret) >= shortestSecret {
 			text = redactSecret(text, secret, cutOff)
 		}

@@ -38,9 +38,11 @@ func TestRedact(t *testing.T) {
 		{"no escape", "%zz%4 \\u00zz \\u00 % \\", "%zz%4 \\u00zz \\u00 % \\"},
 		{"too short to be a secret", "a short text", "a short text"},
 		{"JSON Web Token", "token eyJhbGciOiJI.eyJqdGki.c2ln is expired", "token [redacted] is expired"},
+		{"JSON Web Token with all its characters", "token eyJhbGciOiJI-UzI1_NiJ9.eyJqdGki_Q-0.c2ln_-c is expired", "token [redacted] is expired"},
 		{"JSON Web Token cut off", "token eyJhbGciOiJIUzI1", "token [redacted]"},
 		{"no JSON Web Token", "the eyJack file", "the eyJack file"},
 		{"link", `<a href="https://connect.kombo.dev/v1?token=opaque&x=1">`, `<a href="https://connect.kombo.dev/v1?token=[redacted]&x=1">`},
+		{"link with every character of a query", "?token=a-b.c_d~e%2Ff+g/h:i=j&x", "?token=[redacted]&x"},
 		{"empty token", "?token=&x", "?token=&x"},
 		{"two links", "token=a and token=b", "token=[redacted] and token=[redacted]"},
 	}
@@ -135,6 +137,7 @@ func TestRedactCuts(t *testing.T) {
 		{"in the mark", "see key-0123456789", 17, "see "},
 		{"behind the mark", "see key-0123456789 for more", 20, "see [redacted] f"},
 		{"harmless text before many secrets", strings.Repeat("x", 50) + strings.Repeat(secret, 50), 100, strings.Repeat("x", 50) + "[redacted][redacted][redacted]"},
+		{"marks that are longer than what they hide", "token=a token=b", 15, "token=[redacted"},
 		{"a long token", "eyJ" + strings.Repeat("x", 5000) + " " + secret, 100, "[redacted]"},
 	}
 	for _, test := range tests {
@@ -144,6 +147,16 @@ func TestRedactCuts(t *testing.T) {
 				t.Errorf("redact = %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+func TestRedactSecretInASecret(t *testing.T) {
+	t.Parallel()
+	const inner, outer = "key-0123456789", "token-key-0123456789-token"
+	for _, secrets := range [][]string{{inner, outer}, {outer, inner}} {
+		if got := redact("see "+outer+" and "+inner, noLimit, secrets); got != "see [redacted] and [redacted]" {
+			t.Errorf("%q: %s", secrets, got)
+		}
 	}
 }
 
@@ -157,6 +170,16 @@ func TestRedactHostileText(t *testing.T) {
 		if !strings.HasSuffix(got, redacted) || len(got) > len(text)/10 {
 			t.Errorf("%q: %d bytes are left of %d", c, len(got), len(text))
 		}
+	}
+}
+
+// Nor does a single place in it.
+func TestRedactHostilePlace(t *testing.T) {
+	t.Parallel()
+	secret, text := strings.Repeat(`\`, 1000)+"!", strings.Repeat(`\`, 4000)
+	steps := 0
+	if end, _ := matchEscaped(text, 0, secret, &steps); end != 0 || steps > 2*maxSteps {
+		t.Errorf("%d steps up to %d", steps, end)
 	}
 }
 
@@ -247,7 +270,7 @@ func TestRedactedErrorIsStillUseful(t *testing.T) {
 			t.Errorf("%v: Timeout = %v", err, !want)
 		}
 	}
-	if text := redactError(errors.New(strings.Repeat("x", 1<<20)), nil).Error(); len(text) > maxErrorText {
+	if text := redactError(errors.New(strings.Repeat("x", 1<<20)), nil).Error(); len(text) > 2<<10 {
 		t.Errorf("the text has %d bytes", len(text))
 	}
 }

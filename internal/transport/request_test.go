@@ -53,6 +53,19 @@ func TestQueryAndIntegration(t *testing.T) {
 	}
 }
 
+// With GetBody, net/http repeats a request by itself, also after errors that do not prove that it never ran.
+func TestNobodyElseRepeatsWhatActsOnce(t *testing.T) {
+	t.Parallel()
+	for _, once := range []bool{true, false} {
+		seen := &recorder{}
+		transport := New(Config{BaseURL: "https://api.example/v1", APIKey: testKey, HTTPClient: &http.Client{Transport: seen}, Retry: RetryPolicy{MaxAttempts: 1}})
+		_, err := transport.Do(t.Context(), Request{Operation: Operation{Method: http.MethodPost, Path: "/force-sync", Once: once}, Body: []byte("{}")})
+		if err != nil || (seen.last.GetBody == nil) != once {
+			t.Errorf("once %v: GetBody is nil: %v, %v", once, seen.last.GetBody == nil, err)
+		}
+	}
+}
+
 func TestCheckHeaderValue(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]string{

@@ -52,11 +52,15 @@ func TestWhatIsRetried(t *testing.T) {
 		{"proxy refused", step{err: &net.OpError{Op: "proxyconnect", Net: "tcp", Err: errRefused}}, all, all, "connection refused"},
 		{"proxy hung up", step{err: &net.OpError{Op: "proxyconnect", Net: "tcp", Err: io.EOF}}, all, all, "proxyconnect tcp: EOF"},
 		{"connection reset", step{err: errReset}, all, 1, "connection reset"},
+		{"connection reset while reading", step{err: &net.OpError{Op: "read", Net: "tcp", Err: errReset}}, all, 1, "connection reset"},
+		{"connection reset while writing", step{err: &net.OpError{Op: "write", Net: "tcp", Err: errReset}}, all, 1, "connection reset"},
+		{"TLS alert", step{err: &net.OpError{Op: "remote error", Err: tls.AlertError(80)}}, all, 1, "internal error"},
 		{"cut", step{err: io.ErrUnexpectedEOF}, all, 1, "unexpected EOF"},
 		{"time limit", step{hang: true}, all, 1, "no complete answer within 1m0s"},
 		{"unknown authority", step{err: x509.UnknownAuthorityError{}}, 1, 1, "unknown authority"},
 		{"unverified certificate", step{err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, 1, 1, "expired"},
 		{"wrong host", step{err: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "h"}}, 1, 1, "not valid for"},
+		{"invalid certificate", step{err: x509.CertificateInvalidError{Cert: &x509.Certificate{}, Reason: x509.NotAuthorizedToSign}}, 1, 1, "not authorized to sign"},
 		{"no TLS", step{err: http.ErrSchemeMismatch}, 1, 1, "gave HTTP response to HTTPS"},
 		{"unsupported scheme", step{err: errors.New("unsupported protocol scheme \"ftp\"")}, 1, 1, "unsupported protocol scheme"},
 		{"invalid header", step{err: errors.New("net/http: invalid header field value")}, 1, 1, "invalid header field"},
@@ -81,6 +85,10 @@ func TestWhatIsRetried(t *testing.T) {
 					if test.step.status != 0 {
 						if err != nil || answer.StatusCode != test.step.status || answer.Attempts != want {
 							t.Fatalf("answer = %+v, %v, want status %d", answer, err, test.step.status)
+						}
+						// What the last attempt did, the answer itself tells.
+						if want := want > 1 && test.step.status >= 500; answer.Unsure != want {
+							t.Errorf("Unsure = %v, want %v", answer.Unsure, want)
 						}
 						return
 					}
@@ -122,6 +130,8 @@ func TestUnsure(t *testing.T) {
 		{"rate limited", step{status: 429}, false},
 		{"never sent", step{err: errRefused}, false},
 		{"cut", step{err: errReset}, true},
+		{"cut while reading", step{err: &net.OpError{Op: "read", Net: "tcp", Err: errReset}}, true},
+		{"cut while writing", step{err: &net.OpError{Op: "write", Net: "tcp", Err: errReset}}, true},
 		{"time limit", step{hang: true}, true},
 		{"server failed", step{status: 500}, true},
 		{"gateway failed", step{status: 502}, true},

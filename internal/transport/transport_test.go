@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -346,6 +347,28 @@ func TestAnswerOverTheLimit(t *testing.T) {
 	}
 }
 
+// announcing is an http.RoundTripper whose answer is shorter than its header says.
+type announcing int64
+
+func (a announcing) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: int64(a), Body: io.NopCloser(strings.NewReader("x")), Request: r}, nil
+}
+
+// A length is a word only: it must not make room for what does not come.
+func TestAnnouncedLengthReservesLittle(t *testing.T) { //nolint:paralleltest // counts allocated bytes
+	for _, length := range []announcing{MaxBody, 1 << 30} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if answer, err := newTest(length, nil).do(t.Context(), read); err != nil || string(answer.Body) != "x" {
+			t.Errorf("answer = %+v, %v", answer, err)
+		}
+		runtime.ReadMemStats(&after)
+		if got := after.TotalAlloc - before.TotalAlloc; got > MaxBody/10 {
+			t.Errorf("%d bytes announced: %d allocated", length, got)
+		}
+	}
+}
+
 // endless counts how much of it is read.
 type endless struct{ read atomic.Int64 }
 
@@ -371,6 +394,16 @@ func TestEndlessAnswerIsNotReadOn(t *testing.T) {
 	}
 	if got := e.body.read.Load(); got > MaxBody+1 {
 		t.Errorf("%d bytes were read", got)
+	}
+}
+
+// The caller checks the base URL; should that let one pass which is none, the path is not told.
+func TestImpossibleURLTellsNoSecret(t *testing.T) {
+	t.Parallel()
+	_, err := newTest(silent{}, func(c *Config) { c.BaseURL = "https://api.example:port" }).do(t.Context(), read)
+	_, leak := errors.AsType[*url.Error](err)
+	if err == nil || leak || strings.Contains(err.Error(), testToken) {
+		t.Errorf("error = %v", err)
 	}
 }
 
