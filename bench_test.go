@@ -14,7 +14,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,28 +24,109 @@ import (
 )
 
 // The benchmarks compare this package ("by=kombo") with the least that a program could do ("by=floor"),
-// and where it helps with what a program does that is written by hand ("by=hand"). What they gave stands in
-// docs/performance.md, with the command.
+// and where it helps with what one does that is written by hand ("by=hand"). Time and allocations of each
+// are told by themselves; "ratio" has them take turns every few milliseconds, so that what else the
+// machine does hits all alike, and tells the median of their times divided by the floor's. What they gave
+// stands in docs/performance.md, with the command.
 
 // benchCallers is how many call at once where several do.
 const benchCallers = 64
 
-// inParallel has 64 goroutines work; each makes its own work function, and calls it again and again.
-func inParallel(b *testing.B, start func() (work func() error, stop func(), err error)) {
-	b.SetParallelism((benchCallers + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0))
-	b.RunParallel(func(pb *testing.PB) {
-		work, stop, err := start()
+// A contestant does the same as the others in its own way.
+type contestant struct {
+	by string
+	// begin makes what one caller calls again and again.
+	begin func() (call func() error, end func(), err error)
+	// connections, where there is one, counts those that were opened.
+	connections *atomic.Int64
+}
+
+// always is for callers that share everything.
+func always(call func() error) func() (func() error, func(), error) {
+	return func() (func() error, func(), error) { return call, func() {}, nil }
+}
+
+// team is the callers of one contestant.
+type team struct {
+	calls []func() error
+}
+
+func newTeam(b *testing.B, callers int, c contestant) *team {
+	b.Helper()
+	t := &team{}
+	for range callers {
+		call, end, err := c.begin()
 		if err != nil {
-			b.Error(err)
-			return
+			b.Fatal(err)
 		}
-		defer stop()
-		for pb.Next() {
-			if err := work(); err != nil {
+		b.Cleanup(end)
+		t.calls = append(t.calls, call)
+	}
+	if err := t.calls[0](); err != nil { // now the first connection is there
+		b.Fatal(err)
+	}
+	return t
+}
+
+// work makes so many calls altogether.
+func (t *team) work(b *testing.B, calls int) {
+	b.Helper()
+	repeat := func(call func() error, times int) {
+		for range times {
+			if err := call(); err != nil {
 				b.Error(err)
 				return
 			}
 		}
+	}
+	if len(t.calls) == 1 {
+		repeat(t.calls[0], calls)
+		return
+	}
+	var wait sync.WaitGroup
+	for i, call := range t.calls {
+		wait.Go(func() { repeat(call, (calls+i)/len(t.calls)) })
+	}
+	wait.Wait()
+}
+
+// compare runs each contestant, the floor first, and then all in turns of so many calls.
+func compare(b *testing.B, callers, turn int, contestants ...contestant) {
+	b.Helper()
+	for _, c := range contestants {
+		b.Run("by="+c.by, func(b *testing.B) {
+			t := newTeam(b, callers, c)
+			b.ReportAllocs()
+			b.ResetTimer()
+			t.work(b, b.N)
+			if c.connections != nil {
+				b.ReportMetric(float64(c.connections.Load()), "conns")
+			}
+		})
+	}
+	b.Run("ratio", func(b *testing.B) {
+		teams := make([]*team, len(contestants))
+		ratios := make([][]float64, len(contestants))
+		for i, c := range contestants {
+			teams[i] = newTeam(b, callers, c)
+		}
+		took := make([]time.Duration, len(contestants))
+		for round := range b.N {
+			for i := range teams {
+				i = (i + round) % len(teams) // nobody always follows the same
+				begun := time.Now()
+				teams[i].work(b, turn)
+				took[i] = time.Since(begun)
+			}
+			for i := range took {
+				ratios[i] = append(ratios[i], float64(took[i])/float64(took[0]))
+			}
+		}
+		for i, c := range contestants[1:] {
+			slices.Sort(ratios[i+1])
+			b.ReportMetric(ratios[i+1][b.N/2], c.by+"/floor")
+		}
+		b.ReportMetric(0, "ns/op") // of a whole round, which says nothing
 	})
 }
 
@@ -95,108 +177,93 @@ func checkEvent(event kombo.Event, err error) error {
 	return nil
 }
 
-func benchmark(b *testing.B, work func() error) {
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := work(); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 // The floor is one decoding into the struct of a type that is known beforehand.
 func BenchmarkParseEvent(b *testing.B) {
 	body := webhook(b, "integration-state-changed")
-	b.Run("by=floor", func(b *testing.B) {
-		benchmark(b, func() error { return parseByHand(body) })
-	})
-	b.Run("by=kombo", func(b *testing.B) {
-		benchmark(b, func() error { return checkEvent(kombo.ParseEvent(body)) })
-	})
+	compare(b, 1, 1000,
+		contestant{by: "floor", begin: always(func() error { return parseByHand(body) })},
+		contestant{by: "kombo", begin: always(func() error { return checkEvent(kombo.ParseEvent(body)) })},
+	)
 }
 
 // The floor is a fresh HMAC, and the same decoding.
 func BenchmarkParse(b *testing.B) {
 	body := webhook(b, "integration-state-changed")
 	signature := kombo.SignWebhook(testSecret, body)
-	b.Run("by=floor", func(b *testing.B) {
-		benchmark(b, func() error {
+	verifier := newVerifier(b, testSecret)
+	compare(b, 1, 1000,
+		contestant{by: "floor", begin: always(func() error {
 			if err := verifyByHand(body, signature); err != nil {
 				return err
 			}
 			return parseByHand(body)
-		})
-	})
-	b.Run("by=kombo", func(b *testing.B) {
-		verifier := newVerifier(b, testSecret)
-		benchmark(b, func() error { return checkEvent(verifier.Parse(body, signature)) })
-	})
+		})},
+		contestant{by: "kombo", begin: always(func() error { return checkEvent(verifier.Parse(body, signature)) })},
+	)
 }
 
 // The floor is a fresh HMAC.
 func BenchmarkVerify(b *testing.B) {
 	body := webhook(b, "integration-state-changed")
 	signature := kombo.SignWebhook(testSecret, body)
-	b.Run("by=floor", func(b *testing.B) {
-		benchmark(b, func() error { return verifyByHand(body, signature) })
-	})
-	b.Run("by=kombo", func(b *testing.B) {
-		verifier := newVerifier(b, testSecret)
-		benchmark(b, func() error { return verifier.Verify(body, signature) })
-	})
+	verifier := newVerifier(b, testSecret)
+	compare(b, 1, 5000,
+		contestant{by: "floor", begin: always(func() error { return verifyByHand(body, signature) })},
+		contestant{by: "kombo", begin: always(func() error { return verifier.Verify(body, signature) })},
+	)
 }
 
 // 64 connections over loopback, each with one webhook after the other. The floor only reads the body.
-// The senders do as little as they can, for they take their time from the same processors.
 func BenchmarkHandler(b *testing.B) {
 	body := webhook(b, "integration-state-changed")
 	signature := kombo.SignWebhook(testSecret, body)
-	handlers := []struct {
-		by      string
-		handler http.Handler
-	}{
-		{"floor", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if n, err := io.Copy(io.Discard, r.Body); err != nil || n != int64(len(body)) {
-				w.WriteHeader(http.StatusBadRequest)
-				return
-			}
-			w.WriteHeader(http.StatusNoContent)
-		})},
-		{"hand", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			content, err := io.ReadAll(http.MaxBytesReader(w, r.Body, kombo.MaxWebhookBody))
-			if err != nil || verifyByHand(content, r.Header.Get(kombo.SignatureHeader)) != nil || parseByHand(content) != nil {
-				w.WriteHeader(http.StatusBadRequest)
-				return
-			}
-			w.WriteHeader(http.StatusNoContent)
-		})},
-		{"kombo", newVerifier(b, testSecret).Handler(kombo.EventHandlers{
+	request := fmt.Appendf(nil, "POST / HTTP/1.1\r\nHost: kombo\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s: %s\r\n\r\n%s",
+		len(body), kombo.SignatureHeader, signature, body)
+	byHand := func(w http.ResponseWriter, r *http.Request) {
+		content, err := io.ReadAll(http.MaxBytesReader(w, r.Body, kombo.MaxWebhookBody))
+		if err != nil || verifyByHand(content, r.Header.Get(kombo.SignatureHeader)) != nil || parseByHand(content) != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}
+	reading := func(w http.ResponseWriter, r *http.Request) {
+		if n, err := io.Copy(io.Discard, r.Body); err != nil || n != int64(len(body)) {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}
+	compare(b, benchCallers, 20*benchCallers,
+		contestant{by: "floor", begin: sendTo(b, http.HandlerFunc(reading), request)},
+		contestant{by: "hand", begin: sendTo(b, http.HandlerFunc(byHand), request)},
+		contestant{by: "kombo", begin: sendTo(b, newVerifier(b, testSecret).Handler(kombo.EventHandlers{
 			IntegrationStateChanged: func(_ context.Context, event *kombo.IntegrationStateChangedEvent) error {
 				return checkEvent(event, nil)
 			},
-		})},
-	}
-	for _, test := range handlers {
-		b.Run("by="+test.by, func(b *testing.B) {
-			server := httptest.NewServer(test.handler)
-			defer server.Close()
-			request := fmt.Appendf(nil, "POST / HTTP/1.1\r\nHost: kombo\r\nUser-Agent: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s: %s\r\n\r\n%s",
-				len(body), kombo.SignatureHeader, signature, body)
-			b.ReportAllocs()
-			inParallel(b, func() (func() error, func(), error) {
-				connection, err := net.Dial("tcp", server.Listener.Addr().String())
-				if err != nil {
-					return nil, nil, err
-				}
-				answer := bufio.NewReader(connection)
-				return func() error {
-					if _, err := connection.Write(request); err != nil {
-						return err
-					}
-					return readNoContent(answer)
-				}, func() { _ = connection.Close() }, nil
-			})
-		})
+		}), request)},
+	)
+}
+
+// sendTo serves, and sends a request that is written beforehand. It does as little as it can, for it takes
+// its time from the same processors.
+func sendTo(b *testing.B, handler http.Handler, request []byte) func() (func() error, func(), error) {
+	b.Helper()
+	server := httptest.NewServer(handler)
+	b.Cleanup(server.Close)
+	return func() (func() error, func(), error) {
+		connection, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			return nil, nil, err
+		}
+		answer := bufio.NewReader(connection)
+		call := func() error {
+			if _, err := connection.Write(request); err != nil {
+				return err
+			}
+			return readNoContent(answer)
+		}
+		return call, func() { _ = connection.Close() }, nil
 	}
 }
 
@@ -220,69 +287,73 @@ func readNoContent(answer *bufio.Reader) error {
 func BenchmarkCreateLink(b *testing.B) {
 	for _, protocol := range []string{"http1", "http2"} {
 		for _, callers := range []int{1, benchCallers} {
-			for _, by := range []string{"floor", "kombo"} {
-				b.Run(fmt.Sprintf("protocol=%s/callers=%d/by=%s", protocol, callers, by), func(b *testing.B) {
-					benchmarkCreateLink(b, protocol == "http2", callers, by == "kombo")
-				})
-			}
+			b.Run(fmt.Sprintf("protocol=%s/callers=%d", protocol, callers), func(b *testing.B) {
+				compare(b, callers, max(100, 10*callers), byNetHTTP(b, protocol), byClient(b, protocol))
+			})
 		}
 	}
 }
 
-func benchmarkCreateLink(b *testing.B, http2 bool, callers int, byKombo bool) {
-	answer := []byte(`{"status":"success","data":{"link":"` + testLink + `"}}`)
-	version := "HTTP/1.1"
+func byNetHTTP(b *testing.B, protocol string) contestant {
+	b.Helper()
+	url, transport, connections := serveLinks(b, protocol)
+	client := &http.Client{Transport: transport}
+	return contestant{by: "floor", connections: connections, begin: always(func() error {
+		link, err := createLinkByHand(b.Context(), client, url+"/connect/create-link")
+		return checkLink(&kombo.Link{URL: link}, err)
+	})}
+}
+
+func byClient(b *testing.B, protocol string) contestant {
+	b.Helper()
+	url, transport, connections := serveLinks(b, protocol)
+	options := []kombo.Option{kombo.WithBaseURL(url)}
+	if protocol == "http2" { // else the pool that a client has by default, which trusts no test server
+		options = append(options, kombo.WithHTTPClient(&http.Client{Transport: transport}))
+	}
+	client := newClient(b, options...)
+	return contestant{by: "kombo", connections: connections, begin: always(func() error {
+		return checkLink(client.Connect.CreateLink(b.Context(), linkRequest))
+	})}
+}
+
+func checkLink(link *kombo.Link, err error) error {
+	if err == nil && link.URL != testLink {
+		err = errors.New("wrong link")
+	}
+	return err
+}
+
+// serveLinks returns the base URL of a server that speaks one version of HTTP, a transport for it, and
+// the number of connections.
+func serveLinks(b *testing.B, protocol string) (baseURL string, transport *http.Transport, connections *atomic.Int64) {
+	b.Helper()
+	version := map[string]string{"http1": "HTTP/1.1", "http2": "HTTP/2.0"}[protocol]
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		if r.Proto != version {
 			w.WriteHeader(http.StatusHTTPVersionNotSupported)
+			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(answer)
+		answerLink(w, r)
 	}))
-	var connections atomic.Int64
+	connections = new(atomic.Int64)
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
 			connections.Add(1)
 		}
 	}
-	transport := poolLike()
-	defer transport.CloseIdleConnections()
-	options := []kombo.Option{kombo.WithHTTPClient(&http.Client{Transport: transport})}
-	if http2 {
-		version = "HTTP/2.0"
+	transport = poolLike()
+	if protocol == "http2" {
 		server.EnableHTTP2 = true
 		server.StartTLS()
 		transport.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 	} else {
 		server.Start()
-		options = nil // the pool that a client has by default
 	}
-	defer server.Close()
-	client := newClient(b, append(options, kombo.WithBaseURL(server.URL+"/v1"))...)
-	bare := &http.Client{Transport: transport}
-
-	call := func() error {
-		if !byKombo {
-			link, err := createLinkByHand(b.Context(), bare, server.URL+"/v1/connect/create-link")
-			if err == nil && link != testLink {
-				err = errors.New("wrong link")
-			}
-			return err
-		}
-		link, err := client.Connect.CreateLink(b.Context(), linkRequest)
-		if err == nil && link.URL != testLink {
-			err = errors.New("wrong link")
-		}
-		return err
-	}
-	if callers == 1 {
-		benchmark(b, call)
-	} else {
-		b.ReportAllocs()
-		inParallel(b, func() (func() error, func(), error) { return call, func() {}, nil })
-	}
-	b.ReportMetric(float64(connections.Load()), "conns")
+	b.Cleanup(server.Close)
+	b.Cleanup(transport.CloseIdleConnections)
+	return server.URL + "/v1", transport, connections
 }
 
 // poolLike has the settings of the pool that clients have by default.
