@@ -25,8 +25,11 @@ import (
 
 const programs = "github.com/kombo-go/kombo/examples/footprint/programs/"
 
-// withSlog is the build tag with which the service logs by log/slog.
-const withSlog = "withslog"
+// The build tags with which the service uses more of the standard library.
+const (
+	withSlog   = "withslog"
+	withRegexp = "withslog,withregexp"
+)
 
 func main() {
 	if err := run(context.Background(), os.Stdout); err != nil {
@@ -47,7 +50,7 @@ func run(ctx context.Context, out io.Writer) error {
 
 // sizes compares each program with the service on its own.
 func sizes(ctx context.Context, directory string, out io.Writer) error {
-	fmt.Fprint(out, "| the service with | modules | packages | bytes | bytes, where the service uses log/slog |\n| --- | --- | --- | --- | --- |\n")
+	fmt.Fprint(out, "| the service with | modules | packages | bytes | where it uses log/slog | and regexp |\n| --- | --- | --- | --- | --- | --- |\n")
 	rows := []struct{ program, description string }{
 		{"floor", "nothing else"},
 		{"retryablehttp", "go-retryablehttp alone"},
@@ -55,10 +58,10 @@ func sizes(ctx context.Context, directory string, out io.Writer) error {
 		{"webhooks", "the webhook handler"},
 		{"both", "both"},
 	}
-	var least [2]int64
+	var least [3]int64
 	for i, row := range rows {
-		var bytes [2]int64
-		for j, tags := range [...]string{"", withSlog} {
+		var bytes [3]int64
+		for j, tags := range [...]string{"", withSlog, withRegexp} {
 			path, err := build(ctx, directory, row.program, tags)
 			if err != nil {
 				return err
@@ -75,17 +78,18 @@ func sizes(ctx context.Context, directory string, out io.Writer) error {
 		}
 		if i == 0 {
 			least = bytes
-			fmt.Fprintf(out, "| %s | %d | %d | %d | %d |\n", row.description, modules, packages, bytes[0], bytes[1])
+			fmt.Fprintf(out, "| %s | %d | %d | %d | %d | %d |\n", row.description, modules, packages, bytes[0], bytes[1], bytes[2])
 			continue
 		}
-		fmt.Fprintf(out, "| %s | %d | %d | +%d KB | +%d KB |\n", row.description, modules, packages, (bytes[0]-least[0])/1000, (bytes[1]-least[1])/1000)
+		fmt.Fprintf(out, "| %s | %d | %d | +%d KB | +%d KB | +%d KB |\n", row.description, modules, packages,
+			(bytes[0]-least[0])/1000, (bytes[1]-least[1])/1000, (bytes[2]-least[2])/1000)
 	}
 	return nil
 }
 
 // build returns the path of the program.
 func build(ctx context.Context, directory, program, tags string, environment ...string) (path string, err error) {
-	path = filepath.Join(directory, program+tags)
+	path = filepath.Join(directory, program+"-"+tags)
 	if runtime.GOOS == "windows" {
 		path += ".exe"
 	}

@@ -24,7 +24,7 @@ func Run(register func(context.Context, *http.ServeMux) error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /greetings", func(w http.ResponseWriter, r *http.Request) {
 		var greeting Greeting
-		if err := json.NewDecoder(r.Body).Decode(&greeting); err != nil {
+		if err := json.NewDecoder(r.Body).Decode(&greeting); err != nil || !acceptable(greeting) {
 			http.Error(w, "no greeting", http.StatusBadRequest)
 			return
 		}

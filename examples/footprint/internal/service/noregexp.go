@@ -1,0 +1,5 @@
+//go:build !withregexp
+
+package service
+
+func acceptable(greeting Greeting) bool { return greeting.Name != "" }
