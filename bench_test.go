@@ -387,6 +387,7 @@ func createLinkByHand(ctx context.Context, client *http.Client, url string) (str
 	request.Header.Set("Authorization", "Bearer "+testAPIKey)
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("User-Agent", "by-hand/1.0")
 	response, err := client.Do(request)
 	if err != nil {
 		return "", err
@@ -397,9 +398,14 @@ func createLinkByHand(ctx context.Context, client *http.Client, url string) (str
 		return "", err
 	}
 	var decoded struct {
-		Status string
-		Data   struct{ Link string }
+		Status string `json:"status"`
+		Data   struct {
+			Link string `json:"link"`
+		} `json:"data"`
 	}
 	err = json.Unmarshal(content, &decoded)
+	if err == nil && (response.StatusCode != http.StatusOK || decoded.Status != "success") {
+		err = errors.New(response.Status)
+	}
 	return decoded.Data.Link, err
 }

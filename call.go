@@ -68,12 +68,16 @@ func callWith[T any](ctx context.Context, s *service, operation transport.Operat
 
 // call makes one call and decodes the data of the answer into data.
 func (s *service) call(ctx context.Context, operation transport.Operation, in input, data any) error {
-	begun := time.Now()
+	observe := observerOf(ctx)
+	var begun time.Time
+	if observe != nil {
+		begun = time.Now()
+	}
 	answer, err := s.send(ctx, operation, in)
 	if err == nil {
 		err = decode(operation, answer, data)
 	}
-	if observe := observerOf(ctx); observe != nil {
+	if observe != nil {
 		observe(ctx, observed(operation, answer, err, time.Since(begun)))
 	}
 	return err

@@ -209,6 +209,8 @@ func TestAnswersThatBreakTheirPromise(t *testing.T) {
 		{"link is no string", `{"status":"success","data":{"link":["` + testLink + `"]}}`, createLink, "the type of data.link is wrong"},
 		{"no data", `{"status":"success"}`, createLink, "data.link is missing"},
 		{"null data", `{"status":"success","data":null}`, createLink, "it has no data"},
+		{"data, then null", `{"status":"success","data":{"link":"` + testLink + `"},"data":null}`, createLink, "it has no data"},
+		{"null, then data", `{"status":"success","data":null,"data":{"link":"` + testLink + `"}}`, createLink, "data.link is missing"},
 		{"no status", `{"data":{"link":"` + testLink + `"}}`, createLink, "its status is not success"},
 		{"another status", `{"status":"pending","data":{"link":"` + testLink + `"}}`, createLink, "its status is not success"},
 		{"HTML", "<html>Please log in</html>", createLink, "it is not JSON"},

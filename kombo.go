@@ -253,8 +253,8 @@ func logAttempt(ctx context.Context, logger *slog.Logger, attempt transport.Atte
 		slog.Int("attempt", attempt.Number),
 		slog.Duration("duration", attempt.Duration),
 	)
-	if attempt.Error != "" {
-		attributes = append(attributes, slog.String("error", attempt.Error))
+	if err := attempt.Err(); err != nil {
+		attributes = append(attributes, slog.String("error", err.Error()))
 	} else {
 		attributes = append(attributes, slog.Int("status", attempt.StatusCode))
 	}

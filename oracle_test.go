@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"net/http/httptest"
@@ -275,7 +276,7 @@ func FuzzErrorAnswer(f *testing.F) {
 		`{"error":{"code":"` + testAPIKey + `","title":"\u0074est-api-key-0123456789","log_url":"` + testAPIKey + `"}}`,
 		strings.Repeat("é", kombo.MaxErrorBody), strings.Repeat("x", kombo.MaxErrorBody-5) + testAPIKey, strings.Repeat("[", 20_000),
 	} {
-		for j, status := range []int{300, 304, 400, 401, 404, 429, 500, 503, 599, 999, 1 << 40} {
+		for j, status := range []int{300, 304, 400, 401, 404, 429, 500, 503, 599, 999, math.MaxInt32} {
 			f.Add(status, []byte(body), []string{"application/json", "text/html", "", "\x00"}[(i+j)%4], []string{"", "1", "-1", "x"}[i%4])
 		}
 	}

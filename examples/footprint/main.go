@@ -44,8 +44,13 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(directory) }()
-	_, err = fmt.Fprintf(out, "Built by %s for %s/%s with `-trimpath -ldflags=\"-s -w\"`:\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return cmp.Or(err, sizes(ctx, directory, out), beforeMain(ctx, directory, out), buildTime(ctx, directory, out))
+	fmt.Fprintf(out, "Built by %s for %s/%s with `-trimpath -ldflags=\"-s -w\"`:\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	for _, part := range []func(context.Context, string, io.Writer) error{sizes, origins, beforeMain, buildTime} {
+		if err := part(ctx, directory, out); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sizes compares each program with the service on its own.
@@ -93,8 +98,51 @@ func build(ctx context.Context, directory, program, tags string, environment ...
 	if runtime.GOOS == "windows" {
 		path += ".exe"
 	}
-	_, err = goCommand(ctx, environment, "build", "-trimpath", "-ldflags=-s -w", "-tags="+tags, "-o", path, programs+program)
-	return path, err
+	return path, compile(ctx, path, program, []string{"-ldflags=-s -w", "-tags=" + tags}, environment)
+}
+
+// compile leaves the commit out of the program: it is no part of what is measured, and git may be missing.
+func compile(ctx context.Context, path, program string, flags, environment []string) error {
+	arguments := slices.Concat([]string{"build", "-trimpath", "-buildvcs=false"}, flags, []string{"-o", path, programs + program})
+	_, err := goCommand(ctx, environment, arguments...)
+	return err
+}
+
+// origins tells from which packages the symbols are that the service has more with both than alone.
+func origins(ctx context.Context, directory string, out io.Writer) error {
+	// The first that fits counts.
+	packages := []string{
+		"github.com/kombo-go/kombo/internal/transport.", "github.com/kombo-go/kombo.", "github.com/hashicorp/", "regexp", "log/slog", "",
+	}
+	added := make([]int64, len(packages))
+	for _, side := range []struct {
+		program string
+		sign    int64
+	}{{"floor", -1}, {"both", 1}} {
+		path := filepath.Join(directory, side.program+"-symbols")
+		if err := compile(ctx, path, side.program, nil, nil); err != nil {
+			return err
+		}
+		symbols, err := goCommand(ctx, nil, "tool", "nm", "-size", path)
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(symbols) {
+			var address, kind, name string
+			var size int64
+			if _, err := fmt.Sscan(line, &address, &size, &kind, &name); err != nil || strings.ContainsAny(kind, "bBU") {
+				continue // not in the file
+			}
+			name = strings.TrimPrefix(name, "type:.eq.")
+			i := slices.IndexFunc(packages, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+			added[i] += side.sign * size
+		}
+	}
+	fmt.Fprint(out, "\nOf what both add, code and data by package (`go tool nm -size`); the rest is line tables and descriptions of types:\n\n| package | KB |\n| --- | --- |\n")
+	for i, prefix := range packages {
+		fmt.Fprintf(out, "| %s | %d |\n", cmp.Or(strings.Trim(prefix, "./"), "others"), added[i]/1000)
+	}
+	return nil
 }
 
 // dependencies counts the packages in a program that are not the program's own, and their modules.

@@ -48,12 +48,22 @@ type Attempt struct {
 	// Number counts the attempts of the call, from 1.
 	Number   int
 	Duration time.Duration
-	// StatusCode is that of the answer; where there was none, Error says why, without secrets.
+	// StatusCode is that of the answer; 0 where there was none.
 	StatusCode int
-	Error      string
 	// Again means that there will be another attempt, after Wait.
 	Again bool
 	Wait  time.Duration
+
+	call *call
+}
+
+// Err says why there was no answer, without secrets; nil where there was one. It can be asked until the
+// function that was told of the attempt returns.
+func (a Attempt) Err() error {
+	if a.call.err == nil {
+		return nil
+	}
+	return redactError(a.call.err, a.call.secrets())
 }
 
 // Transport sends requests to one API with one key. It is immutable and safe for concurrent use.
@@ -359,11 +369,9 @@ func (c *call) logAttempt(wait time.Duration, again bool) {
 		return
 	}
 	attempt := Attempt{
-		Operation: c.what.Operation, Number: c.attempts, Duration: time.Since(c.started), Again: again, Wait: wait,
+		Operation: c.what.Operation, Number: c.attempts, Duration: time.Since(c.started), Again: again, Wait: wait, call: c,
 	}
-	if c.err != nil {
-		attempt.Error = redactError(c.err, c.secrets()).Error()
-	} else {
+	if c.err == nil {
 		attempt.StatusCode = c.response.StatusCode
 	}
 	c.transport.log(c.context, attempt)

@@ -421,20 +421,36 @@ func TestLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		leak := &url.Error{Op: "Get", URL: "https://api.example/v1/" + testToken + "?k=" + testKey, Err: errReset}
 		s := &script{steps: []step{{err: leak, delay: 3 * time.Second}, {status: 503, delay: time.Second}, {status: 200}}}
-		var got []Attempt
-		logging := func(c *Config) { c.Log = func(_ context.Context, a Attempt) { got = append(got, a) } }
+		type logged struct {
+			Attempt
+			Error string
+		}
+		var got []logged
+		logging := func(c *Config) {
+			c.Log = func(_ context.Context, a Attempt) {
+				l := logged{Attempt: a}
+				if err := a.Err(); err != nil {
+					l.Error = err.Error()
+				}
+				l.call = nil
+				got = append(got, l)
+			}
+		}
 		if _, err := newTest(s, logging).do(t.Context(), read); err != nil {
 			t.Fatal(err)
 		}
-		want := []Attempt{
-			{Operation: read, Number: 1, Duration: 3 * time.Second, Error: `Get "https://api.example/v1/[redacted]?k=[redacted]": read: connection reset by peer`, Again: true},
-			{Operation: read, Number: 2, Duration: time.Second, StatusCode: 503, Again: true},
-			{Operation: read, Number: 3, StatusCode: 200},
+		want := []logged{
+			{
+				Attempt{Operation: read, Number: 1, Duration: 3 * time.Second, Again: true},
+				`Get "https://api.example/v1/[redacted]?k=[redacted]": read: connection reset by peer`,
+			},
+			{Attempt: Attempt{Operation: read, Number: 2, Duration: time.Second, StatusCode: 503, Again: true}},
+			{Attempt: Attempt{Operation: read, Number: 3, StatusCode: 200}},
 		}
 		for i := range s.times[1:] {
 			want[i].Wait = s.times[i+1].Sub(s.times[i]) - s.steps[i].delay
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(Attempt{})); diff != "" {
 			t.Errorf("attempts (-want +got):\n%s", diff)
 		}
 	})

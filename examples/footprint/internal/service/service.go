@@ -18,7 +18,7 @@ type Greeting struct {
 	At   time.Time `json:"at"`
 }
 
-// Run serves until it fails. Nobody calls it: the programs are built and measured.
+// Run serves until it fails. The programs are run only to see what happens before main.
 func Run(register func(context.Context, *http.ServeMux) error) {
 	ctx := context.Background()
 	mux := http.NewServeMux()
