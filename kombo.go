@@ -191,11 +191,14 @@ func WithInsecureHTTP() Option {
 
 // WithHTTPClient sends requests through the transport, cookie jar and timeout of client, for
 // proxies, client certificates, tracing and tests. The client is copied, never changed, and its idle
-// connections are left alone. The bodies that its Transport returns must end with the context of their
-// request, as those of net/http do. Redirects are not followed whatever its CheckRedirect says. A client
+// connections are left alone. Redirects are not followed whatever its CheckRedirect says. A client
 // without a Transport uses the connection pool of this package, not [http.DefaultTransport]. A
 // Timeout limits one attempt in place of the default, as [WithTimeout] does; the shorter of the two
 // counts.
+//
+// The bodies that the Transport returns must end with the context of their request, as those of
+// net/http do. One that repeats requests by itself also repeats what acts each time, such as
+// [IntegrationsService.Sync].
 func WithHTTPClient(client *http.Client) Option {
 	return func(c *config) error {
 		if client == nil {
