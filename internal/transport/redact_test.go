@@ -183,20 +183,38 @@ func TestRedactHostilePlace(t *testing.T) {
 	}
 }
 
+// withoutMarks puts a byte that the secret does not have in the place of each mark, the beginning of one at
+// the end included: with harmless text before it, a mark can look like the end of a secret.
+func withoutMarks(text, secret string) string {
+	gap := 0
+	for strings.IndexByte(secret, byte(gap)) >= 0 {
+		gap++ // at most as often as the secret has bytes
+	}
+	text = strings.ReplaceAll(text, redacted, string([]byte{byte(gap)}))
+	for n := len(redacted) - 1; n > 0; n-- {
+		if rest, ok := strings.CutSuffix(text, redacted[:n]); ok {
+			return rest
+		}
+	}
+	return text
+}
+
 func FuzzRedact(f *testing.F) {
 	f.Add("a ", " b", "0123456789abcdef", 100)
 	f.Add("token=", "&", "%25%25%2", 3)
 	f.Add("eyJ", ".x", `\\\\\\\\`, 1000)
 	f.Add(`\u00`, "%2", "\xffabcdefgh", 20)
+	f.Add("0123456", "!", "0123456[", 100)
+	f.Add("0123456", "!", "0123456[", 16)
 	f.Fuzz(func(t *testing.T, before, after, secret string, limit int) {
 		// What redacting writes itself holds no secret worth the name.
 		marks := "eyJ" + redacted + "token=" + redacted
-		if len(secret) > 100 || len(secret) < shortestSecret || strings.Contains(marks, secret) {
+		if len(secret) > 100 || len(secret) < shortestSecret || strings.Contains(marks, secret) || strings.Contains(secret, redacted) {
 			return
 		}
 		limit = min(max(limit, 0), noLimit)
 		got := redact(before+secret+after, limit, []string{secret})
-		if strings.Contains(got, secret) || len(got) > limit {
+		if strings.Contains(withoutMarks(got, secret), secret) || len(got) > limit {
 			t.Errorf("redact to %d bytes = %q", limit, got)
 		}
 		if limit == noLimit && !strings.Contains(got, redacted) {
