@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"reflect"
 	"strings"
 	"time"
 
@@ -32,7 +33,8 @@ type promise interface {
 // envelope is the outer form of every answer, successful or not.
 type envelope struct {
 	Status string `json:"status"`
-	// Data is a pointer to what the data is decoded into, and nil afterwards if it was null.
+	// Data is a **T, so that whatever comes is decoded as a T: after null in a mere *T, encoding/json would
+	// make maps of a second data, which take many times the memory of the answer.
 	Data  any        `json:"data"`
 	Error *errorInfo `json:"error"`
 	// Warnings is read of answers that have a place for it: of others nothing is known.
@@ -58,15 +60,15 @@ func call[T any](ctx context.Context, s *service, operation transport.Operation,
 }
 
 func callWith[T any](ctx context.Context, s *service, operation transport.Operation, in input) (*T, error) {
-	data := new(T)
+	var data *T
 	// The rest is the same for every T, and compiled once.
-	if err := s.call(ctx, operation, in, data); err != nil {
+	if err := s.call(ctx, operation, in, &data); err != nil {
 		return nil, err
 	}
 	return data, nil
 }
 
-// call makes one call and decodes the data of the answer into data.
+// call makes one call and decodes the data of the answer into data, a **T.
 func (s *service) call(ctx context.Context, operation transport.Operation, in input, data any) error {
 	observe := observerOf(ctx)
 	var begun time.Time
@@ -93,21 +95,22 @@ func decode(operation transport.Operation, answer *transport.Answer, data any) e
 	}
 	decoded := envelope{Data: data}
 	err := json.Unmarshal(answer.Body, &decoded)
-	if warned, ok := decoded.Data.(interface{ warn(json.RawMessage) error }); ok && err == nil {
+	pointer := reflect.ValueOf(data).Elem()
+	if warned, ok := reflect.TypeAssert[interface{ warn(json.RawMessage) error }](pointer); ok && err == nil && !pointer.IsNil() {
 		err = warned.warn(decoded.Warnings)
 	}
 	if err == nil && decoded.Status != "success" && decoded.Error != nil {
 		return errorFromAnswer(operation, answer)
 	}
-	if problem := decoded.problem(err, data); problem != "" {
+	if problem := decoded.problem(err, pointer); problem != "" {
 		return unexpectedAnswer(operation, answer, problem)
 	}
 	return nil
 }
 
-// problem says in which way the answer breaks its promise, or "".
-func (e *envelope) problem(decodeError error, data any) string {
-	promised, hasPromise := data.(promise)
+// problem says in which way the answer breaks its promise, or "". The data is a *T.
+func (e *envelope) problem(decodeError error, data reflect.Value) string {
+	promised, hasPromise := reflect.TypeAssert[promise](data)
 	switch {
 	case decodeError != nil:
 		return describeDecodeError(decodeError)
@@ -115,7 +118,7 @@ func (e *envelope) problem(decodeError error, data any) string {
 		return "its status is not success"
 	case !hasPromise:
 		return ""
-	case e.Data == nil:
+	case data.IsNil():
 		return "it has no data"
 	case promised.missing() != "":
 		return "data." + promised.missing() + " is missing"

@@ -422,7 +422,7 @@ func TestHandlerTellsWherePanicsCameFrom(t *testing.T) {
 	}
 }
 
-// What Kombo has signed is not for that a text without line breaks.
+// That Kombo has signed a text does not mean that it has no line breaks.
 func TestHandlerReportsInOneLine(t *testing.T) {
 	t.Parallel()
 	var reported error

@@ -201,7 +201,7 @@ func beforeMain(ctx context.Context, directory string, out io.Writer) error {
 	return err
 }
 
-// buildTime builds with an empty cache, and again without one thing after the other.
+// buildTime builds the service with an empty cache, then with the SDK, and then links it alone once more.
 func buildTime(ctx context.Context, directory string, out io.Writer) error {
 	cache := "GOCACHE=" + filepath.Join(directory, "cache")
 	var took [3]time.Duration
