@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
@@ -29,11 +28,9 @@ import (
 
 	"github.com/kombo-go/kombo"
 	"github.com/kombo-go/kombo/examples/embeddedflow/store"
+	"github.com/kombo-go/kombo/examples/internal/postgres"
 	"github.com/kombo-go/kombo/kombotest"
 )
-
-// postgresEnv names the variable with the DSN of a Postgres database in which tests may make schemas.
-const postgresEnv = "KOMBO_TEST_POSTGRES"
 
 // patience is how long a process may take to start or to end.
 const patience = 20 * time.Second
@@ -53,7 +50,7 @@ func TestReplicas(t *testing.T) {
 	}
 	t.Run("three on Postgres", func(t *testing.T) {
 		t.Parallel()
-		storm{binary: binary, driver: "pgx", dsn: postgresSchema(t), replicas: 3, events: 1000, integrations: 150, kills: 12}.run(t)
+		storm{binary: binary, driver: "pgx", dsn: postgres.Schema(t), replicas: 3, events: 1000, integrations: 150, kills: 12}.run(t)
 	})
 	t.Run("one on SQLite", func(t *testing.T) {
 		t.Parallel()
@@ -380,39 +377,6 @@ func balance(t *testing.T, replicas []*replica) string {
 		transport.CloseIdleConnections()
 	})
 	return server.URL
-}
-
-// postgresSchema makes a schema and returns the DSN with it, and skips the test where there is no Postgres.
-func postgresSchema(t *testing.T) string {
-	t.Helper()
-	dsn := os.Getenv(postgresEnv)
-	if dsn == "" {
-		t.Skip(postgresEnv + " holds no DSN")
-	}
-	address, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(postgresEnv + " is not a URL")
-	}
-	db, err := sql.Open("pgx", dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	schema := fmt.Sprintf("replicas_%016x", rand.Uint64())
-	if _, err := db.ExecContext(t.Context(), `CREATE SCHEMA `+schema); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if _, err := db.ExecContext(context.Background(), `DROP SCHEMA `+schema+` CASCADE`); err != nil {
-			t.Error(err)
-		}
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	query := address.Query()
-	query.Set("search_path", schema)
-	address.RawQuery = query.Encode()
-	return address.String()
 }
 
 func waitUntil(t *testing.T, what string, condition func() bool) {

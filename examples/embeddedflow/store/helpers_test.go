@@ -2,12 +2,8 @@ package store_test
 
 import (
 	"context"
-	"crypto/rand"
-	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,10 +14,8 @@ import (
 
 	"github.com/kombo-go/kombo"
 	"github.com/kombo-go/kombo/examples/embeddedflow/store"
+	"github.com/kombo-go/kombo/examples/internal/postgres"
 )
-
-// postgresEnv names the variable with the DSN of a Postgres database in which tests may make schemas.
-const postgresEnv = "KOMBO_TEST_POSTGRES"
 
 // start is when tests begin: their clocks stand still unless they are set.
 var start = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
@@ -54,37 +48,9 @@ func sqliteDatabase(t testing.TB) database {
 	return database{dsn: filepath.Join(t.TempDir(), "a store?%41#.db")}
 }
 
-// postgresDatabase makes a schema, and skips the test where there is no Postgres.
 func postgresDatabase(t testing.TB) database {
 	t.Helper()
-	dsn := os.Getenv(postgresEnv)
-	if dsn == "" {
-		t.Skip(postgresEnv + " holds no DSN")
-	}
-	address, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(postgresEnv + " is not a URL")
-	}
-	db, err := sql.Open("pgx", dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	schema := "store_" + strings.ToLower(rand.Text())
-	if _, err := db.Exec(`CREATE SCHEMA ` + schema); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if _, err := db.Exec(`DROP SCHEMA ` + schema + ` CASCADE`); err != nil {
-			t.Error(err)
-		}
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	query := address.Query()
-	query.Set("search_path", schema)
-	address.RawQuery = query.Encode()
-	return database{dsn: address.String(), postgres: true}
+	return database{dsn: postgres.Schema(t), postgres: true}
 }
 
 // eachDatabase runs a test on SQLite and on Postgres.
