@@ -14,6 +14,7 @@ const (
 	EventIntegrationDeleted              EventType = "integration-deleted"
 	EventIntegrationStateChanged         EventType = "integration-state-changed"
 	EventConnectionFlowFailed            EventType = "connection-flow-failed"
+	EventIssueStatusChanged              EventType = "issue-status-changed"
 	EventDataChanged                     EventType = "data-changed"
 	EventSyncFinished                    EventType = "sync-finished"
 	EventAssessmentOrderReceived         EventType = "assessment:order-received"
@@ -163,6 +164,86 @@ type ConnectionFlowFailedData struct {
 	EndUser             EndUser  `json:"end_user"`
 	// LogURL leads to the log of the flow in Kombo's dashboard.
 	LogURL string `json:"log_url"`
+}
+
+// IssueStatusChangedEvent reports that Kombo has found an issue, such as credentials that no longer
+// work, or that an issue is resolved.
+type IssueStatusChangedEvent struct {
+	EventHeader
+	Data IssueStatusChangedData `json:"data"`
+}
+
+func (e *IssueStatusChangedEvent) data() any { return &e.Data }
+
+// IssueChange is what has happened to an issue.
+type IssueChange string
+
+// The changes that Kombo documents.
+const (
+	IssueChangeRaised   IssueChange = "raised"
+	IssueChangeResolved IssueChange = "resolved"
+)
+
+// IssueStatusChangedData describes an issue and the integration that it affects.
+type IssueStatusChangedData struct {
+	Change IssueChange `json:"change"`
+	Issue  Issue       `json:"issue"`
+	// Integration is nil for an issue of the whole environment.
+	Integration *IssueIntegration `json:"integration"`
+}
+
+func (d *IssueStatusChangedData) missing() string {
+	// An integration without its ID must not pass for one, nor for the whole environment.
+	if d.Integration != nil && d.Integration.ID == "" {
+		return "integration.id"
+	}
+	return required("change", string(d.Change), "issue.id", d.Issue.ID)
+}
+
+// IssueType is the kind of an issue. Expect others than these.
+type IssueType string
+
+// The issue types that Kombo documents.
+const (
+	// IssueTypeAuthenticationFailed means that the customer must reconnect, see
+	// [IntegrationsService.Relink].
+	IssueTypeAuthenticationFailed   IssueType = "integration.authentication_failed"
+	IssueTypeActionFailing          IssueType = "integration.action_failing"
+	IssueTypeIncomingWebhookFailing IssueType = "integration.incoming_webhook_failing"
+)
+
+// IssueStatus is whether an issue is open: OPEN or RESOLVED.
+type IssueStatus string
+
+// The issue statuses that Kombo documents.
+const (
+	IssueStatusOpen     IssueStatus = "OPEN"
+	IssueStatusResolved IssueStatus = "RESOLVED"
+)
+
+// Issue is a problem that Kombo has found.
+type Issue struct {
+	// ID is the id of the issue. The events that raise and resolve an issue have the same.
+	ID     string      `json:"id"`
+	Type   IssueType   `json:"type"`
+	Title  string      `json:"title"`
+	Status IssueStatus `json:"status"`
+	// MarkdownMessage describes the issue in Markdown. It is Kombo's text: escape the HTML in it
+	// before showing it in a browser.
+	MarkdownMessage string    `json:"markdown_message"`
+	FirstObservedAt time.Time `json:"first_observed_at"`
+	// ResolvedAt is nil for an open issue.
+	ResolvedAt *time.Time `json:"resolved_at"`
+}
+
+// IssueIntegration is the integration that an [Issue] affects.
+type IssueIntegration struct {
+	// ID is the id of the integration.
+	ID string `json:"id"`
+	// Tool is the slug of the connected tool.
+	Tool     string   `json:"tool"`
+	Category Category `json:"category"`
+	EndUser  EndUser  `json:"end_user"`
 }
 
 // DataChangedEvent reports that a sync has brought changed records.
@@ -512,6 +593,8 @@ func newEvent(eventType []byte) Event {
 		return &IntegrationStateChangedEvent{EventHeader: EventHeader{Type: EventIntegrationStateChanged}}
 	case string(EventConnectionFlowFailed):
 		return &ConnectionFlowFailedEvent{EventHeader: EventHeader{Type: EventConnectionFlowFailed}}
+	case string(EventIssueStatusChanged):
+		return &IssueStatusChangedEvent{EventHeader: EventHeader{Type: EventIssueStatusChanged}}
 	case string(EventDataChanged):
 		return &DataChangedEvent{EventHeader: EventHeader{Type: EventDataChanged}}
 	case string(EventSyncFinished):

@@ -45,6 +45,7 @@ func wantEvents() map[string]kombo.Event {
 	assessmentHeader, assessment := order("evtOrder00000000000000001", kombo.EventAssessmentOrderReceived)
 	inlineHeader, inline := order("evtOrder00000000000000001", kombo.EventInlineAssessmentOrderReceived)
 	archived := updated.AddDate(0, 0, 2)
+	resolved := updated.AddDate(0, 0, 1)
 	posting := kombo.AIApplyJobPostingData{
 		ID: "postR4nB6", CareerSite: kombo.AIApplyCareerSite{ID: "siteT5mQ1", Label: "Acme"},
 		URL: "https://careers.acme.example/jobs/1", Availability: kombo.AIApplyAvailabilityPending,
@@ -94,6 +95,28 @@ func wantEvents() map[string]kombo.Event {
 			Data: kombo.ConnectionFlowFailedData{
 				IntegrationTool: "workday", IntegrationCategory: kombo.CategoryHRIS, EndUser: acme,
 				LogURL: "https://app.kombo.dev/env/production/logs?flowId=Qm8s2VxY6tKj",
+			},
+		},
+		"issue-status-changed.json": &kombo.IssueStatusChangedEvent{
+			EventHeader: header("evtIssue00000000000000001", kombo.EventIssueStatusChanged),
+			Data: kombo.IssueStatusChangedData{
+				Change: kombo.IssueChangeRaised,
+				Issue: kombo.Issue{
+					ID: "issQ7vN3kRz2", Type: kombo.IssueTypeAuthenticationFailed, Title: "Authentication failed", Status: kombo.IssueStatusOpen,
+					MarkdownMessage: "Personio **refuses** the credentials of <Acme>.\n\nSend a [reconnection link](https://app.kombo.dev/env/production/integrations) & wait.",
+					FirstObservedAt: updated,
+				},
+				Integration: &kombo.IssueIntegration{ID: testIntegrationID, Tool: "personio", Category: kombo.CategoryHRIS, EndUser: acme},
+			},
+		},
+		"issue-status-changed.environment.json": &kombo.IssueStatusChangedEvent{
+			EventHeader: header("evtIssue00000000000000002", kombo.EventIssueStatusChanged),
+			Data: kombo.IssueStatusChangedData{
+				Change: kombo.IssueChangeResolved,
+				Issue: kombo.Issue{
+					ID: "issQ7vN3kRz3", Type: "environment.new_thing", Title: "Something about the whole environment", Status: kombo.IssueStatusResolved,
+					FirstObservedAt: updated, ResolvedAt: &resolved,
+				},
 			},
 		},
 		"data-changed.json": &kombo.DataChangedEvent{
@@ -301,6 +324,10 @@ func TestParseEventRefuses(t *testing.T) {
 		{"state changed without state", `{"id":"e","type":"integration-state-changed","data":{"integration_id":"a:1"}}`, "integration-state-changed: data.state is missing"},
 		{"state changed without time", `{"id":"e","type":"integration-state-changed","data":{"integration_id":"a:1","state":"ACTIVE"}}`, "integration-state-changed: data.updated_at is missing"},
 		{"deleted without time", `{"id":"e","type":"integration-deleted","data":{"id":"a:1","deleted_at":null}}`, "integration-deleted: data.deleted_at is missing"},
+		{"issue without id", `{"id":"e","type":"issue-status-changed","data":{"change":"raised","issue":{"type":"integration.action_failing"}}}`, "issue-status-changed: data.issue.id is missing"},
+		{"issue is null", `{"id":"e","type":"issue-status-changed","data":{"change":"raised","issue":null}}`, "issue-status-changed: data.issue.id is missing"},
+		{"issue without change", `{"id":"e","type":"issue-status-changed","data":{"issue":{"id":"i"}}}`, "issue-status-changed: data.change is missing"},
+		{"issue of an integration without id", `{"id":"e","type":"issue-status-changed","data":{"change":"raised","issue":{"id":"i"},"integration":{"tool":"a"}}}`, "issue-status-changed: data.integration.id is missing"},
 		{"data changed without id", `{"id":"e","type":"data-changed","data":{}}`, "data-changed: data.integration_id is missing"},
 		{"sync finished without integration", `{"id":"e","type":"sync-finished","data":{"sync_id":"s"}}`, "sync-finished: data.integration_id is missing"},
 		{"sync finished without id", `{"id":"e","type":"sync-finished","data":{"integration_id":"a:1"}}`, "sync-finished: data.sync_id is missing"},
@@ -382,6 +409,9 @@ func TestEnumerations(t *testing.T) {
 		"setup status":      values(kombo.SetupStatusIncomplete, kombo.SetupStatusFinalSyncPending, kombo.SetupStatusCompleted),
 		"QA status":         values(kombo.QAStatusPending, kombo.QAStatusFailed, kombo.QAStatusPassed),
 		"sync state":        values(kombo.SyncStateSucceeded, kombo.SyncStateFailed),
+		"issue change":      values(kombo.IssueChangeRaised, kombo.IssueChangeResolved),
+		"issue type":        values(kombo.IssueTypeAuthenticationFailed, kombo.IssueTypeActionFailing, kombo.IssueTypeIncomingWebhookFailing),
+		"issue status":      values(kombo.IssueStatusOpen, kombo.IssueStatusResolved),
 		"order":             values(kombo.AssessmentOrderStatusOpen, kombo.AssessmentOrderStatusCompleted, kombo.AssessmentOrderStatusCancelled, kombo.AssessmentOrderStatusRejected),
 		"hiring team role":  values(kombo.HiringTeamRoleRecruiter, kombo.HiringTeamRoleHiringManager),
 		"application":       values(kombo.AIApplyApplicationStatusSubmitted, kombo.AIApplyApplicationStatusDuplicate, kombo.AIApplyApplicationStatusPending, kombo.AIApplyApplicationStatusFailed),
@@ -399,6 +429,9 @@ func TestEnumerations(t *testing.T) {
 		"setup status":      {"INCOMPLETE", "FINAL_SYNC_PENDING", "COMPLETED"},
 		"QA status":         {"PENDING", "FAILED", "PASSED"},
 		"sync state":        {"SUCCEEDED", "FAILED"},
+		"issue change":      {"raised", "resolved"},
+		"issue type":        {"integration.authentication_failed", "integration.action_failing", "integration.incoming_webhook_failing"},
+		"issue status":      {"OPEN", "RESOLVED"},
 		"order":             {"OPEN", "COMPLETED", "CANCELLED", "REJECTED"},
 		"hiring team role":  {"RECRUITER", "HIRING_MANAGER"},
 		"application":       {"SUBMITTED", "DUPLICATE", "PENDING", "FAILED"},

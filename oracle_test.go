@@ -93,6 +93,10 @@ var unusualBodies = []string{
 	`{"id":"","type":"new-thing","data":1}`,
 	`{"id":"é","type":"new-thing","data":1}`,
 	"{\"id\":\"\xff\",\"type\":\"new-thing\",\"data\":1}",
+	`{"id":"e","type":"issue-status-changed","data":{"change":"raised","issue":{"id":"i"}}}`,
+	`{"id":"e","type":"issue-status-changed","data":{"change":"raised","issue":{"id":"i"},"integration":{}}}`,
+	`{"id":"e","type":"issue-status-changed","data":{"change":"raised","issue":{"id":"i"},"integration":{"id":"a:1"},"integration":null}}`,
+	`{"id":"e","type":"issue-status-changed","data":{"change":"raised","issue":{"id":null,"resolved_at":"soon"}}}`,
 	`[]`, `null`, ``, ` { } `,
 }
 
@@ -133,6 +137,10 @@ func decodeTwice(body []byte) (kombo.Event, error) {
 		e := &kombo.ConnectionFlowFailedEvent{EventHeader: header}
 		decode(&e.Data)
 		event = e
+	case kombo.EventIssueStatusChanged:
+		e := &kombo.IssueStatusChangedEvent{EventHeader: header}
+		decode(&e.Data)
+		event, complete = e, e.Data.Change != "" && e.Data.Issue.ID != "" && (e.Data.Integration == nil || e.Data.Integration.ID != "")
 	case kombo.EventDataChanged:
 		e := &kombo.DataChangedEvent{EventHeader: header}
 		decode(&e.Data)

@@ -362,6 +362,7 @@ type EventHandlers struct {
 	IntegrationDeleted              func(context.Context, *IntegrationDeletedEvent) error
 	IntegrationStateChanged         func(context.Context, *IntegrationStateChangedEvent) error
 	ConnectionFlowFailed            func(context.Context, *ConnectionFlowFailedEvent) error
+	IssueStatusChanged              func(context.Context, *IssueStatusChangedEvent) error
 	DataChanged                     func(context.Context, *DataChangedEvent) error
 	SyncFinished                    func(context.Context, *SyncFinishedEvent) error
 	AssessmentOrderReceived         func(context.Context, *AssessmentOrderReceivedEvent) error
@@ -394,6 +395,8 @@ func (h EventHandlers) Handle(ctx context.Context, event Event) error {
 		return handle(ctx, h.IntegrationStateChanged, h.Fallback, e)
 	case *ConnectionFlowFailedEvent:
 		return handle(ctx, h.ConnectionFlowFailed, h.Fallback, e)
+	case *IssueStatusChangedEvent:
+		return handle(ctx, h.IssueStatusChanged, h.Fallback, e)
 	case *DataChangedEvent:
 		return handle(ctx, h.DataChanged, h.Fallback, e)
 	case *SyncFinishedEvent:

@@ -448,6 +448,7 @@ func TestEventHandlers(t *testing.T) {
 		IntegrationDeleted:              record[*kombo.IntegrationDeletedEvent](&own),
 		IntegrationStateChanged:         record[*kombo.IntegrationStateChangedEvent](&own),
 		ConnectionFlowFailed:            record[*kombo.ConnectionFlowFailedEvent](&own),
+		IssueStatusChanged:              record[*kombo.IssueStatusChangedEvent](&own),
 		DataChanged:                     record[*kombo.DataChangedEvent](&own),
 		SyncFinished:                    record[*kombo.SyncFinishedEvent](&own),
 		AssessmentOrderReceived:         record[*kombo.AssessmentOrderReceivedEvent](&own),
