@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"reflect"
 	"strings"
@@ -16,6 +17,8 @@ import (
 // service is what all services of a client share.
 type service struct {
 	transport *transport.Transport
+	observe   observer // of the client
+	usualKey  bool     // the API key has the form of those that Kombo issues
 }
 
 // A request is the body of a call that has rules which can be checked before it is sent.
@@ -71,16 +74,32 @@ func callWith[T any](ctx context.Context, s *service, operation transport.Operat
 // call makes one call and decodes the data of the answer into data, a **T.
 func (s *service) call(ctx context.Context, operation transport.Operation, in input, data any) error {
 	observe := observerOf(ctx)
+	if s != nil {
+		observe = observe.then(s.observe)
+	}
 	var begun time.Time
 	if observe != nil {
 		begun = time.Now()
 	}
 	answer, err := s.send(ctx, operation, in)
 	if err == nil {
-		err = decode(operation, answer, data)
+		err = s.withHint(decode(operation, answer, data))
 	}
 	if observe != nil {
 		observe(ctx, observed(operation, answer, err, time.Since(begun)))
+	}
+	return err
+}
+
+// withHint adds the likely mistake to an error that a wrong setting of the client explains.
+func (s *service) withHint(err error) error {
+	kerr, ok := errors.AsType[*Error](err)
+	switch {
+	case !ok:
+	case kerr.Is(ErrAuthentication) && !s.usualKey:
+		kerr.hint = "the API key does not start with ks_prod_ or ks_dev_; is it a webhook secret?"
+	case kerr.StatusCode == http.StatusNotFound && kerr.Code == "" && !strings.HasSuffix(s.transport.BaseURL(), "/v1"):
+		kerr.hint = "the base URL does not end with /v1; is the version missing?"
 	}
 	return err
 }

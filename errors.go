@@ -104,6 +104,8 @@ type Error struct {
 
 	// err is the reason of a failure that no answer reports.
 	err error
+	// hint names a likely mistake of the caller, or is "".
+	hint string
 	// unsure means that an attempt before the last may have had its effect although it failed.
 	unsure bool
 }
@@ -190,6 +192,9 @@ func (e *Error) Error() string {
 	}
 	if e.err != nil && e.err != ErrInvalidInput { //nolint:errorlint // the mark itself says nothing new
 		text.WriteString(": " + line(e.err.Error()))
+	}
+	if e.hint != "" {
+		text.WriteString(": " + e.hint)
 	}
 	switch {
 	case e.Attempts == 0:

@@ -372,10 +372,29 @@ func ExampleConnectService_Tools() {
 	// linkedinlearning LinkedIn Learning
 }
 
+// Count every call of a client by route and status.
 func ExampleWithObserver() {
+	srv := kombotest.NewServer(kombotest.Config{})
+	defer srv.Close()
+	client, err := srv.Client(
+		kombo.WithObserver(func(_ context.Context, call kombo.CallInfo) {
+			fmt.Println(call.Op, call.StatusCode, call.Attempts)
+		}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, _ = client.CheckAPIKey(context.Background())
+	_, _ = client.Integrations.Get(context.Background(), "personio:CBNMt7dSNCzBdnRTx87dev4E")
+	// Output:
+	// GET /check-api-key 200 1
+	// GET /integrations/{integration_id} 404 1
+}
+
+// Read a header of one response.
+func ExampleContextWithObserver() {
 	client, done := exampleClient()
 	defer done()
-	ctx := kombo.WithObserver(context.Background(), func(_ context.Context, call kombo.CallInfo) {
+	ctx := kombo.ContextWithObserver(context.Background(), func(_ context.Context, call kombo.CallInfo) {
 		fmt.Println(call.Op, call.StatusCode, call.Attempts, call.Header.Get("Concurrency-Remaining") != "")
 	})
 	_ = client.Integrations.SetEnabled(ctx, "personio:CBNMt7dSNCzBdnRTx87dev4E", false)

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	testAPIKey        = "test-api-key-0123456789"
+	testAPIKey        = "ks_dev_test-api-key-0123456789"
 	testToken         = "eyJhbGciOiJIUzI1NiJ9.eyJqdGkiOiJ0ZXN0In0.c2lnbmF0dXJl"
 	testLink          = "https://connect.kombo.dev/v1?token=eyJhbGciOiJIUzI1NiJ9.eyJqdGkiOiJsaW5rIn0.c2lnbmF0dXJl"
 	testSecret        = "test-webhook-secret"

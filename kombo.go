@@ -43,11 +43,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/kombo-go/kombo/internal/transport"
@@ -56,8 +52,8 @@ import (
 // Version is the version of this package, sent in the User-Agent header.
 const Version = "0.1.0"
 
-// Region is where Kombo keeps an environment's data. Use the one in which the API key was made; how
-// the other answers to it is not documented.
+// Region is where Kombo stores an environment's data. Use the region that issued the API key. Kombo does
+// not document how the other region rejects it.
 type Region string
 
 // The regions that Kombo runs.
@@ -76,14 +72,6 @@ func (r Region) baseURL() string {
 	}
 	return ""
 }
-
-// The time limits of one attempt, unless [WithTimeout] says otherwise.
-const (
-	// DefaultTimeout is the limit for all operations but those that make a link.
-	DefaultTimeout = 60 * time.Second
-	// DefaultLinkTimeout is the limit for those that make a link. Kombo's own SDKs give them as much.
-	DefaultLinkTimeout = 300 * time.Second
-)
 
 // RetryPolicy says how failed attempts are repeated. The zero value of each field means its
 // default.
@@ -140,148 +128,6 @@ func (p RetryPolicy) withDefaults() transport.RetryPolicy {
 	}
 }
 
-// An Option changes what [NewClient] makes. A later option overrides an earlier one of its kind.
-type Option func(*config) error
-
-type config struct {
-	region       Region
-	baseURL      string
-	insecureHTTP bool
-	userAgent    string
-	httpClient   *http.Client
-	timeout      *time.Duration
-	retry        RetryPolicy
-	log          func(context.Context, transport.Attempt)
-}
-
-// WithRegion chooses the region; the default is [RegionEU]. It cannot be combined with
-// [WithBaseURL].
-func WithRegion(region Region) Option {
-	return func(c *config) error {
-		if region.baseURL() == "" {
-			return fmt.Errorf("WithRegion: unknown region %q; use RegionEU or RegionUS", string(region))
-		}
-		c.region = region
-		return nil
-	}
-}
-
-// WithBaseURL sends requests below another address, such as that of a proxy or of a kombotest
-// server: an absolute https URL, version prefix included ("https://proxy.example/kombo/v1"), without
-// user, query or fragment. Plain http is accepted for loopback addresses only, unless
-// [WithInsecureHTTP] asks for more.
-func WithBaseURL(baseURL string) Option {
-	return func(c *config) error {
-		if baseURL == "" {
-			return errors.New("WithBaseURL: the URL is empty")
-		}
-		c.baseURL = baseURL
-		return nil
-	}
-}
-
-// WithInsecureHTTP lets [WithBaseURL] name a plain http address that is not loopback. The API key
-// and every link then cross the network unencrypted.
-func WithInsecureHTTP() Option {
-	return func(c *config) error {
-		c.insecureHTTP = true
-		return nil
-	}
-}
-
-// WithHTTPClient sends requests through the transport, cookie jar and timeout of client, for
-// proxies, client certificates, tracing and tests. The client is copied, never changed, and its idle
-// connections are left alone. Redirects are not followed whatever its CheckRedirect says. A client
-// without a Transport uses the connection pool of this package, not [http.DefaultTransport]. A
-// Timeout limits one attempt in place of the default, as [WithTimeout] does; the shorter of the two
-// counts.
-//
-// The bodies that the Transport returns must end with the context of their request, as those of
-// net/http do. One that repeats requests by itself also repeats what acts each time, such as
-// [IntegrationsService.Sync].
-func WithHTTPClient(client *http.Client) Option {
-	return func(c *config) error {
-		if client == nil {
-			return errors.New("WithHTTPClient: the client is nil")
-		}
-		c.httpClient = client
-		return nil
-	}
-}
-
-// WithTimeout limits the time of one attempt, from dialing to the end of the answer. The defaults are
-// [DefaultTimeout] and [DefaultLinkTimeout]; zero means no limit. It does not limit the whole call,
-// which may take several attempts: use a context with a deadline for that.
-func WithTimeout(timeout time.Duration) Option {
-	return func(c *config) error {
-		if timeout < 0 {
-			return errors.New("WithTimeout: the timeout is negative")
-		}
-		c.timeout = &timeout
-		return nil
-	}
-}
-
-// WithRetry changes how failed attempts are repeated.
-func WithRetry(policy RetryPolicy) Option {
-	return func(c *config) error {
-		if err := policy.validate(); err != nil {
-			return fmt.Errorf("WithRetry: %w", err)
-		}
-		c.retry = policy
-		return nil
-	}
-}
-
-// WithLogger writes one record for each attempt, at level debug: operation, attempt, duration,
-// status or error, and the wait before the next attempt. The default, and nil, is to log nothing.
-func WithLogger(logger *slog.Logger) Option {
-	return func(c *config) error {
-		c.log = nil
-		if logger != nil {
-			c.log = func(ctx context.Context, attempt transport.Attempt) { logAttempt(ctx, logger, attempt) }
-		}
-		return nil
-	}
-}
-
-// Only what [WithLogger] makes leads here, so that a program without it need not hold log/slog.
-func logAttempt(ctx context.Context, logger *slog.Logger, attempt transport.Attempt) {
-	if !logger.Enabled(ctx, slog.LevelDebug) {
-		return
-	}
-	attributes := make([]slog.Attr, 0, 5)
-	attributes = append(attributes,
-		slog.String("op", attempt.Operation.String()),
-		slog.Int("attempt", attempt.Number),
-		slog.Duration("duration", attempt.Duration),
-	)
-	if err := attempt.Err(); err != nil {
-		attributes = append(attributes, slog.String("error", err.Error()))
-	} else {
-		attributes = append(attributes, slog.Int("status", attempt.StatusCode))
-	}
-	if attempt.Again {
-		attributes = append(attributes, slog.Duration("retry_in", attempt.Wait))
-	}
-	logger.LogAttrs(ctx, slog.LevelDebug, "kombo: attempt", attributes...)
-}
-
-// WithUserAgent puts the name of the calling product, such as "acme-hr/1.4", before this package's
-// own in the User-Agent header.
-func WithUserAgent(product string) Option {
-	return func(c *config) error {
-		if product == "" {
-			return errors.New("WithUserAgent: the product is empty")
-		}
-		if !printableASCII(product, true) {
-			return errors.New("WithUserAgent: the product holds characters that a header cannot")
-		}
-		c.userAgent = product
-		return nil
-	}
-}
-
 // Client calls the API of Kombo with one API key. Make one with [NewClient] and keep it: it is
 // immutable, safe for concurrent use, and reuses its connections.
 type Client struct {
@@ -293,10 +139,10 @@ type Client struct {
 	service *service
 }
 
-// NewClient returns a client that authenticates with the API key, one of those on the secrets page
-// of Kombo's dashboard. It makes no request (see [Client.CheckAPIKey]) and reads no environment
-// variable; requests heed HTTPS_PROXY and its siblings, as net/http does, unless [WithHTTPClient] says
-// otherwise. The error says which argument cannot be used.
+// NewClient returns a client that authenticates with apiKey, from the secrets page of Kombo's dashboard.
+// It sends no request (see [Client.CheckAPIKey]) and reads no environment variable. Requests honor
+// HTTP_PROXY, HTTPS_PROXY and NO_PROXY unless [WithHTTPClient] sets a Transport. The error names the
+// argument that cannot be used, without quoting it.
 func NewClient(apiKey string, options ...Option) (*Client, error) {
 	client, err := newClient(apiKey, options)
 	if err != nil {
@@ -306,11 +152,8 @@ func NewClient(apiKey string, options ...Option) (*Client, error) {
 }
 
 func newClient(apiKey string, options []Option) (*Client, error) {
-	if apiKey == "" {
-		return nil, errors.New("the API key is empty")
-	}
-	if !printableASCII(apiKey, false) {
-		return nil, errors.New("the API key holds white space or characters that a header cannot; give it without \"Bearer\" and without a line break at its end")
+	if err := checkAPIKey(apiKey); err != nil {
+		return nil, err
 	}
 	var c config
 	for i, option := range options {
@@ -321,72 +164,16 @@ func newClient(apiKey string, options []Option) (*Client, error) {
 			return nil, err
 		}
 	}
-	baseURL, err := c.resolveBaseURL()
+	settings, err := c.transport(apiKey)
 	if err != nil {
 		return nil, err
 	}
-	userAgent := "kombo-go/" + Version
-	if c.userAgent != "" {
-		userAgent = c.userAgent + " " + userAgent
-	}
-	s := &service{transport: transport.New(transport.Config{
-		BaseURL:        baseURL,
-		APIKey:         apiKey,
-		UserAgent:      userAgent,
-		HTTPClient:     c.httpClient,
-		AttemptTimeout: c.timeout,
-		Retry:          c.retry.withDefaults(),
-		Log:            c.log,
-	})}
+	s := &service{transport: transport.New(settings), observe: c.observe, usualKey: usualKey(apiKey)}
 	return &Client{
 		Connect:      (*ConnectService)(s),
 		Integrations: (*IntegrationsService)(s),
 		service:      s,
 	}, nil
-}
-
-func (c *config) resolveBaseURL() (string, error) {
-	if c.baseURL == "" {
-		if c.region == "" {
-			c.region = RegionEU
-		}
-		return c.region.baseURL(), nil
-	}
-	if c.region != "" {
-		return "", errors.New("WithRegion and WithBaseURL exclude each other")
-	}
-	// The URL itself stays out of these messages: it may hold a password.
-	u, err := url.Parse(c.baseURL)
-	switch {
-	case err != nil:
-		return "", errors.New("WithBaseURL: not a URL")
-	case u.Scheme != "https" && u.Scheme != "http":
-		return "", errors.New("WithBaseURL: the URL does not start with https:// or http://")
-	case u.Hostname() == "":
-		return "", errors.New("WithBaseURL: the URL names no host")
-	case u.User != nil:
-		return "", errors.New("WithBaseURL: the URL holds a user name or password")
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(c.baseURL, "#"):
-		return "", errors.New("WithBaseURL: the URL holds a query or a fragment")
-	case u.Scheme == "http" && !c.insecureHTTP && !loopback(u.Hostname()):
-		return "", errors.New("WithBaseURL: plain http would send the API key unencrypted; use https, or WithInsecureHTTP if you must")
-	}
-	return strings.TrimRight(u.String(), "/"), nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	// Not *.localhost: net/http sends it to the proxy of the environment.
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-func printableASCII(s string, space bool) bool {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' || s[i] == ' ' && !space {
-			return false
-		}
-	}
-	return true
 }
 
 // String describes the client without its API key.
@@ -400,9 +187,9 @@ func (c *Client) String() string {
 // GoString describes the client without its API key.
 func (c *Client) GoString() string { return c.String() }
 
-// APIKeyInfo tells to whom an API key belongs.
+// APIKeyInfo describes the environment that an API key belongs to.
 type APIKeyInfo struct {
-	// EnvironmentID is the id of the environment that the key is for.
+	// EnvironmentID is the id of the environment.
 	EnvironmentID string `json:"environment_id"`
 	// CustomerID is the former name of EnvironmentID.
 	//
@@ -414,8 +201,8 @@ func (i *APIKeyInfo) missing() string { return required("environment_id", i.Envi
 
 var checkAPIKeyOperation = transport.Operation{Method: http.MethodGet, Path: "/check-api-key", Timeout: DefaultTimeout}
 
-// CheckAPIKey tells which environment the API key is for. It is the quickest way to see whether key
-// and region are right: a wrong key gives [ErrAuthentication].
+// CheckAPIKey returns the environment that the API key belongs to. It is the quickest way to check key
+// and region: a wrong key fails with [ErrAuthentication].
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/get-check-api-key
 func (c *Client) CheckAPIKey(ctx context.Context) (*APIKeyInfo, error) {

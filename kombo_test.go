@@ -28,13 +28,16 @@ func TestNewClientRefuses(t *testing.T) {
 		want    string
 	}{
 		{"no key", "", nil, "the API key is empty"},
-		{"key with a line break", key + "\n", nil, `the API key holds white space or characters that a header cannot; give it without "Bearer" and without a line break at its end`},
-		{"key with a space", "Bearer b", nil, `the API key holds white space or characters that a header cannot; give it without "Bearer" and without a line break at its end`},
-		{"key with a carriage return", key + "\r", nil, `the API key holds white space or characters that a header cannot; give it without "Bearer" and without a line break at its end`},
-		{"key with a tab", "a" + "\t" + key, nil, `the API key holds white space or characters that a header cannot; give it without "Bearer" and without a line break at its end`},
-		{"key with a zero byte", key + "\x00", nil, `the API key holds white space or characters that a header cannot; give it without "Bearer" and without a line break at its end`},
-		{"key with a delete character", key + "\x7f", nil, `the API key holds white space or characters that a header cannot; give it without "Bearer" and without a line break at its end`},
-		{"key beyond ASCII", "schlüssel", nil, `the API key holds white space or characters that a header cannot; give it without "Bearer" and without a line break at its end`},
+		{"key with a line break", key + "\n", nil, "the API key starts or ends with white space; was it read with a line break at its end?"},
+		{"key with Bearer", "Bearer " + key, nil, `the API key starts with "Bearer"; give the key alone`},
+		{"key with bearer", "bearer:" + key, nil, `the API key starts with "Bearer"; give the key alone`},
+		{"key with a space before it", " " + key, nil, "the API key starts or ends with white space; was it read with a line break at its end?"},
+		{"key with a space", "a b", nil, "the API key contains characters that are not allowed in a header"},
+		{"key with a carriage return", key + "\r", nil, "the API key starts or ends with white space; was it read with a line break at its end?"},
+		{"key with a tab", "a" + "\t" + key, nil, "the API key contains characters that are not allowed in a header"},
+		{"key with a zero byte", key + "\x00", nil, "the API key contains characters that are not allowed in a header"},
+		{"key with a delete character", key + "\x7f", nil, "the API key contains characters that are not allowed in a header"},
+		{"key beyond ASCII", "schlüssel", nil, "the API key contains characters that are not allowed in a header"},
 		{"nil option", key, with(kombo.WithTimeout(1), nil), "option 2 is nil"},
 		{"unknown region", key, with(kombo.WithRegion("mars")), `WithRegion: unknown region "mars"; use RegionEU or RegionUS`},
 		{"empty region", key, with(kombo.WithRegion("")), `WithRegion: unknown region ""; use RegionEU or RegionUS`},
@@ -45,13 +48,16 @@ func TestNewClientRefuses(t *testing.T) {
 		{"base URL of another scheme", key, with(kombo.WithBaseURL("ftp://proxy.example")), "WithBaseURL: the URL does not start with https:// or http://"},
 		{"base URL without host", key, with(kombo.WithBaseURL("https:///v1")), "WithBaseURL: the URL names no host"},
 		{"base URL with a port only", key, with(kombo.WithBaseURL("https://:443/v1")), "WithBaseURL: the URL names no host"},
-		{"base URL with a password", key, with(kombo.WithBaseURL("https://user:secret@proxy.example/v1")), "WithBaseURL: the URL holds a user name or password"},
-		{"base URL with a password only", key, with(kombo.WithBaseURL("https://:secret@proxy.example/v1")), "WithBaseURL: the URL holds a user name or password"},
-		{"base URL with an empty user", key, with(kombo.WithBaseURL("https://@proxy.example/v1")), "WithBaseURL: the URL holds a user name or password"},
-		{"base URL with a query", key, with(kombo.WithBaseURL("https://proxy.example/v1?x=secret")), "WithBaseURL: the URL holds a query or a fragment"},
-		{"base URL with an empty query", key, with(kombo.WithBaseURL("https://proxy.example/v1?")), "WithBaseURL: the URL holds a query or a fragment"},
-		{"base URL with a fragment", key, with(kombo.WithBaseURL("https://proxy.example/v1#x")), "WithBaseURL: the URL holds a query or a fragment"},
-		{"base URL with an empty fragment", key, with(kombo.WithBaseURL("https://proxy.example/v1#")), "WithBaseURL: the URL holds a query or a fragment"},
+		{"base URL with a password", key, with(kombo.WithBaseURL("https://user:secret@proxy.example/v1")), "WithBaseURL: the URL contains a user name or password"},
+		{"base URL with a password only", key, with(kombo.WithBaseURL("https://:secret@proxy.example/v1")), "WithBaseURL: the URL contains a user name or password"},
+		{"base URL with an empty user", key, with(kombo.WithBaseURL("https://@proxy.example/v1")), "WithBaseURL: the URL contains a user name or password"},
+		{"base URL without version, EU", key, with(kombo.WithBaseURL("https://api.kombo.dev")), "WithBaseURL: the URL lacks the version; is it https://api.kombo.dev/v1?"},
+		{"base URL without version, EU with a slash", key, with(kombo.WithBaseURL("https://api.kombo.dev/")), "WithBaseURL: the URL lacks the version; is it https://api.kombo.dev/v1?"},
+		{"base URL without version, US", key, with(kombo.WithBaseURL("https://api.us.kombo.dev")), "WithBaseURL: the URL lacks the version; is it https://api.us.kombo.dev/v1?"},
+		{"base URL with a query", key, with(kombo.WithBaseURL("https://proxy.example/v1?x=secret")), "WithBaseURL: the URL contains a query or a fragment"},
+		{"base URL with an empty query", key, with(kombo.WithBaseURL("https://proxy.example/v1?")), "WithBaseURL: the URL contains a query or a fragment"},
+		{"base URL with a fragment", key, with(kombo.WithBaseURL("https://proxy.example/v1#x")), "WithBaseURL: the URL contains a query or a fragment"},
+		{"base URL with an empty fragment", key, with(kombo.WithBaseURL("https://proxy.example/v1#")), "WithBaseURL: the URL contains a query or a fragment"},
 		{"plain http", key, with(kombo.WithBaseURL("http://proxy.example/v1")), "WithBaseURL: plain http would send the API key unencrypted; use https, or WithInsecureHTTP if you must"},
 		{"plain http to what looks like loopback", key, with(kombo.WithBaseURL("http://127.0.0.1.example/v1")), "WithBaseURL: plain http would send the API key unencrypted; use https, or WithInsecureHTTP if you must"},
 		{"plain http to a name of localhost", key, with(kombo.WithBaseURL("http://kombo.localhost/v1")), "WithBaseURL: plain http would send the API key unencrypted; use https, or WithInsecureHTTP if you must"},
@@ -69,11 +75,11 @@ func TestNewClientRefuses(t *testing.T) {
 		{"negative maximum delay", key, with(kombo.WithRetry(kombo.RetryPolicy{MaxDelay: -1})), "WithRetry: RetryPolicy.MaxDelay is negative"},
 		{"negative maximum of Retry-After", key, with(kombo.WithRetry(kombo.RetryPolicy{MaxRetryAfter: -1})), "WithRetry: RetryPolicy.MaxRetryAfter is negative"},
 		{"empty user agent", key, with(kombo.WithUserAgent("")), "WithUserAgent: the product is empty"},
-		{"user agent with a line break", key, with(kombo.WithUserAgent("a\r\nX-Evil: 1")), "WithUserAgent: the product holds characters that a header cannot"},
-		{"user agent with a carriage return", key, with(kombo.WithUserAgent("a\rb")), "WithUserAgent: the product holds characters that a header cannot"},
-		{"user agent with a tab", key, with(kombo.WithUserAgent("a\tb")), "WithUserAgent: the product holds characters that a header cannot"},
-		{"user agent with a delete character", key, with(kombo.WithUserAgent("a\x7f")), "WithUserAgent: the product holds characters that a header cannot"},
-		{"user agent with what is not ASCII", key, with(kombo.WithUserAgent("schlüssel")), "WithUserAgent: the product holds characters that a header cannot"},
+		{"user agent with a line break", key, with(kombo.WithUserAgent("a\r\nX-Evil: 1")), "WithUserAgent: the product contains characters that are not allowed in a header"},
+		{"user agent with a carriage return", key, with(kombo.WithUserAgent("a\rb")), "WithUserAgent: the product contains characters that are not allowed in a header"},
+		{"user agent with a tab", key, with(kombo.WithUserAgent("a\tb")), "WithUserAgent: the product contains characters that are not allowed in a header"},
+		{"user agent with a delete character", key, with(kombo.WithUserAgent("a\x7f")), "WithUserAgent: the product contains characters that are not allowed in a header"},
+		{"user agent with what is not ASCII", key, with(kombo.WithUserAgent("schlüssel")), "WithUserAgent: the product contains characters that are not allowed in a header"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -120,6 +126,49 @@ func TestWhereRequestsGo(t *testing.T) {
 			}
 			if got.Method != "GET" || got.URL != test.want || got.Body != "" {
 				t.Errorf("sent %s %s %s, want %s", got.Method, got.URL, got.Body, test.want)
+			}
+		})
+	}
+}
+
+// An error names the mistake in the settings of the client that probably caused it.
+func TestHints(t *testing.T) {
+	t.Parallel()
+	const (
+		secretHint  = "the API key does not start with ks_prod_ or ks_dev_; is it a webhook secret?"
+		versionHint = "the base URL does not end with /v1; is the version missing?"
+		badKey      = `{"status":"error","error":{"code":"PLATFORM.AUTHENTICATION_INVALID","message":"no"}}`
+	)
+	tests := []struct {
+		name, key, baseURL string
+		status             int
+		body, want         string
+	}{
+		{"webhook secret", "whsec-0123456789", "https://api.kombo.dev/v1", 401, badKey, secretHint},
+		{"webhook secret, refused by a gateway", "whsec-0123456789", "https://api.kombo.dev/v1", 401, "", secretHint},
+		{"production key", "ks_prod_0123456789", "https://api.kombo.dev/v1", 401, badKey, ""},
+		{"development key", "ks_dev_0123456789", "https://api.kombo.dev/v1", 401, badKey, ""},
+		{"another error", "whsec-0123456789", "https://api.kombo.dev/v1", 400, "", ""},
+		{"no version", "ks_dev_0123456789", "https://proxy.example/kombo", 404, "not found", versionHint},
+		{"with version", "ks_dev_0123456789", "https://proxy.example/kombo/v1", 404, "not found", ""},
+		{"not found by Kombo", "ks_dev_0123456789", "https://proxy.example/kombo", 404, notFoundAnswer, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			mock := httpmock.NewMockTransport()
+			mock.RegisterNoResponder(httpmock.NewStringResponder(test.status, test.body))
+			client, err := kombo.NewClient(test.key, kombo.WithBaseURL(test.baseURL), kombo.WithHTTPClient(&http.Client{Transport: mock}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = client.CheckAPIKey(t.Context())
+			if err == nil || strings.Contains(err.Error(), test.key) {
+				t.Fatalf("error = %v", err)
+			}
+			if test.want != "" && !strings.HasSuffix(err.Error(), ": "+test.want+" (attempts: 1)") ||
+				test.want == "" && (strings.Contains(err.Error(), secretHint) || strings.Contains(err.Error(), versionHint)) {
+				t.Errorf("error = %v, want hint %q", err, test.want)
 			}
 		})
 	}

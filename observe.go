@@ -9,49 +9,58 @@ import (
 	"github.com/kombo-go/kombo/internal/transport"
 )
 
-// CallInfo tells what happened to one call.
+// CallInfo describes a call that has ended.
 type CallInfo struct {
-	// Op is the operation, such as "POST /integrations/{integration_id}/relink": never its values, so
-	// that it can be the label of a metric.
+	// Op is the route of the operation, such as "POST /integrations/{integration_id}/relink". It contains
+	// no values, so it can be the label of a metric.
 	Op string
-	// StatusCode is that of the last answer; 0 where there was none.
+	// StatusCode is the HTTP status of the last response; 0 if there was none.
 	StatusCode int
-	// Header is that of the last answer, such as Concurrency-Remaining; nil where there was none. It is not a
-	// copy, and as the server sent it: take out of it what you know, rather than log all of it.
+	// Header is the header of the last response, with Concurrency-Remaining for example; nil if there was
+	// none. It is not a copy. Log only the fields that you know: a server can send anything.
 	Header http.Header
-	// Attempts is how often the request was sent; 0 where nothing was.
+	// Attempts is the number of requests sent; 0 if the call failed before the first.
 	Attempts int
-	// Duration is that of the whole call, waits between attempts included.
+	// Duration is the time of the whole call, waits between attempts included.
 	Duration time.Duration
-	// Err is what the call returned.
+	// Err is the error that the call returned.
 	Err error
+}
+
+// observer is called at the end of a call; nil means nobody is.
+type observer func(context.Context, CallInfo)
+
+// then returns an observer that calls o, then next.
+func (o observer) then(next observer) observer {
+	switch {
+	case o == nil:
+		return next
+	case next == nil:
+		return o
+	}
+	return func(ctx context.Context, call CallInfo) {
+		o(ctx, call)
+		next(ctx, call)
+	}
 }
 
 type observerKey struct{}
 
-// WithObserver returns a context whose calls are told to observe when they end, whether well or not: for
-// metrics and traces, or to see a header. An observer that ctx has already is told, too. It is called by the
-// goroutine that makes the call, must not keep it waiting, and has to be safe for concurrent use where ctx is
-// used so. It must not panic. Calls without an observer cost nothing for it.
-func WithObserver(ctx context.Context, observe func(ctx context.Context, call CallInfo)) context.Context {
+// ContextWithObserver returns a context in which observe is called at the end of every call, failed or
+// not, before the observers of [WithObserver]. Observers nest: the innermost is called first. What
+// [WithObserver] asks of an observer holds here, too. If observe is nil, ctx is returned.
+func ContextWithObserver(ctx context.Context, observe func(ctx context.Context, call CallInfo)) context.Context {
 	if observe == nil {
 		return ctx
 	}
-	if outer := observerOf(ctx); outer != nil {
-		inner := observe
-		observe = func(ctx context.Context, call CallInfo) {
-			inner(ctx, call)
-			outer(ctx, call)
-		}
-	}
-	return context.WithValue(ctx, observerKey{}, observe)
+	return context.WithValue(ctx, observerKey{}, observer(observe).then(observerOf(ctx)))
 }
 
-func observerOf(ctx context.Context) func(context.Context, CallInfo) {
+func observerOf(ctx context.Context) observer {
 	if ctx == nil {
-		return nil // the transport says what is wrong with it
+		return nil // the transport reports it
 	}
-	observe, _ := ctx.Value(observerKey{}).(func(context.Context, CallInfo))
+	observe, _ := ctx.Value(observerKey{}).(observer)
 	return observe
 }
 

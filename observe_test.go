@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -79,8 +80,6 @@ func TestObserver(t *testing.T) {
 				if test.answer != nil {
 					mock.RegisterNoResponder(test.answer)
 				}
-				client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}),
-					kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 3, BaseDelay: time.Nanosecond}))
 				var order []string
 				var calls []kombo.CallInfo
 				observe := func(name string) func(context.Context, kombo.CallInfo) {
@@ -89,16 +88,19 @@ func TestObserver(t *testing.T) {
 						calls = append(calls, call)
 					}
 				}
-				ctx := kombo.WithObserver(kombo.WithObserver(kombo.WithObserver(t.Context(), observe("outer")), nil), observe("inner"))
+				client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}),
+					kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 3, BaseDelay: time.Nanosecond}),
+					kombo.WithObserver(observe("client")), kombo.WithObserver(nil), kombo.WithObserver(observe("client, second")))
+				ctx := kombo.ContextWithObserver(kombo.ContextWithObserver(kombo.ContextWithObserver(t.Context(), observe("outer")), nil), observe("inner"))
 				test.want.Err = test.call(ctx, client)
-				if diff := cmp.Diff([]string{"inner", "outer"}, order); diff != "" {
+				if diff := cmp.Diff([]string{"inner", "outer", "client", "client, second"}, order); diff != "" {
 					t.Fatalf("observers (-want +got):\n%s", diff)
 				}
 				sameError := cmp.Comparer(func(a, b error) bool { return a == b }) //nolint:errorlint // the very same
 				for i := range calls {
 					calls[i].Duration = calls[i].Duration.Truncate(time.Millisecond)
 				}
-				if diff := cmp.Diff([]kombo.CallInfo{test.want, test.want}, calls, sameError); diff != "" {
+				if diff := cmp.Diff(slices.Repeat([]kombo.CallInfo{test.want}, 4), calls, sameError); diff != "" {
 					t.Errorf("call (-want +got):\n%s", diff)
 				}
 			})
@@ -107,12 +109,12 @@ func TestObserver(t *testing.T) {
 }
 
 // The label of a metric must not hold ids, nor tokens.
-func TestObserverIsToldOfOperationsAlone(t *testing.T) {
+func TestObserverGetsRoutesOnly(t *testing.T) {
 	t.Parallel()
 	for op, call := range newCalls {
 		client, _ := mocked(t, "*", "", 404, notFoundAnswer)
 		told := ""
-		_ = call(kombo.WithObserver(t.Context(), func(_ context.Context, c kombo.CallInfo) { told += c.Op }), client)
+		_ = call(kombo.ContextWithObserver(t.Context(), func(_ context.Context, c kombo.CallInfo) { told += c.Op }), client)
 		if told != op || strings.Contains(told, "personio") {
 			t.Errorf("told %q, want %q", told, op)
 		}
