@@ -25,7 +25,7 @@ import (
 
 	"github.com/kombo-go/kombo"
 	"github.com/kombo-go/kombo/examples/embeddedflow/store"
-	"github.com/kombo-go/kombo/examples/internal/sandbox"
+	"github.com/kombo-go/kombo/internal/sandbox"
 	"github.com/kombo-go/kombo/kombotest"
 )
 
@@ -166,7 +166,7 @@ func findLibrary(file string) string {
 	if file != "" {
 		return file
 	}
-	for _, folder := range []string{".", "examples/embeddedflow", "examples/conformance/typescript"} {
+	for _, folder := range []string{".", "examples/embeddedflow", "conformance/typescript"} {
 		file := folder + "/node_modules/@kombo-api/connect/dist/index.js"
 		if _, err := os.Stat(file); err == nil {
 			return file

@@ -21,7 +21,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/kombo-go/kombo/examples/internal/sandbox"
+	"github.com/kombo-go/kombo/internal/sandbox"
 	"github.com/kombo-go/kombo/kombotest"
 )
 

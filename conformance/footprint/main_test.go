@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	// What the programs are made of, or else the go command would take a result from its cache after a change.
-	_ "github.com/kombo-go/kombo/examples/footprint/internal/service"
-	_ "github.com/kombo-go/kombo/examples/footprint/internal/use"
+	_ "github.com/kombo-go/kombo/conformance/footprint/internal/service"
+	_ "github.com/kombo-go/kombo/conformance/footprint/internal/use"
 )
 
 // What the SDK itself adds to a program, beyond what go-retryablehttp and log/slog do, and before main.

@@ -4,7 +4,7 @@
 // It builds the programs below programs/, which differ in one thing each, and prints tables for
 // docs/performance.md:
 //
-//	go run ./examples/footprint
+//	go run ./conformance/footprint
 package main
 
 import (
@@ -23,7 +23,7 @@ import (
 	"time"
 )
 
-const programs = "github.com/kombo-go/kombo/examples/footprint/programs/"
+const programs = "github.com/kombo-go/kombo/conformance/footprint/programs/"
 
 // The build tags with which the service uses more of the standard library.
 const (
@@ -154,7 +154,7 @@ func dependencies(ctx context.Context, program string) (packages, modules int, e
 	seen := map[string]bool{}
 	for line := range strings.Lines(list) {
 		path, module, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		if strings.HasPrefix(path, "github.com/kombo-go/kombo/examples/") {
+		if strings.HasPrefix(path, "github.com/kombo-go/kombo/conformance/") {
 			continue
 		}
 		packages++

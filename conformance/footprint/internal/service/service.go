@@ -1,4 +1,4 @@
-// Package service is what the programs of examples/footprint have in common: a small service that
+// Package service is what the programs of conformance/footprint have in common: a small service that
 // uses net/http, on both sides, and encoding/json, as nearly every service does.
 package service
 

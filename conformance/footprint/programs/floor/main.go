@@ -5,7 +5,7 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/kombo-go/kombo/examples/footprint/internal/service"
+	"github.com/kombo-go/kombo/conformance/footprint/internal/service"
 )
 
 func main() {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 
-	"github.com/kombo-go/kombo/examples/footprint/internal/service"
+	"github.com/kombo-go/kombo/conformance/footprint/internal/service"
 )
 
 func main() {

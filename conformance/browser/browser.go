@@ -41,7 +41,7 @@ func Start(t *testing.T, library string) Browser {
 		t.Skip("takes seconds")
 	}
 	if _, err := os.Stat(library); err != nil {
-		t.Skip("the browser library is not installed: run npm ci --prefix examples/conformance/typescript")
+		t.Skip("the browser library is not installed: run npm ci --prefix conformance/typescript")
 	}
 	path := os.Getenv("CHROME")
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {

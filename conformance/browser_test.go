@@ -13,7 +13,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/kombo-go/kombo"
-	"github.com/kombo-go/kombo/examples/internal/browser"
+	"github.com/kombo-go/kombo/conformance/browser"
 	"github.com/kombo-go/kombo/kombotest"
 )
 

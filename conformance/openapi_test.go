@@ -22,7 +22,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/legacy"
 
 	"github.com/kombo-go/kombo"
-	"github.com/kombo-go/kombo/examples/internal/sandbox"
+	"github.com/kombo-go/kombo/internal/sandbox"
 	"github.com/kombo-go/kombo/kombotest"
 )
 

@@ -5,8 +5,8 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/kombo-go/kombo/examples/footprint/internal/service"
-	"github.com/kombo-go/kombo/examples/footprint/internal/use"
+	"github.com/kombo-go/kombo/conformance/footprint/internal/service"
+	"github.com/kombo-go/kombo/conformance/footprint/internal/use"
 )
 
 func main() {

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/kombo-go/kombo"
-	"github.com/kombo-go/kombo/examples/internal/browser"
+	"github.com/kombo-go/kombo/conformance/browser"
 	"github.com/kombo-go/kombo/kombotest"
 )
 

@@ -4,5 +4,5 @@
 // The OpenAPI tests run everywhere; KOMBO_OPENAPI names a document to take in place of the extract in
 // testdata. The others skip themselves unless node, Chromium and Kombo's packages are there:
 //
-//	npm ci --prefix examples/conformance/typescript
+//	npm ci --prefix conformance/typescript
 package conformance

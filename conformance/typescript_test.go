@@ -123,7 +123,7 @@ func needTypeScriptSDK(t *testing.T) {
 		t.Skip("needs Node.js 20 or newer on the PATH")
 	}
 	if _, err := os.Stat(filepath.Join(typescriptFolder, typescriptSDK, "package.json")); err != nil {
-		t.Skip("needs Kombo's official SDK: run npm ci --prefix examples/conformance/" + typescriptFolder)
+		t.Skip("needs Kombo's official SDK: run npm ci --prefix conformance/" + typescriptFolder)
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package use calls the SDK as a service does: the programs of examples/footprint differ in which of
+// Package use calls the SDK as a service does: the programs of conformance/footprint differ in which of
 // these functions they call.
 package use
 
