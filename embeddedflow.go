@@ -8,175 +8,239 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"mime"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
 )
 
-// Errors with which the functions of an [EmbeddedFlowConfig] refuse a request. Any other error of theirs
-// is answered 500.
+// Errors with which the functions of an [EmbeddedFlowConfig] refuse a request, wrapped or not. Any other
+// error of theirs leads to a 500.
 var (
-	// ErrNotSignedIn is answered 401: nobody is signed in.
-	ErrNotSignedIn = errors.New("kombo: not signed in")
-	// ErrForbidden is answered 403: who is signed in may not do this.
-	ErrForbidden = errors.New("kombo: forbidden")
-	// ErrBadRequest is answered 400: the request asks for something that there is not, such as an
+	// ErrFlowNotSignedIn leads to a 401: nobody is signed in.
+	ErrFlowNotSignedIn = errors.New("kombo: not signed in")
+	// ErrFlowForbidden leads to a 403: the person who is signed in may not do this.
+	ErrFlowForbidden = errors.New("kombo: forbidden")
+	// ErrFlowBadRequest leads to a 400: the request asks for something that does not exist, such as an
 	// unknown category.
-	ErrBadRequest = errors.New("kombo: bad request")
+	ErrFlowBadRequest = errors.New("kombo: bad request")
 )
 
-// maxFlowBody is how much of a request's body the handlers of an [EmbeddedFlow] read. Tokens and choices are
-// far shorter.
-const maxFlowBody = 64 << 10
+const (
+	// maxFlowBody is how much of a request's body the handlers of an [EmbeddedFlow] read. Tokens and
+	// choices are far shorter.
+	maxFlowBody = 64 << 10
+	// activationTimeout is the time limit of each of the two steps that go on after the browser has left:
+	// exchanging the token, and Connected.
+	activationTimeout = 2 * time.Minute
+	// preflightSeconds is how long a browser may remember the response to a preflight.
+	preflightSeconds = "600"
+	// statusClientClosedRequest is the status that access logs know from nginx. The client never sees it.
+	statusClientClosedRequest = 499
+)
 
-// EmbeddedFlowConfig says how an [EmbeddedFlow] fits into a service.
+// EmbeddedFlowConfig configures an [EmbeddedFlow].
+//
+// SignedIn, Link and Relink can each read the body of the request from its beginning. Their request has the
+// path values and the context of the router around the handler. [http.Request.PathValue] is empty under
+// routers other than [http.ServeMux], such as echo and gin: call [http.Request.SetPathValue] before the
+// handler, or use the query or the body.
 type EmbeddedFlowConfig struct {
-	// Link tells for whom a link is, and what it connects. Required. It finds out who is signed in, and
-	// returns [ErrNotSignedIn], [ErrForbidden] or [ErrBadRequest] (wrapped or not) where that does not
-	// work out. EndUserOriginID must be set, and LinkType must not be [LinkTypeMagicLink], whose flow
-	// ends without a token.
-	//
-	// It is asked for both: when a flow begins, and when it has ended, to learn whose integration the
-	// token may name. Then only EndUserOriginID counts, and the request is the one with the token;
-	// where Link cannot do with that, set SignedIn.
-	Link func(r *http.Request) (CreateLinkRequest, error)
-	// SignedIn tells the EndUserOriginID of the customer who is signed in, with the same errors as
-	// Link. nil means to ask Link.
+	// SignedIn returns the caller's own ID of the customer who is signed in. Required. Take it from the
+	// session, never from what the browser sends. Every handler calls it first.
 	SignedIn func(r *http.Request) (originID string, err error)
-	// Relink tells which integration to reconnect, having checked that it belongs to the customer who
-	// is signed in, with the same errors as Link. Required by [EmbeddedFlow.RelinkHandler] only.
-	Relink func(r *http.Request) (integrationID string, request RelinkRequest, err error)
+	// Link returns what a link connects, and for whom. Required. Leave EndUserOriginID empty: it becomes
+	// originID, which SignedIn has returned; a different one leads to a 500. LinkType must not be
+	// [LinkTypeMagicLink], whose flow ends without a token.
+	Link func(r *http.Request, originID string) (CreateLinkRequest, error)
+	// Relink returns which integration to reconnect. It must check that the integration belongs to the
+	// customer originID. Required by [EmbeddedFlow.RelinkHandler] only.
+	Relink func(r *http.Request, originID string) (integrationID string, request RelinkRequest, err error)
 	// Connected stores the integration, which belongs to the customer who is signed in. Required. It is
-	// called again when a token is posted again, and after a reconnection with an integration that is
-	// stored already; integration-created may have come before: storing twice must do no harm.
+	// called again if a token is posted again, and after a reconnection with an integration that is
+	// stored already; integration-created may have arrived before: storing twice must do no harm.
+	//
+	// Its context has the values of the request's, but does not end with it: a browser that leaves does not
+	// interrupt it. It ends after two minutes.
 	Connected func(ctx context.Context, integration *ConnectedIntegration) error
 
-	// CrossOrigin guards against requests that another site makes a customer's browser send; nil means
-	// that only pages of the handlers' own origin are let in. Set it to trust others.
-	CrossOrigin *http.CrossOriginProtection
-	// OnError is told of every POST that is not answered 200, with the status that it is answered. nil
-	// means that 500 and 502 are logged to [slog.Default], and others nowhere. No error of this package
-	// holds a link or a token; those of the functions above are passed on as they are. It must not panic.
+	// TrustedOrigins lists other origins whose pages may use the handlers, as browsers send them:
+	// "https://app.example.com", or "http://localhost:3000". Their requests get CORS headers (cookies
+	// included) and responses to preflights. Pages of the handlers' own origin need no entry, except behind
+	// a proxy that rewrites Host: X-Forwarded-Host is not trusted, so list the public origin there.
+	TrustedOrigins []string
+	// OnError is called with every error response except a 405: its status, and the reason. Status 499 means
+	// that the browser left before the response; it is no failure. If OnError is nil, 500 and 502 are logged
+	// to [slog.Default] at level error, 403 at level warn, and others not at all. No error of this package
+	// contains a link or a token; those of the functions above are passed on as they are. The context does
+	// not end with the request. It must not panic.
 	OnError func(ctx context.Context, status int, err error)
 }
 
-// EmbeddedFlow is the back end's half of the embedded connection flow: what a page calls that opens a
-// link in an iframe with @kombo-api/connect, and posts the activation token that it gets. It makes sure
-// that no customer attaches another's integration, and that other sites' pages cannot use it.
+// EmbeddedFlow is the back end's half of the embedded connection flow: the endpoints for a page that opens a
+// link in an iframe with @kombo-api/connect, and posts the activation token that it gets. It ensures that no
+// customer attaches another's integration, and that pages of other origins cannot use it.
 //
-//	mux.Handle("POST /integrations/kombo/init", flow.InitHandler())
-//	mux.Handle("POST /integrations/kombo/activate", flow.ActivateHandler())
+//	mux.Handle("/integrations/kombo/init", flow.InitHandler())
+//	mux.Handle("/integrations/kombo/activate", flow.ActivateHandler())
 //
-// Its handlers answer 405 for a method other than POST; 403 for requests that other sites' pages make; 413
-// for a body over 64 KiB; 401, 403 and 400 where a function of the config says so; 502 where Kombo fails, its
-// rate limit included; 500 where a function fails or panics. They wait as long as the calls of the client may
-// take, unless the request's context ends: see [WithTimeout]. Errors are JSON with fixed texts, {"error": "…"}, and no answer may be
-// stored by caches.
+// Mount the handlers for all methods, as above: they also respond to preflights, and to the GET of the page in
+// Kombo's guide. All of them respond
+//
+//   - 400 if the body cannot be read (it breaks off, is too slow for the server's ReadTimeout, or is badly
+//     chunked), or a function of the config returns [ErrFlowBadRequest];
+//   - 401 for [ErrFlowNotSignedIn];
+//   - 403 to a request from an origin that is neither the handlers' own nor one of TrustedOrigins, for
+//     [ErrFlowForbidden], and if the customer who is signed in has no origin ID, each with a text of its own;
+//   - 405 to methods other than POST;
+//   - 413 to a body over 64 KiB;
+//   - 500 if a function of the config fails or panics, or what it returns cannot be sent;
+//   - 502 if Kombo fails, its rate limit included.
+//
+// The headers Sec-Fetch-Site and Origin, which pages cannot forge, show where a request is from. A request
+// without both, such as that of a native app, is trusted. Error responses are JSON with fixed texts,
+// {"error": "…"}; no response may be stored by caches. The handlers wait as long as the calls of the client may
+// take, unless the request's context ends: see [WithTimeout]. A function that panics with
+// [http.ErrAbortHandler] aborts the response, as everywhere in net/http.
 type EmbeddedFlow struct {
-	client *Client
-	config EmbeddedFlowConfig
+	client      *Client
+	config      EmbeddedFlowConfig
+	crossOrigin *http.CrossOriginProtection
 }
 
-// NewEmbeddedFlow returns an error where the client was not made by [NewClient], or Link or Connected is nil. It makes no request.
+// NewEmbeddedFlow returns an error if the client was not made by [NewClient], SignedIn, Link or Connected is
+// nil, or one of TrustedOrigins is not an origin. It makes no request.
 func NewEmbeddedFlow(client *Client, config EmbeddedFlowConfig) (*EmbeddedFlow, error) {
+	problem := ""
 	switch {
 	case client == nil || client.Connect == nil:
-		return nil, errors.New("kombo: NewEmbeddedFlow: the client is nil, or was not made by NewClient")
+		problem = "the client is nil, or was not made by NewClient"
+	case config.SignedIn == nil:
+		problem = "SignedIn is required"
 	case config.Link == nil:
-		return nil, errors.New("kombo: NewEmbeddedFlow: Link is required")
+		problem = "Link is required"
 	case config.Connected == nil:
-		return nil, errors.New("kombo: NewEmbeddedFlow: Connected is required")
+		problem = "Connected is required"
 	}
-	if config.SignedIn == nil {
-		config.SignedIn = func(r *http.Request) (string, error) {
-			request, err := config.Link(r)
-			return request.EndUserOriginID, err
+	config.TrustedOrigins = slices.Clone(config.TrustedOrigins)
+	crossOrigin := http.NewCrossOriginProtection()
+	for i, origin := range config.TrustedOrigins {
+		if !isOrigin(origin) || crossOrigin.AddTrustedOrigin(origin) != nil {
+			problem = fmt.Sprintf("TrustedOrigins[%d] is %q, want an origin as browsers send it: scheme://host[:port] in lower case, without path, wildcard and default port", i, origin)
 		}
 	}
-	if config.CrossOrigin == nil {
-		config.CrossOrigin = http.NewCrossOriginProtection()
+	if problem != "" {
+		return nil, errors.New("kombo: NewEmbeddedFlow: " + problem)
 	}
-	return &EmbeddedFlow{client: client, config: config}, nil
+	return &EmbeddedFlow{client: client, config: config, crossOrigin: crossOrigin}, nil
 }
 
-// InitHandler begins a flow: it answers {"link": "…"} for showKomboConnect, and static_ips where the link
-// was made with them. The body of the request is for the config's Link to read.
+// isOrigin reports whether a browser can send s in the header Origin. Any other entry would match no request.
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || u.Hostname() == "" || s != u.Scheme+"://"+u.Host {
+		return false
+	}
+	defaultPort := map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	return !strings.HasSuffix(u.Host, ":") && (u.Port() == "" || u.Port() != defaultPort) &&
+		strings.Trim(u.Host, "abcdefghijklmnopqrstuvwxyz0123456789.-_:[]") == ""
+}
+
+// InitHandler begins a flow: it responds {"link": "…"} for showKomboConnect, and static_ips if the link was made
+// with them. It also accepts a GET if the browser proves that a page of the same origin, or of a trusted one,
+// sends it: the page in Kombo's guide does so. Browsers prove nothing for a GET over plain http, except on
+// localhost; use POST there.
 func (f *EmbeddedFlow) InitHandler() http.Handler {
-	return f.handler("init", func(r *http.Request) (any, error) {
-		request, err := f.config.Link(r)
+	return f.handler("init", true, func(r *flowRequest) (any, error) {
+		originID, err := f.signedIn(r)
+		if err != nil {
+			return nil, err
+		}
+		request, err := f.config.Link(r.rewound(), originID)
 		if err != nil {
 			return nil, refused(err)
 		}
 		switch {
-		case request.EndUserOriginID == "":
-			// Better now than at the end of the flow, when nobody could tell whose the integration is.
-			return nil, errors.New("the link has no EndUserOriginID")
+		case request.EndUserOriginID != "" && request.EndUserOriginID != originID:
+			return nil, errors.New("Link returned an EndUserOriginID that differs from the customer who is signed in; leave it empty")
 		case request.LinkType == LinkTypeMagicLink:
 			return nil, errors.New("a magic link gives no token; use LinkTypeEmbedded")
 		}
-		return f.link(f.client.Connect.CreateLink(r.Context(), request))
+		request.EndUserOriginID = originID
+		return r.link(f.client.Connect.CreateLink(r.Context(), request))
 	})
 }
 
-// RelinkHandler begins a flow to reconnect, and answers as [EmbeddedFlow.InitHandler] does, and 404 where Kombo
-// knows no such integration. It panics where the config has no Relink.
+// RelinkHandler begins a flow to reconnect. It accepts and responds what [EmbeddedFlow.InitHandler] does, and 404 if
+// Kombo knows no such integration. It panics if the config has no Relink.
 func (f *EmbeddedFlow) RelinkHandler() http.Handler {
 	if f.config.Relink == nil {
 		panic("kombo: EmbeddedFlow.RelinkHandler: the config has no Relink")
 	}
-	return f.handler("relink", func(r *http.Request) (any, error) {
-		integrationID, request, err := f.config.Relink(r)
-		if err != nil {
-			return nil, refused(err)
-		}
-		if request.LinkType == LinkTypeMagicLink {
-			return nil, errors.New("a magic link gives no token; use LinkTypeEmbedded")
-		}
-		return f.link(f.client.Integrations.Relink(r.Context(), integrationID, request))
-	})
-}
-
-func (f *EmbeddedFlow) link(link *Link, err error) (any, error) {
-	kerr, _ := errors.AsType[*Error](err)
-	switch {
-	case err == nil:
-		return link, nil
-	case errors.Is(err, ErrIntegrationNotFound):
-		return nil, &flowError{http.StatusNotFound, "the integration does not exist any more", err}
-	case kerr != nil && kerr.Attempts == 0 && errors.Is(err, ErrInvalidInput):
-		return nil, err // what Link or Relink returned is wrong
-	}
-	return nil, komboFailed(err)
-}
-
-// ActivateHandler ends a flow. It takes {"token": "…"} as application/json (415 otherwise), exchanges the
-// token, and calls the config's Connected with the integration unless it belongs to another customer: 403 where
-// its end_user_origin_id is not that of the customer who is signed in, or where either is empty. A token that
-// Kombo does not accept is answered 400. The answer tells the tool and the setup_status, but not the
-// integration's id, which is not for browsers.
-func (f *EmbeddedFlow) ActivateHandler() http.Handler {
-	return f.handler("activate", func(r *http.Request) (any, error) {
-		token, err := readToken(r)
+	return f.handler("relink", true, func(r *flowRequest) (any, error) {
+		originID, err := f.signedIn(r)
 		if err != nil {
 			return nil, err
 		}
-		originID, err := f.config.SignedIn(r)
-		switch {
-		case err != nil:
+		integrationID, request, err := f.config.Relink(r.rewound(), originID)
+		if err != nil {
 			return nil, refused(err)
-		case originID == "":
-			return nil, refused(fmt.Errorf("%w: the customer who is signed in has no origin id", ErrForbidden))
 		}
-		integration, err := f.client.Connect.IntegrationByToken(r.Context(), token)
+		switch {
+		case integrationID == "":
+			return nil, errors.New("Relink returned no integration ID (PathValue is empty under routers other than http.ServeMux)")
+		case request.LinkType == LinkTypeMagicLink:
+			return nil, errors.New("a magic link gives no token; use LinkTypeEmbedded")
+		}
+		return r.link(f.client.Integrations.Relink(r.Context(), integrationID, request))
+	})
+}
+
+// ActivateHandler ends a flow. It takes {"token": "…"} as application/json, exchanges the token, and calls the
+// config's Connected with the integration unless it belongs to another customer: 403 if its end_user_origin_id is
+// not that of the customer who is signed in. A token that Kombo does not accept, or that no token of Kombo can be,
+// leads to a 400. The response contains the tool and the setup_status, but not the integration's ID, which is not
+// for browsers.
+//
+// Another Content-Type leads to a 415. Only if the browser proves that a page of the same origin, or of a trusted
+// one, sends the request, text/plain is accepted, too: fetch sends it unless it is given a Content-Type, as by the
+// page in Kombo's guide.
+//
+// A browser that leaves after SignedIn has returned interrupts nothing: the token may be usable only once (Kombo
+// does not document it), and the integration exists already. The exchange and Connected take up to two minutes
+// each, whatever the context of the request.
+func (f *EmbeddedFlow) ActivateHandler() http.Handler {
+	return f.handler("activate", false, func(r *flowRequest) (any, error) {
+		token, err := r.token()
+		if err != nil {
+			return nil, err
+		}
+		originID, err := f.signedIn(r)
+		if err != nil {
+			return nil, err
+		}
+		var integration *ConnectedIntegration
+		err = outliving(r.Context(), func(ctx context.Context) error {
+			integration, err = f.client.Connect.IntegrationByToken(ctx, token)
+			return err
+		})
 		switch {
 		case errors.Is(err, ErrInvalidInput):
 			return nil, &flowError{http.StatusBadRequest, "the token is not valid", err}
 		case err != nil:
 			return nil, komboFailed(err)
 		case integration.EndUserOriginID != originID:
-			return nil, refused(fmt.Errorf("%w: the token is of another customer's integration", ErrForbidden))
+			return nil, &flowError{http.StatusForbidden, "the integration belongs to another customer", errors.New("the token is of another customer's integration")}
 		}
-		if err := f.config.Connected(r.Context(), integration); err != nil {
-			return nil, refused(err)
+		err = outliving(r.Context(), func(ctx context.Context) error { return f.config.Connected(ctx, integration) })
+		if err != nil {
+			err = refused(err)
+			if _, ok := errors.AsType[*flowError](err); !ok {
+				// Also if the browser has left: the customer's integration is not stored.
+				err = failed(err)
+			}
+			return nil, err
 		}
 		return struct {
 			Tool        string      `json:"tool"`
@@ -185,27 +249,84 @@ func (f *EmbeddedFlow) ActivateHandler() http.Handler {
 	})
 }
 
-// readToken reads the token that a page has posted, and leaves the body for others to read.
-func readToken(r *http.Request) (string, error) {
-	// Forms of other sites' pages cannot send this type, whatever browser they run in.
-	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
+// outliving calls a function with a context that does not end with ctx.
+func outliving(ctx context.Context, function func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), activationTimeout)
+	defer cancel()
+	return function(ctx)
+}
+
+func (f *EmbeddedFlow) signedIn(r *flowRequest) (string, error) {
+	originID, err := f.config.SignedIn(r.rewound())
+	if err == nil && originID == "" {
+		// Better now than at the end of the flow, when nobody could say whose the integration is.
+		err = fmt.Errorf("%w: the customer who is signed in has no origin ID", ErrFlowForbidden)
+	}
+	return originID, refused(err)
+}
+
+// flowRequest is a request whose body was read.
+type flowRequest struct {
+	*http.Request
+
+	body []byte
+	// sameOrigin means that the browser proves that a page of the same origin, or of a trusted one, sends it.
+	sameOrigin bool
+}
+
+// rewound returns the request with its whole body, for one of the caller's functions.
+func (r *flowRequest) rewound() *http.Request {
+	r.Body = io.NopCloser(bytes.NewReader(r.body))
+	return r.Request
+}
+
+// left reports whether the browser has left. The end of a deadline is something else: the client waits.
+func (r *flowRequest) left() bool { return errors.Is(r.Context().Err(), context.Canceled) }
+
+func (r *flowRequest) link(link *Link, err error) (any, error) {
+	kerr, _ := errors.AsType[*Error](err)
+	switch {
+	case err == nil:
+		return link, nil
+	case r.left():
+		return nil, err
+	case errors.Is(err, ErrIntegrationNotFound):
+		return nil, &flowError{http.StatusNotFound, "the integration does not exist any more", err}
+	case kerr != nil && kerr.Attempts == 0 && errors.Is(err, ErrInvalidInput):
+		return nil, err // what SignedIn, Link or Relink returned is wrong
+	}
+	return nil, komboFailed(err)
+}
+
+// token returns the token that a page has posted.
+func (r *flowRequest) token() (string, error) {
+	// Without proof, the type has to be one that a form of another site's page cannot send. The parameters
+	// do not matter.
+	mediaType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	switch strings.ToLower(strings.TrimSpace(mediaType)) {
+	case "application/json":
+	case "text/plain", "":
+		if r.sameOrigin {
+			break
+		}
+		fallthrough
+	default:
 		return "", &flowError{http.StatusUnsupportedMediaType, "use application/json", errors.New("the content type is not application/json")}
 	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return "", refused(err)
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
 	var activation struct {
 		Token string `json:"token"`
 	}
-	if json.Unmarshal(body, &activation) != nil || activation.Token == "" {
-		return "", &flowError{http.StatusBadRequest, "the body is not {\"token\": \"…\"}", errors.New("the body holds no token")}
+	if json.Unmarshal(r.body, &activation) != nil || activation.Token == "" {
+		return "", &flowError{http.StatusBadRequest, "the body is not {\"token\": \"…\"}", errors.New("the body contains no token")}
+	}
+	// Servers and proxies on the way to Kombo would take a slash for a part of the path.
+	if strings.ContainsFunc(activation.Token, func(c rune) bool { return c <= ' ' || c > '~' || c == '/' || c == '\\' }) {
+		return "", &flowError{http.StatusBadRequest, "the token is not valid", errors.New("the token contains characters that no token has")}
 	}
 	return activation.Token, nil
 }
 
-// flowError is an error with its answer.
+// flowError is an error with its response.
 type flowError struct {
 	status int
 	text   string
@@ -215,67 +336,138 @@ type flowError struct {
 func (e *flowError) Error() string { return e.err.Error() }
 func (e *flowError) Unwrap() error { return e.err }
 
-// refused gives an error of a function of the config the answer that it asks for.
+// refused gives an error of a function of the config the response that it asks for.
 func refused(err error) error {
 	tooLarge, ok := errors.AsType[*http.MaxBytesError](err)
 	switch {
 	case ok:
 		return &flowError{http.StatusRequestEntityTooLarge, "the body is too large", tooLarge}
-	case errors.Is(err, ErrNotSignedIn):
+	case errors.Is(err, ErrFlowNotSignedIn):
 		return &flowError{http.StatusUnauthorized, "sign in first", err}
-	case errors.Is(err, ErrForbidden):
+	case errors.Is(err, ErrFlowForbidden):
 		return &flowError{http.StatusForbidden, "this is not allowed", err}
-	case errors.Is(err, ErrBadRequest):
+	case errors.Is(err, ErrFlowBadRequest):
 		return &flowError{http.StatusBadRequest, "this cannot be done", err}
 	}
 	return err
 }
 
-func komboFailed(err error) error {
+func failed(err error) *flowError {
+	return &flowError{http.StatusInternalServerError, "something went wrong", err}
+}
+
+func komboFailed(err error) *flowError {
 	return &flowError{http.StatusBadGateway, "Kombo does not answer as it should; try again", err}
 }
 
-// handler answers with what serve returns.
-func (f *EmbeddedFlow) handler(name string, serve func(*http.Request) (any, error)) http.Handler {
+// handler responds what serve returns.
+func (f *EmbeddedFlow) handler(name string, acceptsGet bool, serve func(*flowRequest) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
-		if r.Method != http.MethodPost {
-			w.Header().Set("Allow", http.MethodPost)
+		header, origin := w.Header(), r.Header.Get("Origin")
+		header.Set("Cache-Control", "no-store")
+		header.Add("Vary", "Origin")
+		trusted := slices.Contains(f.config.TrustedOrigins, origin)
+		if trusted {
+			header.Set("Access-Control-Allow-Origin", origin)
+			header.Set("Access-Control-Allow-Credentials", "true")
+		}
+		sameOrigin, err := f.checkOrigin(r)
+		switch {
+		case err != nil:
+			// Browsers ask before they send JSON: the page's own request never comes if this is a preflight.
+			f.fail(w, r, name, err)
+			return
+		case trusted && r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "":
+			header.Set("Access-Control-Allow-Methods", "GET, POST")
+			if headers := r.Header.Get("Access-Control-Request-Headers"); headers != "" {
+				header.Set("Access-Control-Allow-Headers", headers)
+			}
+			header.Set("Access-Control-Max-Age", preflightSeconds)
+			header.Add("Vary", "Access-Control-Request-Headers")
+			w.WriteHeader(http.StatusNoContent)
+			return
+		case r.Method != http.MethodPost && (r.Method != http.MethodGet || !acceptsGet || !sameOrigin):
+			header.Set("Allow", http.MethodPost)
 			writeJSON(w, http.StatusMethodNotAllowed, map[string]string{"error": "use POST"})
 			return
 		}
-		r = r.WithContext(r.Context()) // a copy, whose body is ours to replace
-		r.Body = http.MaxBytesReader(w, r.Body, maxFlowBody)
-		var result any
-		err := f.config.CrossOrigin.Check(r)
-		switch {
-		case err != nil:
-			err = refused(fmt.Errorf("%w: %w", ErrForbidden, err))
-		case r.ContentLength > maxFlowBody: // also where nobody reads it
-			err = refused(&http.MaxBytesError{Limit: maxFlowBody})
-		default:
-			err = safely(func() error {
-				var err error
-				result, err = serve(r)
-				return err
-			})
+		body, err := readFlowBody(w, r)
+		if err != nil {
+			f.fail(w, r, name, err)
+			return
 		}
+		// The request is a copy, whose body is ours to replace.
+		request := &flowRequest{Request: r.WithContext(r.Context()), body: body, sameOrigin: sameOrigin}
+		var result any
+		panicked := true
+		err = safely(func() error {
+			var err error
+			result, err = serve(request)
+			panicked = false
+			return err
+		})
 		if err == nil {
 			writeJSON(w, http.StatusOK, result)
 			return
 		}
-		failure, ok := errors.AsType[*flowError](err)
-		if !ok {
-			failure = &flowError{status: http.StatusInternalServerError, text: "something went wrong"}
+		if _, ok := errors.AsType[*flowError](err); !ok {
+			if !panicked && request.left() {
+				err = &flowError{statusClientClosedRequest, "the client has left", err}
+			} else {
+				err = failed(err)
+			}
 		}
-		err = fmt.Errorf("kombo: EmbeddedFlow: %s: %w", name, err)
-		if f.config.OnError != nil {
-			f.config.OnError(r.Context(), failure.status, err)
-		} else if failure.status >= http.StatusInternalServerError {
-			slog.Default().ErrorContext(r.Context(), "kombo: embedded flow failed", "status", failure.status, "error", err)
-		}
-		writeJSON(w, failure.status, map[string]string{"error": failure.text})
+		f.fail(w, r, name, err)
 	})
+}
+
+// checkOrigin reports whether the browser proves that a page of the same origin, or of a trusted one, sends the
+// request. It fails if a page of another origin does.
+func (f *EmbeddedFlow) checkOrigin(r *http.Request) (proven bool, err error) {
+	// CrossOriginProtection lets each GET in, but a GET makes a link here.
+	post := *r
+	post.Method = http.MethodPost
+	origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
+	if f.crossOrigin.Check(&post) != nil || origin == "null" && site == "" {
+		return false, &flowError{
+			http.StatusForbidden, "this origin is not allowed; see TrustedOrigins",
+			fmt.Errorf("a request from another origin, %q (Sec-Fetch-Site: %q, Host: %q); if it is yours, add it to TrustedOrigins", line(origin), line(site), line(r.Host)),
+		}
+	}
+	// Neither what a person does in the browser's own window ("none") nor the absence of both headers is a proof.
+	return site == "same-origin" || site != "none" && origin != "", nil
+}
+
+func readFlowBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	switch {
+	case r.Body == nil: // only outside a server
+		return nil, nil
+	case r.ContentLength > maxFlowBody:
+		return nil, refused(&http.MaxBytesError{Limit: maxFlowBody})
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxFlowBody))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, refused(err)
+	} else if err != nil {
+		return nil, &flowError{http.StatusBadRequest, "the body cannot be read", fmt.Errorf("reading the body: %w", err)}
+	}
+	return body, nil
+}
+
+// fail reports an error, and responds what a *flowError in it says.
+func (f *EmbeddedFlow) fail(w http.ResponseWriter, r *http.Request, name string, err error) {
+	failure, _ := errors.AsType[*flowError](err)
+	err = fmt.Errorf("kombo: EmbeddedFlow: %s: %w", name, err)
+	ctx := context.WithoutCancel(r.Context())
+	switch {
+	case f.config.OnError != nil:
+		f.config.OnError(ctx, failure.status, err)
+	case failure.status >= http.StatusInternalServerError:
+		slog.Default().ErrorContext(ctx, "kombo: embedded flow failed", "status", failure.status, "error", err)
+	case failure.status == http.StatusForbidden:
+		slog.Default().WarnContext(ctx, "kombo: embedded flow refused a request", "status", failure.status, "error", err)
+	}
+	writeJSON(w, failure.status, map[string]string{"error": failure.text})
 }
 
 func writeJSON(w http.ResponseWriter, status int, value any) {

@@ -47,19 +47,17 @@ func newFlowTest(t *testing.T, status int, answer string, change func(*kombo.Emb
 	})
 	client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}), kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 1}))
 	f.config = kombo.EmbeddedFlowConfig{
-		Link: func(r *http.Request) (kombo.CreateLinkRequest, error) {
+		SignedIn: func(r *http.Request) (string, error) {
 			customer := r.Header.Get("Customer")
 			if customer == "" {
-				return kombo.CreateLinkRequest{}, kombo.ErrNotSignedIn
+				return "", fmt.Errorf("session: %w", kombo.ErrFlowNotSignedIn)
 			}
-			return kombo.CreateLinkRequest{
-				EndUserEmail: "ada@acme.example", EndUserOrganizationName: "Acme, Inc.", EndUserOriginID: customer,
-			}, nil
+			return customer, nil
 		},
-		Relink: func(r *http.Request) (string, kombo.RelinkRequest, error) {
-			if r.Header.Get("Customer") == "" {
-				return "", kombo.RelinkRequest{}, fmt.Errorf("session: %w", kombo.ErrNotSignedIn)
-			}
+		Link: func(*http.Request, string) (kombo.CreateLinkRequest, error) {
+			return kombo.CreateLinkRequest{EndUserEmail: "ada@acme.example", EndUserOrganizationName: "Acme, Inc."}, nil
+		},
+		Relink: func(*http.Request, string) (string, kombo.RelinkRequest, error) {
 			return testIntegrationID, kombo.RelinkRequest{Language: kombo.LanguageDE}, nil
 		},
 		Connected: func(_ context.Context, i *kombo.ConnectedIntegration) error {
@@ -161,59 +159,78 @@ func TestEmbeddedFlowActivate(t *testing.T) {
 	}
 }
 
-// Who asks Link for the customer at the end of a flow sees the request with the token.
-func TestEmbeddedFlowAsksWhoIsSignedIn(t *testing.T) {
+// All functions of the config read the whole body, whatever the others have read of it, and learn who is signed in.
+func TestEmbeddedFlowFunctionsReadTheBody(t *testing.T) {
 	t.Parallel()
-	var bodies []string
-	f := newFlowTest(t, 200, connectedAnswer, func(config *kombo.EmbeddedFlowConfig) {
-		link := config.Link
-		config.Link = func(r *http.Request) (kombo.CreateLinkRequest, error) {
-			body, err := io.ReadAll(r.Body)
-			if err != nil {
-				return kombo.CreateLinkRequest{}, err
-			}
-			bodies = append(bodies, string(body))
-			return link(r)
+	var read []string
+	reads := func(r *http.Request, who string) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
 		}
-	})
-	if status, answer := post(t, f.ActivateHandler(), tokenBody); status != http.StatusOK {
-		t.Errorf("%d %s", status, answer)
+		read = append(read, who+" reads "+string(body))
 	}
-	if diff := cmp.Diff([]string{tokenBody}, bodies); diff != "" {
-		t.Errorf("Link read (-want +got):\n%s", diff)
+	change := func(config *kombo.EmbeddedFlowConfig) {
+		signedIn, link, relink := config.SignedIn, config.Link, config.Relink
+		config.SignedIn = func(r *http.Request) (string, error) {
+			reads(r, "SignedIn")
+			return signedIn(r)
+		}
+		config.Link = func(r *http.Request, originID string) (kombo.CreateLinkRequest, error) {
+			reads(r, "Link for "+originID)
+			return link(r, originID)
+		}
+		config.Relink = func(r *http.Request, originID string) (string, kombo.RelinkRequest, error) {
+			reads(r, "Relink for "+originID)
+			return relink(r, originID)
+		}
 	}
-
-	f = newFlowTest(t, 200, connectedAnswer, func(config *kombo.EmbeddedFlowConfig) {
-		config.Link = func(*http.Request) (kombo.CreateLinkRequest, error) { panic("not to be asked") }
-		config.SignedIn = func(r *http.Request) (string, error) { return r.Header.Get("Customer"), nil }
-	})
-	if status, answer := post(t, f.ActivateHandler(), tokenBody); status != http.StatusOK {
-		t.Errorf("%d %s", status, answer)
+	f := newFlowTest(t, 200, linkAnswer, change)
+	post(t, f.InitHandler(), `{"category":"ATS"}`)
+	post(t, f.RelinkHandler(), `{"connection":"1"}`)
+	f2 := newFlowTest(t, 200, connectedAnswer, change)
+	post(t, f2.ActivateHandler(), tokenBody)
+	want := []string{
+		`SignedIn reads {"category":"ATS"}`, `Link for 42 reads {"category":"ATS"}`,
+		`SignedIn reads {"connection":"1"}`, `Relink for 42 reads {"connection":"1"}`,
+		`SignedIn reads ` + tokenBody,
+	}
+	if diff := cmp.Diff(want, read); diff != "" || f.told != nil || f2.told != nil {
+		t.Errorf("read (-want +got):\n%s\ntold: %s %s", diff, f.told, f2.told)
 	}
 }
 
 // refusing is a function of the config that fails.
 func refusing(err error) func(*kombo.EmbeddedFlowConfig) {
 	return func(config *kombo.EmbeddedFlowConfig) {
-		config.Link = func(*http.Request) (kombo.CreateLinkRequest, error) { return kombo.CreateLinkRequest{}, err }
-		config.Relink = func(*http.Request) (string, kombo.RelinkRequest, error) { return "", kombo.RelinkRequest{}, err }
+		config.Link = func(*http.Request, string) (kombo.CreateLinkRequest, error) { return kombo.CreateLinkRequest{}, err }
+		config.Relink = func(*http.Request, string) (string, kombo.RelinkRequest, error) {
+			return "", kombo.RelinkRequest{}, err
+		}
 	}
 }
 
 // linking is a Link that returns a request.
 func linking(request kombo.CreateLinkRequest) func(*kombo.EmbeddedFlowConfig) {
 	return func(config *kombo.EmbeddedFlowConfig) {
-		config.Link = func(*http.Request) (kombo.CreateLinkRequest, error) { return request, nil }
+		config.Link = func(*http.Request, string) (kombo.CreateLinkRequest, error) { return request, nil }
+	}
+}
+
+// signedInAs is a SignedIn that returns an origin ID.
+func signedInAs(originID string) func(*kombo.EmbeddedFlowConfig) {
+	return func(config *kombo.EmbeddedFlowConfig) {
+		config.SignedIn = func(*http.Request) (string, error) { return originID, nil }
 	}
 }
 
 // insisting are functions of the config that refuse beside a result, which must not be used.
 func insisting(config *kombo.EmbeddedFlowConfig) {
-	config.Link = func(*http.Request) (kombo.CreateLinkRequest, error) {
-		return kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "A", EndUserOriginID: "42"}, kombo.ErrForbidden
+	config.Link = func(*http.Request, string) (kombo.CreateLinkRequest, error) {
+		return kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "A"}, kombo.ErrFlowForbidden
 	}
-	config.Relink = func(*http.Request) (string, kombo.RelinkRequest, error) {
-		return testIntegrationID, kombo.RelinkRequest{}, kombo.ErrForbidden
+	config.Relink = func(*http.Request, string) (string, kombo.RelinkRequest, error) {
+		return testIntegrationID, kombo.RelinkRequest{}, kombo.ErrFlowForbidden
 	}
 }
 
@@ -243,55 +260,61 @@ func TestEmbeddedFlowRefusals(t *testing.T) {
 		{name: "PUT", handler: "init", header: []string{"Method", "PUT"}, wantStatus: 405, wantAnswer: "use POST"},
 		{name: "OPTIONS", handler: "activate", header: []string{"Method", "OPTIONS"}, wantStatus: 405, wantAnswer: "use POST"},
 		{name: "not signed in", handler: "init", header: []string{"Customer", ""}, wantStatus: 401, wantAnswer: "sign in first", wantTold: "not signed in"},
-		{name: "not allowed", handler: "init", change: refusing(fmt.Errorf("a guest: %w", kombo.ErrForbidden)), wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "a guest"},
-		{name: "an unknown choice", handler: "init", change: refusing(kombo.ErrBadRequest), wantStatus: 400, wantAnswer: "this cannot be done", wantTold: "bad request"},
+		{name: "not allowed", handler: "init", change: refusing(fmt.Errorf("a guest: %w", kombo.ErrFlowForbidden)), wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "a guest"},
+		{name: "an unknown choice", handler: "init", change: refusing(kombo.ErrFlowBadRequest), wantStatus: 400, wantAnswer: "this cannot be done", wantTold: "bad request"},
 		{name: "a failure", handler: "init", change: refusing(errDatabase), wantStatus: 500, wantAnswer: "something went wrong", wantTold: "the database is down"},
 		{
 			name: "a panic", handler: "init", change: func(config *kombo.EmbeddedFlowConfig) {
-				config.Link = func(*http.Request) (kombo.CreateLinkRequest, error) { panic("oh") }
+				config.Link = func(*http.Request, string) (kombo.CreateLinkRequest, error) { panic("oh") }
 			},
 			wantStatus: 500, wantAnswer: "something went wrong", wantTold: "panic: oh",
 		},
 		{
 			name: "a panic with a status", handler: "init", change: func(config *kombo.EmbeddedFlowConfig) {
-				config.Link = func(*http.Request) (kombo.CreateLinkRequest, error) { panic(kombo.ErrForbidden) }
+				config.Link = func(*http.Request, string) (kombo.CreateLinkRequest, error) { panic(kombo.ErrFlowForbidden) }
 			},
 			wantStatus: 500, wantAnswer: "something went wrong", wantTold: "panic: kombo: forbidden",
 		},
-		{name: "another site", handler: "init", header: []string{"Sec-Fetch-Site", "cross-site"}, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "cross-origin"},
-		{name: "another site in an old browser", handler: "activate", body: tokenBody, header: []string{"Origin", "https://evil.example"}, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "cross-origin"},
-		{name: "another site reconnects", handler: "relink", header: []string{"Sec-Fetch-Site", "cross-site"}, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "cross-origin"},
-		{name: "another site ends a flow", handler: "activate", body: tokenBody, header: []string{"Sec-Fetch-Site", "same-site"}, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "cross-origin"},
+		{name: "another site", handler: "init", header: []string{"Sec-Fetch-Site", "cross-site"}, wantStatus: 403, wantAnswer: "this origin is not allowed; see TrustedOrigins", wantTold: "TrustedOrigins"},
+		{name: "another site in an old browser", handler: "activate", body: tokenBody, header: []string{"Origin", "https://evil.example"}, wantStatus: 403, wantAnswer: "this origin is not allowed; see TrustedOrigins", wantTold: "TrustedOrigins"},
+		{name: "another site reconnects", handler: "relink", header: []string{"Sec-Fetch-Site", "cross-site"}, wantStatus: 403, wantAnswer: "this origin is not allowed; see TrustedOrigins", wantTold: "TrustedOrigins"},
+		{name: "another site ends a flow", handler: "activate", body: tokenBody, header: []string{"Sec-Fetch-Site", "same-site"}, wantStatus: 403, wantAnswer: "this origin is not allowed; see TrustedOrigins", wantTold: "TrustedOrigins"},
 		{name: "refused beside a link", handler: "init", change: insisting, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "forbidden"},
 		{name: "refused beside an integration", handler: "relink", change: insisting, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "forbidden"},
-		{name: "refused beside a customer, by Link", handler: "activate", body: tokenBody, change: insisting, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "forbidden"},
 		{
-			name: "refused beside a customer, by SignedIn", handler: "activate", body: tokenBody, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "forbidden",
+			name: "refused beside a customer", handler: "activate", body: tokenBody, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "forbidden",
 			change: func(config *kombo.EmbeddedFlowConfig) {
-				config.SignedIn = func(*http.Request) (string, error) { return "42", kombo.ErrForbidden }
+				config.SignedIn = func(*http.Request) (string, error) { return "42", kombo.ErrFlowForbidden }
 			},
 		},
-		{name: "nobody's link", handler: "init", change: linking(kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "A"}), wantStatus: 500, wantAnswer: "something went wrong", wantTold: "the link has no EndUserOriginID"},
+		{name: "a customer without an id, at the beginning", handler: "init", change: signedInAs(""), wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "has no origin ID"},
+		{name: "a customer without an id, who reconnects", handler: "relink", change: signedInAs(""), wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "has no origin ID"},
+		{
+			name: "another customer's link", handler: "init", wantStatus: 500, wantAnswer: "something went wrong", wantTold: "an EndUserOriginID that differs",
+			change: linking(kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "A", EndUserOriginID: "43"}),
+		},
 		{
 			name: "a magic link", handler: "init", wantStatus: 500, wantAnswer: "something went wrong", wantTold: "a magic link gives no token",
-			change: linking(kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "A", EndUserOriginID: "42", LinkType: kombo.LinkTypeMagicLink}),
+			change: linking(kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "A", LinkType: kombo.LinkTypeMagicLink}),
 		},
-		{name: "an incomplete link", handler: "init", change: linking(kombo.CreateLinkRequest{EndUserOriginID: "42"}), wantStatus: 500, wantAnswer: "something went wrong", wantTold: "EndUserEmail is required"},
+		{name: "an incomplete link", handler: "init", change: linking(kombo.CreateLinkRequest{}), wantStatus: 500, wantAnswer: "something went wrong", wantTold: "EndUserEmail is required"},
 		{name: "Kombo is down", handler: "init", komboStatus: 503, komboAnswer: "<html>", wantStatus: 502, wantAnswer: "Kombo does not answer as it should; try again", wantTold: "503", wantRequests: 1},
 		{name: "Kombo refuses the link", handler: "init", komboStatus: 400, komboAnswer: komboError("PLATFORM.INPUT_INVALID"), wantStatus: 502, wantAnswer: "Kombo does not answer as it should; try again", wantTold: "PLATFORM.INPUT_INVALID", wantRequests: 1},
 
 		{name: "relink, not signed in", handler: "relink", header: []string{"Customer", ""}, wantStatus: 401, wantAnswer: "sign in first", wantTold: "session: kombo: not signed in"},
 		{name: "relink of what is gone", handler: "relink", komboStatus: 404, komboAnswer: komboError("PLATFORM.INTEGRATION_NOT_FOUND"), wantStatus: 404, wantAnswer: "the integration does not exist any more", wantTold: "INTEGRATION_NOT_FOUND", wantRequests: 1},
 		{
-			name: "relink of nothing", handler: "relink", wantStatus: 500, wantAnswer: "something went wrong", wantTold: "integration_id",
+			name: "relink of nothing", handler: "relink", wantStatus: 500, wantAnswer: "something went wrong", wantTold: "Relink returned no integration ID",
 			change: func(config *kombo.EmbeddedFlowConfig) {
-				config.Relink = func(*http.Request) (string, kombo.RelinkRequest, error) { return "", kombo.RelinkRequest{}, nil }
+				config.Relink = func(*http.Request, string) (string, kombo.RelinkRequest, error) {
+					return "", kombo.RelinkRequest{}, nil
+				}
 			},
 		},
 		{
 			name: "relink by magic link", handler: "relink", wantStatus: 500, wantAnswer: "something went wrong", wantTold: "a magic link gives no token",
 			change: func(config *kombo.EmbeddedFlowConfig) {
-				config.Relink = func(*http.Request) (string, kombo.RelinkRequest, error) {
+				config.Relink = func(*http.Request, string) (string, kombo.RelinkRequest, error) {
 					return testIntegrationID, kombo.RelinkRequest{LinkType: kombo.LinkTypeMagicLink}, nil
 				}
 			},
@@ -302,22 +325,22 @@ func TestEmbeddedFlowRefusals(t *testing.T) {
 		{name: "text that names JSON", handler: "activate", body: tokenBody, header: []string{"Content-Type", "text/plain; type=application/json"}, wantStatus: 415, wantAnswer: "use application/json", wantTold: "content type"},
 		{name: "a form with files", handler: "activate", body: tokenBody, header: []string{"Content-Type", "multipart/form-data; boundary=x"}, wantStatus: 415, wantAnswer: "use application/json", wantTold: "content type"},
 		{name: "no content type", handler: "activate", body: tokenBody, header: []string{"Content-Type", ""}, wantStatus: 415, wantAnswer: "use application/json", wantTold: "content type"},
-		{name: "no body", handler: "activate", wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "no token"},
-		{name: "no token", handler: "activate", body: `{"token":""}`, wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "no token"},
-		{name: "no JSON", handler: "activate", body: `{"token"`, wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "no token"},
-		{name: "a token that is a number", handler: "activate", body: `{"token":1}`, wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "no token"},
-		{name: "a token, then a number", handler: "activate", body: `{"token":"` + testToken + `","token":1}`, wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "no token"},
+		{name: "no body", handler: "activate", wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "contains no token"},
+		{name: "no token", handler: "activate", body: `{"token":""}`, wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "contains no token"},
+		{name: "no JSON", handler: "activate", body: `{"token"`, wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "contains no token"},
+		{name: "a token that is a number", handler: "activate", body: `{"token":1}`, wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "contains no token"},
+		{name: "a token, then a number", handler: "activate", body: `{"token":"` + testToken + `","token":1}`, wantStatus: 400, wantAnswer: `the body is not {"token": "…"}`, wantTold: "contains no token"},
 		{name: "a long body", handler: "activate", body: `{"token":"` + strings.Repeat("x", 64<<10) + `"}`, wantStatus: 413, wantAnswer: "the body is too large", wantTold: "too large"},
 		{name: "a long body that nobody reads", handler: "init", body: strings.Repeat("x", 64<<10+1), wantStatus: 413, wantAnswer: "the body is too large", wantTold: "too large"},
 		{name: "activate, not signed in", handler: "activate", body: tokenBody, header: []string{"Customer", ""}, wantStatus: 401, wantAnswer: "sign in first", wantTold: "not signed in"},
-		{name: "a customer without an id", handler: "activate", body: tokenBody, change: linking(kombo.CreateLinkRequest{}), wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "has no origin id"},
-		{name: "another customer's token", handler: "activate", body: tokenBody, komboAnswer: othersAnswer, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "another customer's", wantRequests: 1},
-		{name: "a customer whose id is longer", handler: "activate", body: tokenBody, komboAnswer: of("420"), wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "another customer's", wantRequests: 1},
-		{name: "a customer whose id is shorter", handler: "activate", body: tokenBody, komboAnswer: of("4"), wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "another customer's", wantRequests: 1},
-		{name: "a customer whose id ends alike", handler: "activate", body: tokenBody, komboAnswer: of("142"), wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "another customer's", wantRequests: 1},
-		{name: "a customer whose id has a space", handler: "activate", body: tokenBody, komboAnswer: of("42 "), wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "another customer's", wantRequests: 1},
-		{name: "a customer whose id is in capitals", handler: "activate", body: tokenBody, komboAnswer: of("ADA"), header: []string{"Customer", "ada"}, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "another customer's", wantRequests: 1},
-		{name: "nobody's token", handler: "activate", body: tokenBody, komboAnswer: nobodysAnswer, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "another customer's", wantRequests: 1},
+		{name: "a customer without an id", handler: "activate", body: tokenBody, change: signedInAs(""), wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "has no origin ID"},
+		{name: "another customer's token", handler: "activate", body: tokenBody, komboAnswer: othersAnswer, wantStatus: 403, wantAnswer: "the integration belongs to another customer", wantTold: "another customer's", wantRequests: 1},
+		{name: "a customer whose id is longer", handler: "activate", body: tokenBody, komboAnswer: of("420"), wantStatus: 403, wantAnswer: "the integration belongs to another customer", wantTold: "another customer's", wantRequests: 1},
+		{name: "a customer whose id is shorter", handler: "activate", body: tokenBody, komboAnswer: of("4"), wantStatus: 403, wantAnswer: "the integration belongs to another customer", wantTold: "another customer's", wantRequests: 1},
+		{name: "a customer whose id ends alike", handler: "activate", body: tokenBody, komboAnswer: of("142"), wantStatus: 403, wantAnswer: "the integration belongs to another customer", wantTold: "another customer's", wantRequests: 1},
+		{name: "a customer whose id has a space", handler: "activate", body: tokenBody, komboAnswer: of("42 "), wantStatus: 403, wantAnswer: "the integration belongs to another customer", wantTold: "another customer's", wantRequests: 1},
+		{name: "a customer whose id is in capitals", handler: "activate", body: tokenBody, komboAnswer: of("ADA"), header: []string{"Customer", "ada"}, wantStatus: 403, wantAnswer: "the integration belongs to another customer", wantTold: "another customer's", wantRequests: 1},
+		{name: "nobody's token", handler: "activate", body: tokenBody, komboAnswer: nobodysAnswer, wantStatus: 403, wantAnswer: "the integration belongs to another customer", wantTold: "another customer's", wantRequests: 1},
 		{name: "a token that Kombo does not know", handler: "activate", body: tokenBody, komboStatus: 400, komboAnswer: komboError("PLATFORM.INPUT_INVALID"), wantStatus: 400, wantAnswer: "the token is not valid", wantTold: "PLATFORM.INPUT_INVALID", wantRequests: 1},
 		{name: "a token that is none", handler: "activate", body: `{"token":".."}`, wantStatus: 400, wantAnswer: "the token is not valid", wantTold: "token"},
 		{name: "Kombo is down at the end", handler: "activate", body: tokenBody, komboStatus: 500, komboAnswer: "oh " + testToken, wantStatus: 502, wantAnswer: "Kombo does not answer as it should; try again", wantTold: "500", wantRequests: 1},
@@ -331,7 +354,7 @@ func TestEmbeddedFlowRefusals(t *testing.T) {
 		{
 			name: "storing is not allowed", handler: "activate", body: tokenBody, komboAnswer: connectedAnswer, wantStatus: 403, wantAnswer: "this is not allowed", wantTold: "forbidden", wantRequests: 1,
 			change: func(config *kombo.EmbeddedFlowConfig) {
-				config.Connected = func(context.Context, *kombo.ConnectedIntegration) error { return kombo.ErrForbidden }
+				config.Connected = func(context.Context, *kombo.ConnectedIntegration) error { return kombo.ErrFlowForbidden }
 			},
 		},
 	}
@@ -368,15 +391,10 @@ func TestEmbeddedFlowRefusals(t *testing.T) {
 	}
 }
 
-// A body whose length is not announced is not read on either, whoever reads it.
+// A body whose length is not announced is not read on either.
 func TestEmbeddedFlowBodyWithoutLength(t *testing.T) {
 	t.Parallel()
-	f := newFlowTest(t, 200, linkAnswer, func(config *kombo.EmbeddedFlowConfig) {
-		config.Link = func(r *http.Request) (kombo.CreateLinkRequest, error) {
-			_, err := io.ReadAll(r.Body)
-			return kombo.CreateLinkRequest{}, err
-		}
-	})
+	f := newFlowTest(t, 200, linkAnswer, nil)
 	for name, handler := range map[string]http.Handler{"init": f.InitHandler(), "activate": f.ActivateHandler()} {
 		body := &strings.Builder{}
 		long := strings.NewReader(`{"token":"` + strings.Repeat("x", 1<<20) + `"}`)
@@ -394,10 +412,7 @@ func TestEmbeddedFlowBodyWithoutLength(t *testing.T) {
 func TestEmbeddedFlowTrustsOrigins(t *testing.T) {
 	t.Parallel()
 	f := newFlowTest(t, 200, linkAnswer, func(config *kombo.EmbeddedFlowConfig) {
-		config.CrossOrigin = http.NewCrossOriginProtection()
-		if err := config.CrossOrigin.AddTrustedOrigin("https://www.example"); err != nil {
-			t.Fatal(err)
-		}
+		config.TrustedOrigins = []string{"https://www.example"}
 	})
 	for origin, want := range map[string]int{"https://www.example": 200, "https://evil.example": 403} {
 		if status, answer := post(t, f.InitHandler(), "", "Origin", origin, "Sec-Fetch-Site", "cross-site"); status != want {
@@ -409,24 +424,26 @@ func TestEmbeddedFlowTrustsOrigins(t *testing.T) {
 func TestNewEmbeddedFlow(t *testing.T) {
 	t.Parallel()
 	client := newClient(t)
-	link := func(*http.Request) (kombo.CreateLinkRequest, error) { return kombo.CreateLinkRequest{}, nil }
+	signedIn := func(*http.Request) (string, error) { return "42", nil }
+	link := func(*http.Request, string) (kombo.CreateLinkRequest, error) { return kombo.CreateLinkRequest{}, nil }
 	connected := func(context.Context, *kombo.ConnectedIntegration) error { return nil }
 	tests := []struct {
 		client *kombo.Client
 		config kombo.EmbeddedFlowConfig
 		want   string
 	}{
-		{nil, kombo.EmbeddedFlowConfig{Link: link, Connected: connected}, "kombo: NewEmbeddedFlow: the client is nil, or was not made by NewClient"},
-		{&kombo.Client{}, kombo.EmbeddedFlowConfig{Link: link, Connected: connected}, "kombo: NewEmbeddedFlow: the client is nil, or was not made by NewClient"},
-		{client, kombo.EmbeddedFlowConfig{Connected: connected}, "kombo: NewEmbeddedFlow: Link is required"},
-		{client, kombo.EmbeddedFlowConfig{Link: link}, "kombo: NewEmbeddedFlow: Connected is required"},
+		{nil, kombo.EmbeddedFlowConfig{SignedIn: signedIn, Link: link, Connected: connected}, "kombo: NewEmbeddedFlow: the client is nil, or was not made by NewClient"},
+		{&kombo.Client{}, kombo.EmbeddedFlowConfig{SignedIn: signedIn, Link: link, Connected: connected}, "kombo: NewEmbeddedFlow: the client is nil, or was not made by NewClient"},
+		{client, kombo.EmbeddedFlowConfig{Link: link, Connected: connected}, "kombo: NewEmbeddedFlow: SignedIn is required"},
+		{client, kombo.EmbeddedFlowConfig{SignedIn: signedIn, Connected: connected}, "kombo: NewEmbeddedFlow: Link is required"},
+		{client, kombo.EmbeddedFlowConfig{SignedIn: signedIn, Link: link}, "kombo: NewEmbeddedFlow: Connected is required"},
 	}
 	for _, test := range tests {
 		if flow, err := kombo.NewEmbeddedFlow(test.client, test.config); flow != nil || err == nil || err.Error() != test.want {
 			t.Errorf("NewEmbeddedFlow = %v, %v, want %s", flow, err, test.want)
 		}
 	}
-	flow, err := kombo.NewEmbeddedFlow(client, kombo.EmbeddedFlowConfig{Link: link, Connected: connected})
+	flow, err := kombo.NewEmbeddedFlow(client, kombo.EmbeddedFlowConfig{SignedIn: signedIn, Link: link, Connected: connected})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -247,14 +247,15 @@ func ExampleEmbeddedFlow() {
 		log.Fatal(err)
 	}
 	flow, err := kombo.NewEmbeddedFlow(client, kombo.EmbeddedFlowConfig{
-		Link: func(r *http.Request) (kombo.CreateLinkRequest, error) {
+		SignedIn: func(r *http.Request) (string, error) {
 			session, err := r.Cookie("customer") // a real session cannot be made up
 			if err != nil {
-				return kombo.CreateLinkRequest{}, kombo.ErrNotSignedIn
+				return "", kombo.ErrFlowNotSignedIn
 			}
-			return kombo.CreateLinkRequest{
-				EndUserEmail: "ada@acme.example", EndUserOrganizationName: "Acme, Inc.", EndUserOriginID: session.Value,
-			}, nil
+			return session.Value, nil
+		},
+		Link: func(_ *http.Request, originID string) (kombo.CreateLinkRequest, error) {
+			return kombo.CreateLinkRequest{EndUserEmail: "ada@acme.example", EndUserOrganizationName: "Customer " + originID}, nil
 		},
 		Connected: func(_ context.Context, i *kombo.ConnectedIntegration) error {
 			fmt.Println("customer", i.EndUserOriginID, "has connected", i.Tool)
@@ -266,8 +267,8 @@ func ExampleEmbeddedFlow() {
 		log.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("POST /integrations/kombo/init", flow.InitHandler())
-	mux.Handle("POST /integrations/kombo/activate", flow.ActivateHandler())
+	mux.Handle("/integrations/kombo/init", flow.InitHandler())
+	mux.Handle("/integrations/kombo/activate", flow.ActivateHandler())
 
 	post := func(path, customer, body string) string {
 		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
@@ -285,8 +286,8 @@ func ExampleEmbeddedFlow() {
 	fmt.Print(post("/integrations/kombo/activate", "43", `{"token":"`+token+`"}`))
 	fmt.Print(post("/integrations/kombo/activate", "42", `{"token":"`+token+`"}`))
 	// Output:
-	// 403 kombo: EmbeddedFlow: activate: kombo: forbidden: the token is of another customer's integration
-	// {"error":"this is not allowed"}
+	// 403 kombo: EmbeddedFlow: activate: the token is of another customer's integration
+	// {"error":"the integration belongs to another customer"}
 	// customer 42 has connected personio
 	// {"tool":"personio","setup_status":"COMPLETED"}
 }

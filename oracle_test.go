@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"mime"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -386,17 +385,20 @@ func FuzzPathSegment(f *testing.F) {
 	})
 }
 
+// tokenLike is what can be a token: no slashes, spaces, control characters or letters beyond ASCII.
+var tokenLike = regexp.MustCompile(`^[!-.0-\[\]-~]+$`)
+
 // Whatever a browser posts, the token in it is exchanged as it is, once, or nothing is sent; and the
 // answer repeats nothing of it.
 func FuzzActivate(f *testing.F) {
 	for _, body := range []string{
 		tokenBody, `{"token":""}`, `{"token":null}`, `{"token":1}`, `{"Token":"capital-token"}`, `{"token":"first-token","token":"second-token"}`,
-		`{"token":" spaces "}`, `{"token":"a/../b"}`, `{"token":"\u002e\u002e"}`, `{"token":"with space/and?more#"}`, `{"token":"\ud800\u0000"}`, `{"token":"x"}{}`, `[]`, `null`, ``, `token=x`,
+		`{"token":" spaces "}`, `{"token":"a/../b"}`, `{"token":"/"}`, `{"token":"a\\b"}`, `{"token":"\u002e\u002e"}`, `{"token":"with space/and?more#"}`, `{"token":"\ud800\u0000"}`, `{"token":"x"}{}`, `[]`, `null`, ``, `token=x`,
 		`{"token":"` + strings.Repeat("x", 8<<10+1) + `"}`, strings.Repeat(" ", 64<<10) + tokenBody,
 	} {
 		f.Add([]byte(body), "application/json")
 	}
-	for _, contentType := range []string{"", "text/plain", "application/json; charset=utf-8", "APPLICATION/JSON", "application/json;", "application/jsonp", "multipart/form-data; boundary=x"} {
+	for _, contentType := range []string{"", "text/plain", "application/json; charset=utf-8", "APPLICATION/JSON", "application/json;", "application/json; charset", "application/json ;;", "application/jsonp", "multipart/form-data; boundary=x"} {
 		f.Add([]byte(tokenBody), contentType)
 	}
 	f.Fuzz(func(t *testing.T, body []byte, contentType string) {
@@ -411,9 +413,8 @@ func FuzzActivate(f *testing.F) {
 		})
 		connected := 0
 		flow, err := kombo.NewEmbeddedFlow(newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock})), kombo.EmbeddedFlowConfig{
-			Link: func(*http.Request) (kombo.CreateLinkRequest, error) {
-				return kombo.CreateLinkRequest{EndUserOriginID: "42"}, nil
-			},
+			SignedIn: func(*http.Request) (string, error) { return "42", nil },
+			Link:     func(*http.Request, string) (kombo.CreateLinkRequest, error) { return kombo.CreateLinkRequest{}, nil },
 			Connected: func(context.Context, *kombo.ConnectedIntegration) error {
 				connected++
 				return nil
@@ -435,15 +436,15 @@ func FuzzActivate(f *testing.F) {
 		var want []string
 		status, answer := http.StatusOK, `{"tool":"personio","setup_status":"INCOMPLETE"}`
 		var sent struct{ Token string }
-		mediaType, _, err := mime.ParseMediaType(contentType)
+		mediaType, _, _ := strings.Cut(contentType, ";")
 		switch {
 		case len(body) > 64<<10:
 			status, answer = http.StatusRequestEntityTooLarge, `{"error":"the body is too large"}`
-		case err != nil || mediaType != "application/json":
+		case !strings.EqualFold(strings.TrimSpace(mediaType), "application/json"):
 			status, answer = http.StatusUnsupportedMediaType, `{"error":"use application/json"}`
 		case json.Unmarshal(body, &sent) != nil || sent.Token == "":
 			status, answer = http.StatusBadRequest, `{"error":"the body is not {\"token\": \"…\"}"}`
-		case len(sent.Token) > 8<<10 || pathStep.MatchString(sent.Token):
+		case len(sent.Token) > 8<<10 || sent.Token == "." || sent.Token == ".." || !tokenLike.MatchString(sent.Token):
 			status, answer = http.StatusBadRequest, `{"error":"the token is not valid"}`
 		default:
 			want = []string{sent.Token}

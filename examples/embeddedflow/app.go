@@ -121,16 +121,16 @@ func (a *app) apply(ctx context.Context, event kombo.Event) (changed bool, err e
 }
 
 // link is for whom a flow begins, and what it connects.
-func (a *app) link(r *http.Request) (kombo.CreateLinkRequest, error) {
+func (a *app) link(r *http.Request, _ string) (kombo.CreateLinkRequest, error) {
 	signedIn, ok := a.signedIn(r)
 	if !ok {
-		return kombo.CreateLinkRequest{}, kombo.ErrNotSignedIn
+		return kombo.CreateLinkRequest{}, kombo.ErrFlowNotSignedIn
 	}
 	var choice struct {
 		Category kombo.Category `json:"category"`
 	}
 	if err := json.NewDecoder(r.Body).Decode(&choice); err != nil {
-		return kombo.CreateLinkRequest{}, fmt.Errorf("%w: %w", kombo.ErrBadRequest, err)
+		return kombo.CreateLinkRequest{}, fmt.Errorf("%w: %w", kombo.ErrFlowBadRequest, err)
 	}
 	return linkFor(signedIn, choice.Category)
 }
@@ -144,36 +144,32 @@ func linkFor(signedIn company, chosen kombo.Category) (kombo.CreateLinkRequest, 
 			}, nil
 		}
 	}
-	return kombo.CreateLinkRequest{}, fmt.Errorf("%w: no category %q", kombo.ErrBadRequest, chosen)
+	return kombo.CreateLinkRequest{}, fmt.Errorf("%w: no category %q", kombo.ErrFlowBadRequest, chosen)
 }
 
 func (a *app) signedInID(r *http.Request) (string, error) {
 	signedIn, ok := a.signedIn(r)
 	if !ok {
-		return "", kombo.ErrNotSignedIn
+		return "", kombo.ErrFlowNotSignedIn
 	}
 	return signedIn.ID, nil
 }
 
 // relink finds the integration behind a connection of the customer who is signed in, and of nobody else.
-func (a *app) relink(r *http.Request) (integrationID string, request kombo.RelinkRequest, err error) {
-	signedIn, ok := a.signedIn(r)
-	if !ok {
-		return "", request, kombo.ErrNotSignedIn
-	}
+func (a *app) relink(r *http.Request, companyID string) (integrationID string, request kombo.RelinkRequest, err error) {
 	var choice struct {
 		Connection    string `json:"connection"`
 		ScopeConfigID string `json:"scope_config_id"`
 	}
 	if err := json.NewDecoder(r.Body).Decode(&choice); err != nil {
-		return "", request, fmt.Errorf("%w: %w", kombo.ErrBadRequest, err)
+		return "", request, fmt.Errorf("%w: %w", kombo.ErrFlowBadRequest, err)
 	}
 	if choice.ScopeConfigID != "" && !offersScope(choice.ScopeConfigID) {
-		return "", request, fmt.Errorf("%w: no scope config %q", kombo.ErrBadRequest, choice.ScopeConfigID)
+		return "", request, fmt.Errorf("%w: no scope config %q", kombo.ErrFlowBadRequest, choice.ScopeConfigID)
 	}
-	connection, err := a.store.Connection(r.Context(), signedIn.ID, choice.Connection)
+	connection, err := a.store.Connection(r.Context(), companyID, choice.Connection)
 	if errors.Is(err, store.ErrNotFound) {
-		return "", request, fmt.Errorf("%w: %w", kombo.ErrBadRequest, err)
+		return "", request, fmt.Errorf("%w: %w", kombo.ErrFlowBadRequest, err)
 	}
 	return connection.IntegrationID, kombo.RelinkRequest{ScopeConfigID: choice.ScopeConfigID}, err
 }
@@ -183,7 +179,7 @@ func (a *app) relink(r *http.Request) (integrationID string, request kombo.Relin
 func (a *app) connected(ctx context.Context, integration *kombo.ConnectedIntegration) error {
 	err := a.store.Connected(ctx, integration.EndUserOriginID, "", integration)
 	if errors.Is(err, store.ErrOtherCustomer) {
-		return fmt.Errorf("%w: %w", kombo.ErrForbidden, err)
+		return fmt.Errorf("%w: %w", kombo.ErrFlowForbidden, err)
 	}
 	a.tell()
 	return err
