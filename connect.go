@@ -58,7 +58,7 @@ func (r CreateLinkRequest) validate() string {
 	return ""
 }
 
-// looksLikeEmail finds what surely is no address. The last word is Kombo's.
+// looksLikeEmail rejects obvious mistakes only; Kombo validates the rest.
 func looksLikeEmail(s string) bool {
 	at := strings.LastIndexByte(s, '@')
 	return at > 0 && at < len(s)-1 && !strings.ContainsAny(s, " \t\r\n<>")

@@ -26,8 +26,19 @@ var (
 	// ErrIntegrationNotFound means that there is no such integration in the environment of the API
 	// key. A status 404 without that code is not taken for it: gateways answer so too.
 	ErrIntegrationNotFound = errors.New("kombo: integration not found")
-	// ErrRateLimited means that too many requests were sent, or too many are in flight for one
-	// integration ([CodeConcurrencyLimitExceeded]).
+	// ErrIntegrationNotReady means that the setup of the integration is not complete, its first sync has
+	// not finished, or it has not passed Kombo's check ([CodeIntegrationSetupIncomplete],
+	// [CodeIntegrationSetupSyncPending], [CodeIntegrationQAFailed]). Try again in hours: the first sync
+	// can take several.
+	ErrIntegrationNotReady = errors.New("kombo: integration not ready")
+	// ErrReconnectRequired means that the credentials of the integration no longer work: send the
+	// customer a link from [IntegrationsService.Relink]. It is not [ErrAuthentication], which is about
+	// the API key.
+	ErrReconnectRequired = errors.New("kombo: reconnection required")
+	// ErrRateLimited means that a limit was exceeded. [Error.Code] says which one:
+	// [CodeRateLimitExceeded], too many requests to Kombo; [CodeConcurrencyLimitExceeded], too many in
+	// flight for one integration; or [CodeRemoteRateLimitExceeded], too many from Kombo to the
+	// customer's tool, which other requests to Kombo need not wait for.
 	ErrRateLimited = errors.New("kombo: rate limited")
 	// ErrTaskTimedOut means that the work behind the request took Kombo too long.
 	ErrTaskTimedOut = errors.New("kombo: task timed out")
@@ -46,7 +57,8 @@ var (
 // notice.
 type ErrorCode string
 
-// Codes that Kombo documents for its platform, for integrations, and for the systems behind them.
+// The codes that Kombo documents: for its platform, for integrations, for the systems behind them, and
+// for the endpoints of one category.
 const (
 	CodeRateLimitExceeded        ErrorCode = "PLATFORM.RATE_LIMIT_EXCEEDED"
 	CodeConcurrencyLimitExceeded ErrorCode = "PLATFORM.CONCURRENCY_LIMIT_EXCEEDED"
@@ -72,6 +84,14 @@ const (
 	CodeRemoteRateLimitExceeded  ErrorCode = "REMOTE.RATE_LIMIT_EXCEEDED"
 	CodeRemoteInputInvalid       ErrorCode = "REMOTE.INPUT_INVALID"
 	CodeRemoteUnknownHTTPError   ErrorCode = "REMOTE.UNKNOWN_HTTP_ERROR"
+
+	CodeATSJobClosed                       ErrorCode = "ATS.JOB_CLOSED"
+	CodeATSApplicationAlreadyExists        ErrorCode = "ATS.APPLICATION_ALREADY_EXISTS"
+	CodeHRISEmployeeAlreadyExists          ErrorCode = "HRIS.EMPLOYEE_ALREADY_EXISTS"
+	CodeHRISStaffingEntityClosed           ErrorCode = "HRIS.STAFFING_ENTITY_CLOSED"
+	CodeLMSCourseUpdateNotSupported        ErrorCode = "LMS.COURSE_UPDATE_NOT_SUPPORTED"
+	CodeAIApplyJobFeedImportAlreadyRunning ErrorCode = "AI_APPLY.JOB_FEED_IMPORT_ALREADY_RUNNING"
+	CodeAIApplyJobFeedImportTimedOut       ErrorCode = "AI_APPLY.JOB_FEED_IMPORT_TIMED_OUT"
 )
 
 // MaxErrorBody is the size in bytes at which [Error.Body] is cut.
@@ -95,8 +115,7 @@ type Error struct {
 	LogURL string
 	// RetryAfter is how long the last answer asks to wait; zero where it does not.
 	RetryAfter time.Duration
-	// Attempts is how often the call was tried. Zero means that it was given up before: nothing was
-	// sent.
+	// Attempts is the number of requests sent; 0 if the call failed before the first.
 	Attempts int
 	// Body is the last answer, cut at [MaxErrorBody], without secrets. It is nil for an answer that
 	// reports success: that may hold a link.
@@ -141,14 +160,14 @@ func errorFromAnswer(operation transport.Operation, answer *transport.Answer) *E
 		e.err = &unexpectedError{problem: "a redirect, which is not followed"}
 	case e.Code != "" || e.Message != "":
 	case e.Is(ErrAuthentication), e.Is(ErrInvalidInput), e.Is(ErrRateLimited):
-		e.err = errors.New("no error that Kombo wrote (" + describeAnswer(answer) + ")")
+		e.err = errors.New("not a Kombo error response (" + describeAnswer(answer) + ")")
 	default:
-		e.err = &unexpectedError{problem: "no error that Kombo wrote (" + describeAnswer(answer) + ")"}
+		e.err = &unexpectedError{problem: "not a Kombo error response (" + describeAnswer(answer) + ")"}
 	}
 	return e
 }
 
-// looksLikeCode tells codes, which are left as they are whatever the secrets of the call, from text.
+// looksLikeCode reports whether code has the form of an error code; such codes are not redacted.
 func looksLikeCode(code ErrorCode) bool {
 	for i := range len(code) {
 		if c := code[i]; (c < 'A' || c > 'Z') && c != '_' && c != '.' {
@@ -207,8 +226,7 @@ func (e *Error) Error() string {
 	return text.String()
 }
 
-// Unwrap returns the reason of a failure that is not told by the fields: that of the network or the
-// context, or what is wrong with the answer.
+// Unwrap returns the underlying network, context or decoding error, if any.
 func (e *Error) Unwrap() error { return e.err }
 
 // Is reports whether the error is of the kind that target stands for.
@@ -222,11 +240,15 @@ func (e *Error) Is(target error) bool {
 	case ErrInvalidInput:
 		return e.Code == CodeInputInvalid || byStatus && e.StatusCode == http.StatusBadRequest
 	case ErrIntegrationNotFound:
-		// By the code alone: a gateway and a wrong base URL answer 404 too, and whoever forgets
-		// what was not found would forget everything then.
+		// Match the code only. Gateways and wrong base URLs also return 404, and callers delete
+		// integrations on this error.
 		return e.Code == CodeIntegrationNotFound
+	case ErrIntegrationNotReady:
+		return e.Code == CodeIntegrationSetupIncomplete || e.Code == CodeIntegrationSetupSyncPending || e.Code == CodeIntegrationQAFailed
+	case ErrReconnectRequired:
+		return e.Code == CodeIntegrationAuthenticationInvalid
 	case ErrRateLimited:
-		return e.Code == CodeRateLimitExceeded || e.Code == CodeConcurrencyLimitExceeded ||
+		return e.Code == CodeRateLimitExceeded || e.Code == CodeConcurrencyLimitExceeded || e.Code == CodeRemoteRateLimitExceeded ||
 			byStatus && e.StatusCode == http.StatusTooManyRequests
 	case ErrTaskTimedOut:
 		return e.Code == CodeTaskTimedOut

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -21,18 +22,29 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// kinds are all that errors.Is can tell.
+// kinds are all that errors.Is matches. TestKindsAreComplete compares them with the source.
 var kinds = map[string]error{
 	"ErrAuthentication":        kombo.ErrAuthentication,
 	"ErrIPNotAllowed":          kombo.ErrIPNotAllowed,
 	"ErrInvalidInput":          kombo.ErrInvalidInput,
 	"ErrIntegrationNotFound":   kombo.ErrIntegrationNotFound,
+	"ErrIntegrationNotReady":   kombo.ErrIntegrationNotReady,
+	"ErrReconnectRequired":     kombo.ErrReconnectRequired,
 	"ErrRateLimited":           kombo.ErrRateLimited,
 	"ErrTaskTimedOut":          kombo.ErrTaskTimedOut,
 	"ErrNetwork":               kombo.ErrNetwork,
 	"ErrUnexpectedResponse":    kombo.ErrUnexpectedResponse,
 	"context.Canceled":         context.Canceled,
 	"context.DeadlineExceeded": context.DeadlineExceeded,
+}
+
+func TestKindsAreComplete(t *testing.T) {
+	t.Parallel()
+	for _, name := range declaredErrors(t, "errors.go") {
+		if _, ok := kinds[name]; !ok {
+			t.Errorf("kinds lacks %s", name)
+		}
+	}
 }
 
 func kindsOf(err error) string {
@@ -121,7 +133,7 @@ func TestErrorAnswers(t *testing.T) {
 		{
 			"the code counts, not the status", 401, envelope(`"INTEGRATION.AUTHENTICATION_INVALID"`, "null", `"m"`, "null"),
 			kombo.Error{Code: kombo.CodeIntegrationAuthenticationInvalid, Message: "m"},
-			"",
+			"ErrReconnectRequired",
 			"kombo: " + op + ": 401 INTEGRATION.AUTHENTICATION_INVALID: m (attempts: 1)",
 		},
 		{
@@ -152,43 +164,43 @@ func TestErrorAnswers(t *testing.T) {
 			"not found from a proxy", 404, "<html>404</html>",
 			kombo.Error{},
 			"ErrUnexpectedResponse",
-			"kombo: " + op + ": 404 Not Found: no error that Kombo wrote (JSON, 16 bytes) (attempts: 1)",
+			"kombo: " + op + ": 404 Not Found: not a Kombo error response (JSON, 16 bytes) (attempts: 1)",
 		},
 		{
 			"not found in foreign JSON", 404, `{"message":"no Route matched with those values"}`,
 			kombo.Error{},
 			"ErrUnexpectedResponse",
-			"kombo: " + op + ": 404 Not Found: no error that Kombo wrote (JSON, 48 bytes) (attempts: 1)",
+			"kombo: " + op + ": 404 Not Found: not a Kombo error response (JSON, 48 bytes) (attempts: 1)",
 		},
 		{
 			"HTML", 502, "<html>\r\n<h1>502 Bad Gateway</h1></html>",
 			kombo.Error{},
 			"ErrUnexpectedResponse",
-			"kombo: " + op + ": 502 Bad Gateway: no error that Kombo wrote (JSON, 39 bytes) (attempts: 1)",
+			"kombo: " + op + ": 502 Bad Gateway: not a Kombo error response (JSON, 39 bytes) (attempts: 1)",
 		},
 		{
 			"plain text", 500, "Internal Server Error",
 			kombo.Error{},
 			"ErrUnexpectedResponse",
-			"kombo: " + op + ": 500 Internal Server Error: no error that Kombo wrote (JSON, 21 bytes) (attempts: 1)",
+			"kombo: " + op + ": 500 Internal Server Error: not a Kombo error response (JSON, 21 bytes) (attempts: 1)",
 		},
 		{
 			"empty", 503, "",
 			kombo.Error{},
 			"ErrUnexpectedResponse",
-			"kombo: " + op + ": 503 Service Unavailable: no error that Kombo wrote (JSON, 0 bytes) (attempts: 1)",
+			"kombo: " + op + ": 503 Service Unavailable: not a Kombo error response (JSON, 0 bytes) (attempts: 1)",
 		},
 		{
 			"cut JSON", 500, `{"status":"error","error":{"code":"PLATFORM.UNK`,
 			kombo.Error{},
 			"ErrUnexpectedResponse",
-			"kombo: " + op + ": 500 Internal Server Error: no error that Kombo wrote (JSON, 47 bytes) (attempts: 1)",
+			"kombo: " + op + ": 500 Internal Server Error: not a Kombo error response (JSON, 47 bytes) (attempts: 1)",
 		},
 		{
 			"JSON of another form", 500, `{"status":"error","error":"boom"}`,
 			kombo.Error{},
 			"ErrUnexpectedResponse",
-			"kombo: " + op + ": 500 Internal Server Error: no error that Kombo wrote (JSON, 33 bytes) (attempts: 1)",
+			"kombo: " + op + ": 500 Internal Server Error: not a Kombo error response (JSON, 33 bytes) (attempts: 1)",
 		},
 		{
 			"a field of another type", 500, `{"status":"error","error":{"code":7,"message":"m"}}`,
@@ -200,19 +212,19 @@ func TestErrorAnswers(t *testing.T) {
 			"bad request of a proxy", 400, "<html>400</html>",
 			kombo.Error{},
 			"ErrInvalidInput",
-			"kombo: " + op + ": 400 Bad Request: no error that Kombo wrote (JSON, 16 bytes) (attempts: 1)",
+			"kombo: " + op + ": 400 Bad Request: not a Kombo error response (JSON, 16 bytes) (attempts: 1)",
 		},
 		{
 			"unauthorized without a body", 401, "",
 			kombo.Error{},
 			"ErrAuthentication",
-			"kombo: " + op + ": 401 Unauthorized: no error that Kombo wrote (JSON, 0 bytes) (attempts: 1)",
+			"kombo: " + op + ": 401 Unauthorized: not a Kombo error response (JSON, 0 bytes) (attempts: 1)",
 		},
 		{
 			"rate limit of a load balancer", 429, "slow down",
 			kombo.Error{},
 			"ErrRateLimited",
-			"kombo: " + op + ": 429 Too Many Requests: no error that Kombo wrote (JSON, 9 bytes) (attempts: 1)",
+			"kombo: " + op + ": 429 Too Many Requests: not a Kombo error response (JSON, 9 bytes) (attempts: 1)",
 		},
 		{
 			"redirect", 302, "",
@@ -224,7 +236,7 @@ func TestErrorAnswers(t *testing.T) {
 			"status that is no status", 799, "",
 			kombo.Error{},
 			"ErrUnexpectedResponse",
-			"kombo: " + op + ": 799: no error that Kombo wrote (JSON, 0 bytes) (attempts: 1)",
+			"kombo: " + op + ": 799: not a Kombo error response (JSON, 0 bytes) (attempts: 1)",
 		},
 		{
 			"text that would break a log", 400, envelope("null", "null", `"one\ntwo\u2028three\u2029four\u0085five\u001b[1m\u007f\u0000"`, "null"),
@@ -379,7 +391,7 @@ func TestHowCallsFail(t *testing.T) {
 		{
 			"deadline between attempts", httpmock.NewStringResponder(429, "").HeaderSet(http.Header{"Retry-After": {"20"}}), 0, 10 * time.Second,
 			"ErrRateLimited", 1,
-			"kombo: GET /check-api-key: 429 Too Many Requests: no error that Kombo wrote (no content type, 0 bytes) (attempts: 1)",
+			"kombo: GET /check-api-key: 429 Too Many Requests: not a Kombo error response (no content type, 0 bytes) (attempts: 1)",
 		},
 	}
 	for _, test := range tests {
@@ -411,6 +423,43 @@ func TestHowCallsFail(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Every code that the package declares, and the kind by which it is matched whatever the status.
+func TestKindOfEachCode(t *testing.T) {
+	t.Parallel()
+	want := map[string]string{
+		"PLATFORM.AUTHENTICATION_INVALID":     "ErrAuthentication",
+		"PLATFORM.IP_NOT_WHITELISTED":         "ErrIPNotAllowed",
+		"PLATFORM.INPUT_INVALID":              "ErrInvalidInput",
+		"PLATFORM.INTEGRATION_NOT_FOUND":      "ErrIntegrationNotFound",
+		"PLATFORM.RATE_LIMIT_EXCEEDED":        "ErrRateLimited",
+		"PLATFORM.CONCURRENCY_LIMIT_EXCEEDED": "ErrRateLimited",
+		"REMOTE.RATE_LIMIT_EXCEEDED":          "ErrRateLimited",
+		"PLATFORM.TASK_TIMED_OUT":             "ErrTaskTimedOut",
+		"INTEGRATION.SETUP_INCOMPLETE":        "ErrIntegrationNotReady",
+		"INTEGRATION.SETUP_SYNC_PENDING":      "ErrIntegrationNotReady",
+		"INTEGRATION.QA_FAILED":               "ErrIntegrationNotReady",
+		"INTEGRATION.AUTHENTICATION_INVALID":  "ErrReconnectRequired",
+		"integration.qa_failed":               "",
+		"INTEGRATION.QA_FAILED ":              "",
+	}
+	codes := append(declaredValues(t)["ErrorCode"], "integration.qa_failed", "INTEGRATION.QA_FAILED ")
+	for code := range want {
+		if !slices.Contains(codes, code) {
+			t.Errorf("there is no code %s", code)
+		}
+	}
+	for _, code := range codes {
+		for _, status := range []int{400, 401, 403, 404, 409, 429, 500, 503} {
+			client, _ := mocked(t, "*", "", status, envelope(`"`+code+`"`, "null", `"m"`, "null"))
+			err := client.Integrations.SetEnabled(t.Context(), testIntegrationID, true)
+			kerr, ok := errors.AsType[*kombo.Error](err)
+			if got := kindsOf(err); !ok || string(kerr.Code) != code || got != want[code] {
+				t.Errorf("%d %s: kinds = %q, want %q: %v", status, code, got, want[code], err)
+			}
+		}
 	}
 }
 

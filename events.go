@@ -282,13 +282,20 @@ type SyncFinishedEvent struct {
 
 func (e *SyncFinishedEvent) data() any { return &e.Data }
 
-// SyncState is the outcome of a sync. Kombo names these two and does not say that there are no others.
+// SyncState is the outcome of a sync. Expect others than these.
 type SyncState string
 
-// The outcomes that Kombo names.
+// The outcomes that Kombo documents.
 const (
 	SyncStateSucceeded SyncState = "SUCCEEDED"
-	SyncStateFailed    SyncState = "FAILED"
+	// SyncStatePartiallyFailed means that some of the data is missing or out of date.
+	SyncStatePartiallyFailed SyncState = "PARTIALLY_FAILED"
+	SyncStateFailed          SyncState = "FAILED"
+	// SyncStateAuthenticationFailed means that the tool rejected the credentials.
+	SyncStateAuthenticationFailed SyncState = "AUTHENTICATION_FAILED"
+	// SyncStateCancelled and SyncStateTimedOut are in older documentation only.
+	SyncStateCancelled SyncState = "CANCELLED"
+	SyncStateTimedOut  SyncState = "TIMED_OUT"
 )
 
 // SyncFinishedData tells how a sync has ended.

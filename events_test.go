@@ -398,58 +398,48 @@ func TestKombosOwnFormIsDecodedAtOnce(t *testing.T) { //nolint:paralleltest // c
 	}
 }
 
-// The constants are what stands on the wire.
+// The values of every enumeration, as the API writes them.
 func TestEnumerations(t *testing.T) {
 	t.Parallel()
-	got := map[string][]string{
-		"category":          values(kombo.CategoryHRIS, kombo.CategoryATS, kombo.CategoryAssessment, kombo.CategoryLMS),
-		"language":          values(kombo.LanguageEN, kombo.LanguageDE, kombo.LanguageFR, kombo.LanguageIT, kombo.LanguageES),
-		"link type":         values(kombo.LinkTypeEmbedded, kombo.LinkTypeMagicLink),
-		"state":             values(kombo.StateActive, kombo.StateInvalid, kombo.StateInactive),
-		"setup status":      values(kombo.SetupStatusIncomplete, kombo.SetupStatusFinalSyncPending, kombo.SetupStatusCompleted),
-		"QA status":         values(kombo.QAStatusPending, kombo.QAStatusFailed, kombo.QAStatusPassed),
-		"sync state":        values(kombo.SyncStateSucceeded, kombo.SyncStateFailed),
-		"issue change":      values(kombo.IssueChangeRaised, kombo.IssueChangeResolved),
-		"issue type":        values(kombo.IssueTypeAuthenticationFailed, kombo.IssueTypeActionFailing, kombo.IssueTypeIncomingWebhookFailing),
-		"issue status":      values(kombo.IssueStatusOpen, kombo.IssueStatusResolved),
-		"order":             values(kombo.AssessmentOrderStatusOpen, kombo.AssessmentOrderStatusCompleted, kombo.AssessmentOrderStatusCancelled, kombo.AssessmentOrderStatusRejected),
-		"hiring team role":  values(kombo.HiringTeamRoleRecruiter, kombo.HiringTeamRoleHiringManager),
-		"application":       values(kombo.AIApplyApplicationStatusSubmitted, kombo.AIApplyApplicationStatusDuplicate, kombo.AIApplyApplicationStatusPending, kombo.AIApplyApplicationStatusFailed),
-		"availability":      values(kombo.AIApplyAvailabilityApplyable, kombo.AIApplyAvailabilityPending, kombo.AIApplyAvailabilityArchived, kombo.AIApplyAvailabilityUnavailable),
-		"archived reason":   values(kombo.AIApplyArchivedReasonJobPostingTakenOffline, kombo.AIApplyArchivedReasonManualArchive, kombo.AIApplyArchivedReasonRemovedFromJobFeed),
-		"platform code":     values(kombo.CodeRateLimitExceeded, kombo.CodeConcurrencyLimitExceeded, kombo.CodeIntegrationNotFound, kombo.CodeInputInvalid, kombo.CodeUnknownError, kombo.CodeIPNotWhitelisted, kombo.CodeAuthenticationInvalid, kombo.CodeTaskTimedOut),
-		"integration code":  values(kombo.CodeIntegrationPermissionMissing, kombo.CodeIntegrationAuthenticationInvalid, kombo.CodeIntegrationQAFailed, kombo.CodeIntegrationSetupSyncPending, kombo.CodeIntegrationSetupIncomplete, kombo.CodeIntegrationInactive, kombo.CodeIntegrationModelNotAvailable, kombo.CodeIntegrationModelDisabled, kombo.CodeIntegrationActionNotAvailable, kombo.CodeIntegrationActionDisabled),
-		"code of the other": values(kombo.CodeRemoteServiceUnavailable, kombo.CodeRemoteRateLimitExceeded, kombo.CodeRemoteInputInvalid, kombo.CodeRemoteUnknownHTTPError),
-	}
 	want := map[string][]string{
-		"category":          {"HRIS", "ATS", "ASSESSMENT", "LMS"},
-		"language":          {"en", "de", "fr", "it", "es"},
-		"link type":         {"EMBEDDED", "MAGIC_LINK"},
-		"state":             {"ACTIVE", "INVALID", "INACTIVE"},
-		"setup status":      {"INCOMPLETE", "FINAL_SYNC_PENDING", "COMPLETED"},
-		"QA status":         {"PENDING", "FAILED", "PASSED"},
-		"sync state":        {"SUCCEEDED", "FAILED"},
-		"issue change":      {"raised", "resolved"},
-		"issue type":        {"integration.authentication_failed", "integration.action_failing", "integration.incoming_webhook_failing"},
-		"issue status":      {"OPEN", "RESOLVED"},
-		"order":             {"OPEN", "COMPLETED", "CANCELLED", "REJECTED"},
-		"hiring team role":  {"RECRUITER", "HIRING_MANAGER"},
-		"application":       {"SUBMITTED", "DUPLICATE", "PENDING", "FAILED"},
-		"availability":      {"APPLYABLE", "PENDING", "ARCHIVED", "UNAVAILABLE"},
-		"archived reason":   {"JOB_POSTING_TAKEN_OFFLINE", "MANUAL_ARCHIVE", "REMOVED_FROM_JOB_FEED"},
-		"platform code":     {"PLATFORM.RATE_LIMIT_EXCEEDED", "PLATFORM.CONCURRENCY_LIMIT_EXCEEDED", "PLATFORM.INTEGRATION_NOT_FOUND", "PLATFORM.INPUT_INVALID", "PLATFORM.UNKNOWN_ERROR", "PLATFORM.IP_NOT_WHITELISTED", "PLATFORM.AUTHENTICATION_INVALID", "PLATFORM.TASK_TIMED_OUT"},
-		"integration code":  {"INTEGRATION.PERMISSION_MISSING", "INTEGRATION.AUTHENTICATION_INVALID", "INTEGRATION.QA_FAILED", "INTEGRATION.SETUP_SYNC_PENDING", "INTEGRATION.SETUP_INCOMPLETE", "INTEGRATION.INACTIVE", "INTEGRATION.MODEL_NOT_AVAILABLE", "INTEGRATION.MODEL_DISABLED", "INTEGRATION.ACTION_NOT_AVAILABLE", "INTEGRATION.ACTION_DISABLED"},
-		"code of the other": {"REMOTE.SERVICE_UNAVAILABLE", "REMOTE.RATE_LIMIT_EXCEEDED", "REMOTE.INPUT_INVALID", "REMOTE.UNKNOWN_HTTP_ERROR"},
+		"Category":                 {"HRIS", "ATS", "ASSESSMENT", "LMS"},
+		"Language":                 {"en", "de", "fr", "it", "es"},
+		"LinkType":                 {"EMBEDDED", "MAGIC_LINK"},
+		"State":                    {"ACTIVE", "INVALID", "INACTIVE"},
+		"SetupStatus":              {"INCOMPLETE", "FINAL_SYNC_PENDING", "COMPLETED"},
+		"QAStatus":                 {"PENDING", "FAILED", "PASSED"},
+		"SyncType":                 {"FULL", "DELTA"},
+		"FieldType":                {"DEFAULT", "CUSTOM"},
+		"CoverageStatus":           {"SUPPORTED", "UNSUPPORTED", "NOT_IMPLEMENTED", "UNKNOWN"},
+		"ScopeConfigSetting":       {"ENABLED", "DISABLED", "OPTIONAL"},
+		"SyncState":                {"SUCCEEDED", "PARTIALLY_FAILED", "FAILED", "AUTHENTICATION_FAILED", "CANCELLED", "TIMED_OUT"},
+		"IssueChange":              {"raised", "resolved"},
+		"IssueType":                {"integration.authentication_failed", "integration.action_failing", "integration.incoming_webhook_failing"},
+		"IssueStatus":              {"OPEN", "RESOLVED"},
+		"AssessmentOrderStatus":    {"OPEN", "COMPLETED", "CANCELLED", "REJECTED"},
+		"HiringTeamRole":           {"RECRUITER", "HIRING_MANAGER"},
+		"AIApplyApplicationStatus": {"SUBMITTED", "DUPLICATE", "PENDING", "FAILED"},
+		"AIApplyAvailability":      {"APPLYABLE", "PENDING", "ARCHIVED", "UNAVAILABLE"},
+		"AIApplyArchivedReason":    {"JOB_POSTING_TAKEN_OFFLINE", "MANUAL_ARCHIVE", "REMOVED_FROM_JOB_FEED"},
+		"EventType": {
+			"integration-created", "integration-deleted", "integration-state-changed", "connection-flow-failed",
+			"issue-status-changed", "data-changed", "sync-finished", "assessment:order-received", "inline-assessment:order-received",
+			"ai-apply-application-status-updated", "ai-apply-job-posting-status-updated",
+		},
+		"ErrorCode": {
+			"PLATFORM.RATE_LIMIT_EXCEEDED", "PLATFORM.CONCURRENCY_LIMIT_EXCEEDED", "PLATFORM.INTEGRATION_NOT_FOUND",
+			"PLATFORM.INPUT_INVALID", "PLATFORM.UNKNOWN_ERROR", "PLATFORM.IP_NOT_WHITELISTED", "PLATFORM.AUTHENTICATION_INVALID",
+			"PLATFORM.TASK_TIMED_OUT", "INTEGRATION.PERMISSION_MISSING", "INTEGRATION.AUTHENTICATION_INVALID", "INTEGRATION.QA_FAILED",
+			"INTEGRATION.SETUP_SYNC_PENDING", "INTEGRATION.SETUP_INCOMPLETE", "INTEGRATION.INACTIVE", "INTEGRATION.MODEL_NOT_AVAILABLE",
+			"INTEGRATION.MODEL_DISABLED", "INTEGRATION.ACTION_NOT_AVAILABLE", "INTEGRATION.ACTION_DISABLED", "REMOTE.SERVICE_UNAVAILABLE",
+			"REMOTE.RATE_LIMIT_EXCEEDED", "REMOTE.INPUT_INVALID", "REMOTE.UNKNOWN_HTTP_ERROR", "ATS.JOB_CLOSED",
+			"ATS.APPLICATION_ALREADY_EXISTS", "HRIS.EMPLOYEE_ALREADY_EXISTS", "HRIS.STAFFING_ENTITY_CLOSED",
+			"LMS.COURSE_UPDATE_NOT_SUPPORTED", "AI_APPLY.JOB_FEED_IMPORT_ALREADY_RUNNING", "AI_APPLY.JOB_FEED_IMPORT_TIMED_OUT",
+		},
 	}
+	got := declaredValues(t)
+	delete(got, "Region") // not a value of the API
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("values (-want +got):\n%s", diff)
 	}
-}
-
-func values[T ~string](all ...T) []string {
-	var texts []string
-	for _, value := range all {
-		texts = append(texts, string(value))
-	}
-	return texts
 }

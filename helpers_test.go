@@ -1,12 +1,17 @@
 package kombo_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/jarcoal/httpmock"
@@ -94,6 +99,67 @@ func webhook(t testing.TB, name string) []byte {
 		t.Fatalf("no webhook %s in testdata", name)
 	}
 	return body
+}
+
+// declaredErrors returns the names of the exported error variables in a file of the package.
+func declaredErrors(t testing.TB, file string) []string {
+	t.Helper()
+	var names []string
+	for _, spec := range declarations(t, token.VAR, file) {
+		if name := spec.Names[0].Name; strings.HasPrefix(name, "Err") {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		t.Fatalf("no errors in %s", file)
+	}
+	return names
+}
+
+// declaredValues returns the values of the package's enumerations, by the name of their type.
+func declaredValues(t testing.TB) map[string][]string {
+	t.Helper()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string][]string{}
+	for _, file := range files {
+		for _, spec := range declarations(t, token.CONST, file) {
+			enumeration, ok := spec.Type.(*ast.Ident)
+			if !ok || len(spec.Values) == 0 || !spec.Names[0].IsExported() {
+				continue
+			}
+			literal, ok := spec.Values[0].(*ast.BasicLit)
+			if !ok || literal.Kind != token.STRING {
+				continue
+			}
+			value, err := strconv.Unquote(literal.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			values[enumeration.Name] = append(values[enumeration.Name], value)
+		}
+	}
+	return values
+}
+
+// declarations returns the constants or variables that a file declares at its top level.
+func declarations(t testing.TB, kind token.Token, file string) []*ast.ValueSpec {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var specs []*ast.ValueSpec
+	for _, declaration := range parsed.Decls {
+		if group, ok := declaration.(*ast.GenDecl); ok && group.Tok == kind {
+			for _, spec := range group.Specs {
+				specs = append(specs, spec.(*ast.ValueSpec))
+			}
+		}
+	}
+	return specs
 }
 
 // raceDetector reports whether the tests were built with -race.

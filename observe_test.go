@@ -21,7 +21,7 @@ func TestObserver(t *testing.T) {
 	slow := func(status int, body string) httpmock.Responder {
 		return httpmock.NewStringResponder(status, body).HeaderSet(http.Header{"Concurrency-Remaining": {"29"}}).Delay(time.Second)
 	}
-	get := newCalls["GET /integrations/{integration_id}"]
+	get := allCalls["GET /integrations/{integration_id}"]
 	const getOp = "GET /integrations/{integration_id}"
 	header := http.Header{"Concurrency-Remaining": {"29"}}
 	good := fixture(t, "integration")
@@ -111,7 +111,7 @@ func TestObserver(t *testing.T) {
 // The label of a metric must not hold ids, nor tokens.
 func TestObserverGetsRoutesOnly(t *testing.T) {
 	t.Parallel()
-	for op, call := range newCalls {
+	for op, call := range allCalls {
 		client, _ := mocked(t, "*", "", 404, notFoundAnswer)
 		told := ""
 		_ = call(kombo.ContextWithObserver(t.Context(), func(_ context.Context, c kombo.CallInfo) { told += c.Op }), client)

@@ -19,18 +19,17 @@ const (
 	SyncDelta SyncType = "DELTA"
 )
 
-// TriggeredSync is a sync that is queued, or running.
-type TriggeredSync struct {
-	// ID is that of the sync, which the webhook [SyncFinishedEvent] names too.
+// SyncRun is a sync that is queued or running.
+type SyncRun struct {
+	// ID is the id of the sync, also in the webhook [SyncFinishedEvent].
 	ID string `json:"sync_id"`
-	// AlreadyQueued is true where there was a sync before, which ID names: there is one at a time.
+	// AlreadyQueued is true if there was already a sync of this type, which ID names: one runs at a time.
 	AlreadyQueued bool `json:"already_queued"`
-	// Type may differ from what was asked for: some integrations do not support delta syncs, and a sync
-	// that was there before keeps its type.
+	// Type may differ from the requested type, because some integrations do not support delta syncs.
 	Type SyncType `json:"type"`
 }
 
-func (s *TriggeredSync) missing() string { return required("sync_id", s.ID) }
+func (s *SyncRun) missing() string { return required("sync_id", s.ID) }
 
 type syncRequest struct {
 	Type SyncType `json:"type,omitempty"`
@@ -40,20 +39,20 @@ func (syncRequest) validate() string { return "" }
 
 var syncOperation = transport.Operation{Method: http.MethodPost, Path: "/force-sync", Timeout: DefaultTimeout, Once: true}
 
-// Sync has Kombo sync an integration now; "" means [SyncFull]. Kombo syncs by itself, and advises against doing
-// this from time to time: it is for special cases, such as a button for the customer.
+// Sync starts a sync of an integration; "" means [SyncFull]. Kombo syncs on its own schedule and advises against
+// triggering syncs periodically; use this for exceptions such as a "sync now" button.
 //
-// It is repeated only where it surely did not run, such as after a 429: a 503 is returned. It fails with
-// [ErrIntegrationNotFound] where there is no such integration, and as every call does.
+// It is retried only if the request was not executed (429 or no connection), never after a 5xx. It fails with
+// [ErrIntegrationNotFound] if there is no such integration.
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/post-force-sync
-func (s *IntegrationsService) Sync(ctx context.Context, integrationID string, syncType SyncType) (*TriggeredSync, error) {
-	return callWith[TriggeredSync](ctx, (*service)(s), syncOperation, input{
+func (s *IntegrationsService) Sync(ctx context.Context, integrationID string, syncType SyncType) (*SyncRun, error) {
+	return callWith[SyncRun](ctx, (*service)(s), syncOperation, input{
 		body: syncRequest{syncType}, integrationID: integrationID, problem: headerProblem(integrationID),
 	})
 }
 
-// headerProblem says what is wrong with the id of a call that has it in its header alone, which must not be left out.
+// headerProblem rejects an empty id for calls that have the id only in a header, which would be left out.
 func headerProblem(integrationID string) string {
 	if integrationID == "" {
 		return "integration_id is empty"

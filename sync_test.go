@@ -3,7 +3,9 @@ package kombo_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,6 +15,7 @@ import (
 	"github.com/jarcoal/httpmock"
 
 	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/kombotest"
 )
 
 func TestSync(t *testing.T) {
@@ -26,7 +29,7 @@ func TestSync(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := &kombo.TriggeredSync{ID: "119ihtp91nA3dqRFiV67nX1s", AlreadyQueued: true, Type: kombo.SyncDelta}
+		want := &kombo.SyncRun{ID: "119ihtp91nA3dqRFiV67nX1s", AlreadyQueued: true, Type: kombo.SyncDelta}
 		if diff := cmp.Diff(want, sync); diff != "" {
 			t.Errorf("sync (-want +got):\n%s", diff)
 		}
@@ -67,8 +70,27 @@ func TestIntegrationInTheHeaderIsChecked(t *testing.T) {
 	}
 }
 
-// newCalls are the operations whose answers hold something, and that tell integrations apart.
-var newCalls = map[string]func(context.Context, *kombo.Client) error{
+// allCalls has a valid call of every operation of the SDK, by its name in [kombo.Error].
+var allCalls = map[string]func(context.Context, *kombo.Client) error{
+	"GET /check-api-key": func(ctx context.Context, c *kombo.Client) error {
+		_, err := c.CheckAPIKey(ctx)
+		return err
+	},
+	"POST /connect/create-link": func(ctx context.Context, c *kombo.Client) error {
+		_, err := c.Connect.CreateLink(ctx, linkRequest)
+		return err
+	},
+	"GET /connect/integration-by-token/{token}": func(ctx context.Context, c *kombo.Client) error {
+		_, err := c.Connect.IntegrationByToken(ctx, testToken)
+		return err
+	},
+	"POST /integrations/{integration_id}/relink": func(ctx context.Context, c *kombo.Client) error {
+		_, err := c.Integrations.Relink(ctx, testIntegrationID, kombo.RelinkRequest{})
+		return err
+	},
+	"DELETE /integrations/{integration_id}": func(ctx context.Context, c *kombo.Client) error {
+		return c.Integrations.Delete(ctx, testIntegrationID)
+	},
 	"GET /integrations/{integration_id}": func(ctx context.Context, c *kombo.Client) error {
 		_, err := c.Integrations.Get(ctx, testIntegrationID)
 		return err
@@ -110,9 +132,19 @@ var newCalls = map[string]func(context.Context, *kombo.Client) error{
 	},
 }
 
+// The fake knows every operation too.
+func TestAllCallsAreComplete(t *testing.T) {
+	t.Parallel()
+	want := kombotest.Operations()
+	slices.Sort(want)
+	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(allCalls))); diff != "" {
+		t.Errorf("operations (-want +got):\n%s", diff)
+	}
+}
+
 func TestFailuresOfEachOperation(t *testing.T) {
 	t.Parallel()
-	for op, call := range newCalls {
+	for op, call := range allCalls {
 		for _, failure := range []struct {
 			status   int
 			body     string
@@ -122,6 +154,10 @@ func TestFailuresOfEachOperation(t *testing.T) {
 			{400, envelope(`"PLATFORM.INPUT_INVALID"`, "null", `"m"`, "null"), "ErrInvalidInput"},
 			{401, envelope(`"PLATFORM.AUTHENTICATION_INVALID"`, "null", `"m"`, "null"), "ErrAuthentication"},
 			{429, envelope(`"PLATFORM.RATE_LIMIT_EXCEEDED"`, "null", `"m"`, "null"), "ErrRateLimited"},
+			{429, envelope(`"REMOTE.RATE_LIMIT_EXCEEDED"`, "null", `"m"`, "null"), "ErrRateLimited"},
+			{503, envelope(`"INTEGRATION.SETUP_SYNC_PENDING"`, "null", `"m"`, "null"), "ErrIntegrationNotReady"},
+			{409, envelope(`"INTEGRATION.SETUP_INCOMPLETE"`, "null", `"m"`, "null"), "ErrIntegrationNotReady"},
+			{401, envelope(`"INTEGRATION.AUTHENTICATION_INVALID"`, "null", `"m"`, "null"), "ErrReconnectRequired"},
 			{502, "<html>down</html>", "ErrUnexpectedResponse"},
 			{200, "<html>Please log in</html>", "ErrUnexpectedResponse"},
 			{200, `{"status":"pending","data":{}}`, "ErrUnexpectedResponse"},
@@ -139,7 +175,7 @@ func TestFailuresOfEachOperation(t *testing.T) {
 func TestRepetitionsOfEachOperation(t *testing.T) {
 	t.Parallel()
 	once := map[string]bool{"POST /force-sync": true, "POST /passthrough/{tool}/{api}": true}
-	for op, call := range newCalls {
+	for op, call := range allCalls {
 		for name, failure := range map[string]httpmock.Responder{
 			"503": httpmock.NewStringResponder(503, ""),
 			"cut": httpmock.NewErrorResponder(errors.New("connection reset by peer")),

@@ -54,7 +54,8 @@ const (
 	// StateInvalid means that the credentials no longer work: the customer must reconnect, see
 	// [IntegrationsService.Relink].
 	StateInvalid State = "INVALID"
-	// StateInactive means that the integration was switched off by hand.
+	// StateInactive means that the integration was switched off: by hand, or by Kombo in a development
+	// environment after two weeks without an API request.
 	StateInactive State = "INACTIVE"
 )
 
@@ -131,9 +132,8 @@ func nullable[T comparable](value T) *T {
 
 // Link leads a customer into a flow of Kombo Connect. Whoever has its URL can enter the flow, so
 // printing a Link with fmt, or logging it with slog as an attribute of its own, hides the URL.
-// Encoding it as JSON shows it, since that is how a browser gets it. So do, because fmt gives no
-// chance to hide it, the verbs %w and %p (which go vet reports) and printing a struct that holds a
-// Link, not a pointer to one, in an unexported field.
+// Encoding it as JSON shows it, since that is how a browser gets it. fmt cannot hide it for the verbs
+// %w and %p (go vet reports them), nor in an unexported struct field of type Link.
 type Link struct {
 	// URL is the link itself. Hand it to the customer, and to nobody else.
 	URL string `json:"link"`

@@ -25,7 +25,7 @@ func TestForceSync(t *testing.T) {
 		t.Fatalf("%+v, %v", first, err)
 	}
 	again, err := client.Integrations.Sync(t.Context(), id, "")
-	if want := (&kombo.TriggeredSync{ID: first.ID, AlreadyQueued: true, Type: kombo.SyncDelta}); err != nil || *again != *want {
+	if want := (&kombo.SyncRun{ID: first.ID, AlreadyQueued: true, Type: kombo.SyncDelta}); err != nil || *again != *want {
 		t.Fatalf("%+v, %v, want %+v", again, err, want)
 	}
 	if err := srv.SetSetupStatus(t.Context(), id, kombo.SetupStatusFinalSyncPending); err != nil {
