@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// EventType names what a webhook reports. New types may appear: they arrive as [*UnknownEvent].
+// EventType is the type of a webhook. Kombo adds types: unknown ones arrive as [*UnknownEvent].
 type EventType string
 
 // The event types that Kombo documents.
@@ -23,35 +23,37 @@ const (
 	EventAIApplyJobPostingStatusUpdated  EventType = "ai-apply-job-posting-status-updated"
 )
 
-// Event is what a webhook delivers: a pointer to one of the event structs of this package. Tell them
-// apart with a type switch.
+// Event is the content of a webhook: a pointer to one of the event structs of this package. Use a type
+// switch to get at it.
 //
-// Expect every event more than once and in any order: how Kombo redelivers is not documented, nor
-// whether the id stays the same, and its signature holds no time. So make handling an event twice
-// harmless: remember the ids of events once they are handled, let updated_at and deleted_at, which are
-// never missing, decide which of two events is newer, and keep the ids of deleted integrations, since
-// integration-created holds no time and may come late.
+// Events may arrive more than once and in any order. Kombo does not document when it redelivers them,
+// nor whether the id stays the same, and a signature contains no time, so an old webhook can be replayed.
+// Handlers must be idempotent: record handled event ids, order events by UpdatedAt and DeletedAt, which
+// are never zero, and remember deleted integrations, because integration-created has no timestamp and
+// may arrive late.
+//
+// Events may also fail to arrive: Kombo says that webhooks can fail or get lost. Read from time to time
+// what you keep from events, such as the status with [IntegrationsService.Get], and read all data anew
+// once a week, as Kombo advises.
 type Event interface {
 	// EventID returns the id of the event.
 	EventID() string
-	// EventType returns what the event reports.
+	// EventType returns the type of the event.
 	EventType() EventType
-	// RawBody returns the body from which the event was decoded, also what this package does not
-	// know of it; nil for an event that was not decoded. It is not a copy.
+	// RawBody returns the body from which the event was decoded, including members that this package
+	// does not know. It is nil for an event that was not decoded. It is not a copy.
 	RawBody() []byte
 
 	header() *EventHeader
-	// data returns a pointer to the event's data, which is a promise unless it can do without any
-	// of its fields.
+	// data returns a pointer to the event's data, which is a promise if it has required fields.
 	data() any
 }
 
 // EventHeader is what all events have in common.
 type EventHeader struct {
-	// ID is the id of the event, not of the integration. Whether it stays the same when Kombo delivers the event again is not
-	// documented.
-	ID string `json:"id"`
-	// Type is what the event reports.
+	// ID is the id of the event, not of the integration. Kombo does not document whether it stays the same
+	// when the event is delivered again.
+	ID   string    `json:"id"`
 	Type EventType `json:"type"`
 
 	raw []byte
@@ -60,14 +62,14 @@ type EventHeader struct {
 // EventID returns the id of the event.
 func (h *EventHeader) EventID() string { return h.ID }
 
-// EventType returns what the event reports.
+// EventType returns the type of the event.
 func (h *EventHeader) EventType() EventType { return h.Type }
 
 // RawBody returns the body from which the event was decoded. It is not a copy.
 func (h *EventHeader) RawBody() []byte { return h.raw }
 
-// Equal reports whether two headers are the same, whatever bodies they were decoded from. It lets
-// go-cmp compare events.
+// Equal reports whether two headers have the same id and type; it ignores the raw bodies. go-cmp uses it
+// to compare events.
 func (h EventHeader) Equal(other EventHeader) bool {
 	return h.ID == other.ID && h.Type == other.Type
 }
@@ -82,7 +84,7 @@ type IntegrationCreatedEvent struct {
 
 func (e *IntegrationCreatedEvent) data() any { return &e.Data }
 
-// IntegrationCreatedData tells which integration came to be, and whose it is.
+// IntegrationCreatedData describes a new integration and its end user.
 type IntegrationCreatedData struct {
 	// ID is the id of the integration.
 	ID string `json:"id"`
@@ -96,7 +98,9 @@ func (d *IntegrationCreatedData) missing() string {
 	return required("id", d.ID)
 }
 
-// IntegrationDeletedEvent reports that an integration is gone: forget its id.
+// IntegrationDeletedEvent reports that an integration was deleted, which cannot be undone: stop using its
+// id, and remember it, because other events of the integration may arrive later. Kombo does not document
+// whether [IntegrationsService.Delete] also causes this event.
 type IntegrationDeletedEvent struct {
 	EventHeader
 	Data IntegrationDeletedData `json:"data"`
@@ -104,7 +108,7 @@ type IntegrationDeletedEvent struct {
 
 func (e *IntegrationDeletedEvent) data() any { return &e.Data }
 
-// IntegrationDeletedData tells which integration is gone.
+// IntegrationDeletedData describes an integration that was deleted.
 type IntegrationDeletedData struct {
 	// ID is the id of the integration.
 	ID string `json:"id"`
@@ -116,11 +120,17 @@ type IntegrationDeletedData struct {
 }
 
 func (d *IntegrationDeletedData) missing() string {
-	return required("id", d.ID, "deleted_at", known(d.DeletedAt))
+	switch {
+	case d.ID == "":
+		return "id"
+	case d.DeletedAt.IsZero():
+		return "deleted_at"
+	}
+	return ""
 }
 
-// IntegrationStateChangedEvent reports that an integration has changed its state: a customer must
-// reconnect, has done so, or someone switched the integration off or on.
+// IntegrationStateChangedEvent reports that the state of an integration changed: the customer must
+// reconnect or has reconnected, or the integration was switched off or on.
 type IntegrationStateChangedEvent struct {
 	EventHeader
 	Data IntegrationStateChangedData `json:"data"`
@@ -128,14 +138,14 @@ type IntegrationStateChangedEvent struct {
 
 func (e *IntegrationStateChangedEvent) data() any { return &e.Data }
 
-// IntegrationStateChangedData tells what the state of an integration is now.
+// IntegrationStateChangedData describes the new state of an integration.
 type IntegrationStateChangedData struct {
 	IntegrationID string `json:"integration_id"`
 	// IntegrationTool is the slug of the connected tool.
 	IntegrationTool     string   `json:"integration_tool"`
 	IntegrationCategory Category `json:"integration_category"`
 	EndUser             EndUser  `json:"end_user"`
-	// State is [StateInvalid] where the customer must reconnect.
+	// State is [StateInvalid] if the customer must reconnect.
 	State    State    `json:"state"`
 	QAStatus QAStatus `json:"qa_status"`
 	// SetupStatus is "" in older payloads.
@@ -144,11 +154,20 @@ type IntegrationStateChangedData struct {
 }
 
 func (d *IntegrationStateChangedData) missing() string {
-	return required("integration_id", d.IntegrationID, "state", string(d.State), "updated_at", known(d.UpdatedAt))
+	switch {
+	case d.IntegrationID == "":
+		return "integration_id"
+	case d.State == "":
+		return "state"
+	case d.UpdatedAt.IsZero():
+		return "updated_at"
+	}
+	return ""
 }
 
-// ConnectionFlowFailedEvent reports that a customer tried to connect and could not. It names no
-// integration.
+// ConnectionFlowFailedEvent reports that a step of the connection flow failed. It names no integration.
+// The customer may still finish the flow, and Kombo's guides contradict each other on whether to raise an
+// alert: wait a while for an [IntegrationCreatedEvent] of the same customer before you do.
 type ConnectionFlowFailedEvent struct {
 	EventHeader
 	Data ConnectionFlowFailedData `json:"data"`
@@ -156,13 +175,13 @@ type ConnectionFlowFailedEvent struct {
 
 func (e *ConnectionFlowFailedEvent) data() any { return &e.Data }
 
-// ConnectionFlowFailedData tells who failed to connect what.
+// ConnectionFlowFailedData describes the customer and the tool of a flow that failed.
 type ConnectionFlowFailedData struct {
 	// IntegrationTool is the slug of the tool that was to be connected.
 	IntegrationTool     string   `json:"integration_tool"`
 	IntegrationCategory Category `json:"integration_category"`
 	EndUser             EndUser  `json:"end_user"`
-	// LogURL leads to the log of the flow in Kombo's dashboard.
+	// LogURL is the address of the flow's log in Kombo's dashboard.
 	LogURL string `json:"log_url"`
 }
 
@@ -246,7 +265,7 @@ type IssueIntegration struct {
 	EndUser  EndUser  `json:"end_user"`
 }
 
-// DataChangedEvent reports that a sync has brought changed records.
+// DataChangedEvent reports that a sync has changed records.
 type DataChangedEvent struct {
 	EventHeader
 	Data DataChangedData `json:"data"`
@@ -254,7 +273,7 @@ type DataChangedEvent struct {
 
 func (e *DataChangedEvent) data() any { return &e.Data }
 
-// DataChangedData tells which models of an integration have changed records.
+// DataChangedData describes which models of an integration have changed records.
 type DataChangedData struct {
 	IntegrationID string `json:"integration_id"`
 	// IntegrationTool is the slug of the connected tool.
@@ -273,7 +292,7 @@ type ChangedModel struct {
 	Name string `json:"name"`
 }
 
-// SyncFinishedEvent reports that a sync has ended. Kombo has deprecated this event in favor of
+// SyncFinishedEvent reports that a sync has ended. Kombo has deprecated it in favor of
 // [DataChangedEvent].
 type SyncFinishedEvent struct {
 	EventHeader
@@ -298,20 +317,20 @@ const (
 	SyncStateTimedOut  SyncState = "TIMED_OUT"
 )
 
-// SyncFinishedData tells how a sync has ended.
+// SyncFinishedData describes a sync that has ended.
 type SyncFinishedData struct {
 	SyncID        string    `json:"sync_id"`
 	SyncState     SyncState `json:"sync_state"`
 	SyncStartedAt time.Time `json:"sync_started_at"`
 	SyncEndedAt   time.Time `json:"sync_ended_at"`
-	// SyncDurationSeconds may hold a fraction.
+	// SyncDurationSeconds may have a fraction.
 	SyncDurationSeconds float64 `json:"sync_duration_seconds"`
 	IntegrationID       string  `json:"integration_id"`
 	// IntegrationTool is the slug of the connected tool.
 	IntegrationTool     string   `json:"integration_tool"`
 	IntegrationCategory Category `json:"integration_category"`
 	EndUser             EndUser  `json:"end_user"`
-	// LogURL leads to the log of the sync in Kombo's dashboard.
+	// LogURL is the address of the sync's log in Kombo's dashboard.
 	LogURL string `json:"log_url"`
 }
 
@@ -337,7 +356,7 @@ type InlineAssessmentOrderReceivedEvent struct {
 
 func (e *InlineAssessmentOrderReceivedEvent) data() any { return &e.Data }
 
-// AssessmentOrderStatus says what has become of an order: OPEN, COMPLETED, CANCELLED or REJECTED.
+// AssessmentOrderStatus is the status of an order: OPEN, COMPLETED, CANCELLED or REJECTED.
 type AssessmentOrderStatus string
 
 // The statuses of an order that Kombo documents.
@@ -373,7 +392,7 @@ type AssessmentCandidate struct {
 	Phone     string `json:"phone"`
 }
 
-// MarshalJSON writes null for what the ATS does not tell.
+// MarshalJSON writes null for what the ATS does not have.
 func (c AssessmentCandidate) MarshalJSON() ([]byte, error) {
 	type plain AssessmentCandidate // without this method
 	return marshal(struct {
@@ -387,11 +406,11 @@ func (c AssessmentCandidate) MarshalJSON() ([]byte, error) {
 
 // AssessmentApplication is the application that the order is part of.
 type AssessmentApplication struct {
-	// RemoteID is the id in the ATS, "" where it has none.
+	// RemoteID is the id in the ATS, "" if it has none.
 	RemoteID string `json:"remote_id"`
 }
 
-// MarshalJSON writes null for what the ATS does not tell.
+// MarshalJSON writes null for what the ATS does not have.
 func (a AssessmentApplication) MarshalJSON() ([]byte, error) {
 	type plain AssessmentApplication // without this method
 	return marshal(struct {
@@ -400,20 +419,20 @@ func (a AssessmentApplication) MarshalJSON() ([]byte, error) {
 	}{plain(a), nullable(a.RemoteID)})
 }
 
-// AssessmentJob is the job that the candidate applies for. A string that is null in the payload
-// is "".
+// AssessmentJob is the job that the candidate applies for. A string that is null in the payload is
+// "".
 type AssessmentJob struct {
 	RemoteID string `json:"remote_id"`
 	Name     string `json:"name"`
 	JobCode  string `json:"job_code"`
 	// Description is HTML, as a rule.
 	Description string `json:"description"`
-	// Location is nil where the ATS does not tell it.
+	// Location is nil if the ATS does not have it.
 	Location   *AssessmentLocation        `json:"location"`
 	HiringTeam []AssessmentHiringTeamUser `json:"hiring_team"`
 }
 
-// MarshalJSON writes null for what the ATS does not tell.
+// MarshalJSON writes null for what the ATS does not have.
 func (j AssessmentJob) MarshalJSON() ([]byte, error) {
 	type plain AssessmentJob // without this method
 	return marshal(struct {
@@ -425,7 +444,7 @@ func (j AssessmentJob) MarshalJSON() ([]byte, error) {
 	}{plain(j), nullable(j.RemoteID), nullable(j.Name), nullable(j.JobCode), nullable(j.Description)})
 }
 
-// AssessmentLocation is where a job is. Each part is "" where the ATS does not tell it, and is then
+// AssessmentLocation is the location of a job. Each part is "" if the ATS does not have it, and is then
 // left out when the location is encoded.
 type AssessmentLocation struct {
 	Street1 string `json:"street_1,omitempty"`
@@ -433,14 +452,13 @@ type AssessmentLocation struct {
 	City    string `json:"city,omitempty"`
 	State   string `json:"state,omitempty"`
 	ZIPCode string `json:"zip_code,omitempty"`
-	// Country is an ISO 3166-1 alpha-2 code, such as "DE", where Kombo finds one, else what the ATS
-	// says.
+	// Country is an ISO 3166-1 alpha-2 code, such as "DE", if Kombo finds one, else the text of the ATS.
 	Country string `json:"country,omitempty"`
 	// Raw is the location as the ATS writes it.
 	Raw string `json:"raw,omitempty"`
 }
 
-// HiringTeamRole is the part that somebody has in hiring: RECRUITER or HIRING_MANAGER.
+// HiringTeamRole is a role in a hiring team: RECRUITER or HIRING_MANAGER.
 type HiringTeamRole string
 
 // The roles that Kombo documents.
@@ -449,8 +467,8 @@ const (
 	HiringTeamRoleHiringManager HiringTeamRole = "HIRING_MANAGER"
 )
 
-// AssessmentHiringTeamUser is somebody who hires for a job. A string that is null in the payload
-// is "".
+// AssessmentHiringTeamUser is a member of the hiring team of a job. A string that is null in the payload is
+// "".
 type AssessmentHiringTeamUser struct {
 	RemoteID        string           `json:"remote_id"`
 	Email           string           `json:"email"`
@@ -459,7 +477,7 @@ type AssessmentHiringTeamUser struct {
 	HiringTeamRoles []HiringTeamRole `json:"hiring_team_roles"`
 }
 
-// MarshalJSON writes null for what the ATS does not tell.
+// MarshalJSON writes null for what the ATS does not have.
 func (u AssessmentHiringTeamUser) MarshalJSON() ([]byte, error) {
 	type plain AssessmentHiringTeamUser // without this method
 	return marshal(struct {
@@ -471,8 +489,7 @@ func (u AssessmentHiringTeamUser) MarshalJSON() ([]byte, error) {
 	}{plain(u), nullable(u.RemoteID), nullable(u.Email), nullable(u.FirstName), nullable(u.LastName)})
 }
 
-// AIApplyApplicationStatusUpdatedEvent reports what has become of an application that was sent with
-// AI Apply.
+// AIApplyApplicationStatusUpdatedEvent reports the status of an application that was sent with AI Apply.
 type AIApplyApplicationStatusUpdatedEvent struct {
 	EventHeader
 	Data AIApplyApplicationData `json:"data"`
@@ -480,7 +497,7 @@ type AIApplyApplicationStatusUpdatedEvent struct {
 
 func (e *AIApplyApplicationStatusUpdatedEvent) data() any { return &e.Data }
 
-// AIApplyApplicationStatus says what has become of an application.
+// AIApplyApplicationStatus is the status of an application.
 type AIApplyApplicationStatus string
 
 // The statuses of an application that Kombo documents.
@@ -502,7 +519,13 @@ type AIApplyApplicationData struct {
 }
 
 func (d *AIApplyApplicationData) missing() string {
-	return required("id", d.ID, "updated_at", known(d.UpdatedAt))
+	switch {
+	case d.ID == "":
+		return "id"
+	case d.UpdatedAt.IsZero():
+		return "updated_at"
+	}
+	return ""
 }
 
 // AIApplyJobPostingStatusUpdatedEvent reports whether a job posting can be applied to with AI Apply.
@@ -513,7 +536,7 @@ type AIApplyJobPostingStatusUpdatedEvent struct {
 
 func (e *AIApplyJobPostingStatusUpdatedEvent) data() any { return &e.Data }
 
-// AIApplyAvailability says whether a job posting can be applied to.
+// AIApplyAvailability is whether a job posting can be applied to.
 type AIApplyAvailability string
 
 // The availabilities that Kombo documents.
@@ -524,7 +547,7 @@ const (
 	AIApplyAvailabilityUnavailable AIApplyAvailability = "UNAVAILABLE"
 )
 
-// AIApplyArchivedReason says why a job posting was archived.
+// AIApplyArchivedReason is why a job posting was archived.
 type AIApplyArchivedReason string
 
 // The reasons that Kombo documents.
@@ -540,7 +563,7 @@ type AIApplyJobPostingData struct {
 	ID         string            `json:"id"`
 	CareerSite AIApplyCareerSite `json:"career_site"`
 	URL        string            `json:"url"`
-	// JobCode is "" where the posting has none.
+	// JobCode is "" if the posting has none.
 	JobCode      string              `json:"job_code"`
 	Availability AIApplyAvailability `json:"availability"`
 	CreatedAt    time.Time           `json:"created_at"`
@@ -551,10 +574,16 @@ type AIApplyJobPostingData struct {
 }
 
 func (d *AIApplyJobPostingData) missing() string {
-	return required("id", d.ID, "updated_at", known(d.UpdatedAt))
+	switch {
+	case d.ID == "":
+		return "id"
+	case d.UpdatedAt.IsZero():
+		return "updated_at"
+	}
+	return ""
 }
 
-// MarshalJSON writes null for what the posting has not.
+// MarshalJSON writes null for what the posting does not have.
 func (d AIApplyJobPostingData) MarshalJSON() ([]byte, error) {
 	type plain AIApplyJobPostingData // without this method
 	return marshal(struct {
@@ -564,32 +593,24 @@ func (d AIApplyJobPostingData) MarshalJSON() ([]byte, error) {
 	}{plain(d), nullable(d.JobCode), nullable(d.ArchivedReason)})
 }
 
-// AIApplyCareerSite is the site that a job posting stands on.
+// AIApplyCareerSite is the site on which a job posting is published.
 type AIApplyCareerSite struct {
 	ID    string `json:"id"`
 	Label string `json:"label"`
 }
 
-// UnknownEvent is an event of a type that this package does not know. Answer it as handled: Kombo
-// adds types without notice.
+// UnknownEvent is an event of a type that this package does not know. Treat it as handled: Kombo adds
+// types without notice.
 type UnknownEvent struct {
 	EventHeader
-	// Data is the event's data as it came.
+	// Data is the event's data as received.
 	Data json.RawMessage `json:"data"`
 }
 
 func (e *UnknownEvent) data() any { return &e.Data }
 
-// known returns "" for the time that stands for a missing one.
-func known(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return "known"
-}
-
-// newEvent returns an empty event of the type. The name comes as bytes because a switch on them,
-// unlike a look-up by string, allocates nothing.
+// newEvent returns an empty event of a type. The type is a []byte because a switch on it, unlike a map
+// lookup by string, allocates nothing.
 func newEvent(eventType []byte) Event {
 	switch string(eventType) {
 	case string(EventIntegrationCreated):

@@ -3,6 +3,7 @@ package kombo
 import (
 	"bytes"
 	"context"
+	"crypto/fips140"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -14,6 +15,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -30,29 +32,29 @@ const (
 	MaxWebhookBody = 1 << 20
 )
 
-// The reasons for which a webhook is refused, for [errors.Is].
+// The kinds of error of a webhook that is refused, for [errors.Is].
 var (
-	// ErrMissingSignature means that a webhook came without a signature.
+	// ErrMissingSignature means that a webhook has no signature.
 	ErrMissingSignature = errors.New("kombo: webhook signature missing")
-	// ErrInvalidSignature means that none of the secrets gives the signature: the webhook is forged,
-	// its body was changed on the way, or the secret is that of another environment.
+	// ErrInvalidSignature means that the signature was made with none of the secrets: the webhook is
+	// forged, its body was changed on the way, or the secret belongs to another environment.
 	ErrInvalidSignature = errors.New("kombo: webhook signature invalid")
 	// ErrInvalidPayload means that a webhook's body is not an event. The error names the event type
-	// and the field where they are known.
+	// and the field if they are known.
 	ErrInvalidPayload = errors.New("kombo: webhook payload invalid")
 	// ErrPayloadTooLarge means that a webhook's body is longer than [MaxWebhookBody].
 	ErrPayloadTooLarge = errors.New("kombo: webhook payload too large")
 )
 
-// WebhookVerifier tells whether webhooks come from Kombo. It is immutable and safe for concurrent
-// use.
+// WebhookVerifier checks that webhooks come from Kombo. It is immutable and safe for concurrent use.
 type WebhookVerifier struct {
 	keys []*webhookKey
 }
 
-// NewWebhookVerifier returns a verifier that accepts what is signed with any of the secrets: the
-// current one of the environment and, while it is being replaced, the previous one. Secrets stand on
-// the secrets page of Kombo's dashboard; each environment has its own. An empty secret is an error.
+// NewWebhookVerifier returns a verifier that accepts webhooks signed with any of the secrets: the
+// current one of the environment and, while it is being replaced, the previous one. Secrets are on the
+// secrets page of Kombo's dashboard; each environment has its own. An empty secret is an error, and with
+// GODEBUG=fips140=only also one shorter than 14 bytes, because [crypto/hmac] does not accept it.
 func NewWebhookVerifier(secrets ...string) (*WebhookVerifier, error) {
 	if len(secrets) == 0 {
 		return nil, errors.New("kombo: NewWebhookVerifier: no secret was given")
@@ -65,18 +67,24 @@ func NewWebhookVerifier(secrets ...string) (*WebhookVerifier, error) {
 		if strings.TrimSpace(secret) != secret || !printable(secret) {
 			return nil, fmt.Errorf("kombo: NewWebhookVerifier: secret %d starts or ends with white space, or holds what cannot be printed; was it read with a line break at its end?", i+1)
 		}
+		if len(secret) < minFIPSKey && fips140.Enforced() {
+			return nil, fmt.Errorf("kombo: NewWebhookVerifier: secret %d is shorter than %d bytes, which GODEBUG=fips140=only does not allow", i+1, minFIPSKey)
+		}
 		v.keys[i] = newWebhookKey(secret)
 	}
 	return v, nil
 }
 
+// minFIPSKey is the size in bytes below which [hmac.New] panics for a key with GODEBUG=fips140=only.
+const minFIPSKey = 112 / 8
+
 func printable(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
-// Verify checks that signature, the value of [SignatureHeader], is that of body: the raw bytes as
-// they came, for a body that was decoded and encoded again does not verify. It fails with
-// [ErrMissingSignature], [ErrInvalidSignature] or [ErrPayloadTooLarge].
+// Verify checks that signature, the value of [SignatureHeader], is the signature of body. body must be the
+// raw bytes received: a re-encoded body has another signature. Verify fails with [ErrMissingSignature],
+// [ErrInvalidSignature] or [ErrPayloadTooLarge].
 func (v *WebhookVerifier) Verify(body []byte, signature string) error {
 	switch {
 	case signature == "":
@@ -90,7 +98,7 @@ func (v *WebhookVerifier) Verify(body []byte, signature string) error {
 	if len(signature) != signatureLength || v == nil {
 		return ErrInvalidSignature
 	}
-	// Every secret is tried whatever the others say, so that the time does not tell which one fits.
+	// Try every secret, so that the time taken does not show which one matches.
 	valid := 0
 	for _, key := range v.keys {
 		valid |= key.compare(body, signature)
@@ -110,8 +118,8 @@ func (v *WebhookVerifier) Parse(body []byte, signature string) (Event, error) {
 	return ParseEvent(body)
 }
 
-// ParseRequest reads, verifies and decodes the webhook that r delivers. Nothing may have read the
-// body before. Besides the errors of [WebhookVerifier.Parse] it returns those of reading the body.
+// ParseRequest reads, verifies and decodes the webhook in r. Nothing may have read the body before.
+// Besides the errors of [WebhookVerifier.Parse] it returns those of reading the body.
 func (v *WebhookVerifier) ParseRequest(r *http.Request) (Event, error) {
 	signature := r.Header.Get(SignatureHeader)
 	if signature == "" {
@@ -122,8 +130,15 @@ func (v *WebhookVerifier) ParseRequest(r *http.Request) (Event, error) {
 		return nil, err
 	}
 	event, err := v.Parse(body, signature)
-	if errors.Is(err, ErrInvalidSignature) && len(body) == 0 {
-		return nil, fmt.Errorf("%w: the body is empty; was it read before?", err)
+	if errors.Is(err, ErrInvalidSignature) {
+		// net/http returns an error for a body that ends early, so a body of another length than announced
+		// was read or replaced by someone else, such as a middleware.
+		switch {
+		case len(body) == 0:
+			return nil, fmt.Errorf("%w: the body is empty; was it read before?", err)
+		case r.ContentLength > 0 && r.ContentLength != int64(len(body)):
+			return nil, fmt.Errorf("%w: the body has %d bytes, but Content-Length is %d; was it read before?", err, len(body), r.ContentLength)
+		}
 	}
 	return event, err
 }
@@ -137,7 +152,7 @@ func readWebhookBody(r *http.Request) ([]byte, error) {
 	}
 	var buffer bytes.Buffer
 	if r.ContentLength > 0 {
-		// The length is the sender's word only, so it reserves little.
+		// The sender may announce any length, so reserve only a little.
 		buffer.Grow(int(min(r.ContentLength, 16<<10)) + bytes.MinRead)
 	}
 	_, err := buffer.ReadFrom(io.LimitReader(r.Body, MaxWebhookBody+1))
@@ -163,7 +178,8 @@ func (v *WebhookVerifier) String() string {
 func (v *WebhookVerifier) GoString() string { return v.String() }
 
 // SignWebhook returns the signature that Kombo sends with body, for tests: HMAC-SHA256 in base64url
-// without padding.
+// without padding. With GODEBUG=fips140=only it panics for a secret shorter than 14 bytes, as [hmac.New]
+// does.
 func SignWebhook(secret string, body []byte) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write(body)
@@ -174,12 +190,12 @@ func SignWebhook(secret string, body []byte) string {
 const signatureLength = (sha256.Size*8 + 5) / 6
 
 // webhookKey checks signatures with one secret. Hashing the secret is half of the work for a short
-// body, so hashes that have done it are kept.
+// body, so the keyed hashes are kept.
 type webhookKey struct {
 	pool sync.Pool // of *signatureCheck
 }
 
-// signatureCheck is what checking one signature needs, so that it allocates nothing.
+// signatureCheck has the buffers for checking one signature, so that it allocates nothing.
 type signatureCheck struct {
 	mac             hash.Hash
 	sum             [sha256.Size]byte
@@ -192,8 +208,8 @@ func newWebhookKey(secret string) *webhookKey {
 	}}}
 }
 
-// compare returns 1 if signature, of the right length, is that of body, else 0. The encoded forms
-// are compared, not the decoded ones: decoding ignores line breaks and the last two bits.
+// compare returns 1 if signature, which has the right length, is the signature of body, else 0. It compares
+// the encoded forms, because decoding ignores line breaks and the last two bits.
 func (k *webhookKey) compare(body []byte, signature string) int {
 	check := k.pool.Get().(*signatureCheck)
 	defer k.pool.Put(check)
@@ -204,16 +220,17 @@ func (k *webhookKey) compare(body []byte, signature string) int {
 	return subtle.ConstantTimeCompare(check.expected[:], check.given[:])
 }
 
-// ParseEvent decodes a webhook that was verified before, such as one from a queue, into a pointer to
-// the struct of its event type, or an [*UnknownEvent]. Fields that this package does not know are
-// ignored; they stand in [Event.RawBody], which is body itself: do not change it afterwards.
+// ParseEvent decodes a webhook that was verified before, such as one from a queue. It returns a pointer to
+// the struct of the event type, or an [*UnknownEvent]. Fields that this package does not know are ignored;
+// they are in [Event.RawBody], which is body itself: do not change it afterwards.
 //
-// A body that is not JSON, or without id, type or data, or whose data lacks what the event is about
-// (an id, the state, the time of a change), fails with [ErrInvalidPayload].
+// It fails with [ErrInvalidPayload] if body is not JSON, has no id, type or data, or if its data lacks a
+// field that callers depend on (an id, the state, the time of a change).
 func ParseEvent(body []byte) (Event, error) {
-	// Kombo sends id, type and data in this order. A body of exactly that form needs no decoder to
-	// find the type, and only the data is decoded; every other goes the long way, errors included.
-	if id, eventType, data, ok := scanEnvelope(body); ok && len(body) < deepest {
+	// Kombo sends id, type and data in this order. In a body of exactly that form the type is found
+	// without a decoder, and only the data is decoded. Every other body takes the slow path, which also
+	// reports the errors.
+	if id, eventType, data, ok := scanEnvelope(body); ok && len(body) < maxScanBody {
 		if event, err := decodeEvent(id, eventType, data, body); err == nil {
 			return event, nil
 		}
@@ -232,9 +249,9 @@ func ParseEvent(body []byte) (Event, error) {
 	return decodeEvent([]byte(envelope.ID), []byte(envelope.Type), envelope.Data, body)
 }
 
-// deepest is the size in bytes from which a body can be nested as deeply as encoding/json decodes at
-// all. The short way would allow one level more than the long one.
-const deepest = 2 * 10_000
+// maxScanBody is below the size at which nesting can reach encoding/json's limit, where the fast path would
+// accept one level more.
+const maxScanBody = 2 * 10_000
 
 func decodeEvent(id, eventType, data, body []byte) (Event, error) {
 	event := newEvent(eventType)
@@ -254,11 +271,11 @@ func decodeEvent(id, eventType, data, body []byte) (Event, error) {
 	return event, nil
 }
 
-// scanEnvelope finds the parts of a body of the form {"id":"…","type":"…","data":…}, with any white
-// space, where id and type are plain strings. What it takes for data reaches up to the last brace:
-// it is the whole data if, and only if, it is one JSON value. Any other body is not ok.
+// scanEnvelope finds the parts of a body of the form {"id":"…","type":"…","data":…}, with any white space,
+// whose id and type are plain strings. It returns as data everything up to the last brace, which is the
+// data if, and only if, it is one JSON value. Any other body is not ok.
 func scanEnvelope(body []byte) (id, eventType, data []byte, ok bool) {
-	// What is not found leaves nothing to find the rest in.
+	// A failed scan returns nil, so the scans after it fail too.
 	rest, _ := scanByte(body, '{')
 	id, rest = scanMember(rest, `"id"`)
 	rest, _ = scanByte(rest, ',')
@@ -285,7 +302,7 @@ func scanByte(b []byte, want byte) (rest []byte, ok bool) {
 	return b[1:], true
 }
 
-// scanKey reads a key, given with its quotes, and the colon after it.
+// scanKey scans a key, given with its quotes, and the colon after it.
 func scanKey(b []byte, key string) (rest []byte, ok bool) {
 	b, ok = scanByte(b, '"')
 	if !ok || len(b) < len(key)-1 || string(b[:len(key)-1]) != key[1:] {
@@ -294,7 +311,7 @@ func scanKey(b []byte, key string) (rest []byte, ok bool) {
 	return scanByte(b[len(key)-1:], ':')
 }
 
-// scanMember reads a key and its value, a string without escapes and without anything beyond ASCII.
+// scanMember scans a key and its value, a string of printable ASCII without escapes.
 func scanMember(b []byte, key string) (value, rest []byte) {
 	b, _ = scanKey(b, key)
 	b, _ = scanByte(b, '"')
@@ -325,8 +342,8 @@ func (e *payloadError) Error() string {
 
 func (e *payloadError) Is(target error) bool { return target == ErrInvalidPayload }
 
-// describePayloadError says what is wrong with a document, and in which field, without quoting any
-// value of it: personal data has no place in an error.
+// describePayloadError describes what is wrong with a document, and in which field. It quotes no value,
+// because an error must not contain personal data.
 func describePayloadError(path string, document []byte, err error) string {
 	at := func(field string) string {
 		return strings.Trim(path+"."+field, ".")
@@ -351,12 +368,12 @@ func describePayloadError(path string, document []byte, err error) string {
 	return path + " cannot be decoded"
 }
 
-// EventHandlers says which function gets which event. Events without a function of their own go to
-// Fallback; those without either are accepted and dropped.
+// EventHandlers has a function for each event type. Events without a function of their own go to Fallback;
+// those without either are accepted and dropped.
 //
-// A function returns nil once the event is safely handled or stored. Its context is that of the
-// delivery and ends when Kombo hangs up; how long Kombo waits is not documented, so leave long work
-// to a queue.
+// A function returns nil once the event is safely handled or stored. Its context is that of the request and
+// ends when Kombo closes the connection. Kombo does not document how long it waits, so leave long work to a
+// queue.
 type EventHandlers struct {
 	IntegrationCreated              func(context.Context, *IntegrationCreatedEvent) error
 	IntegrationDeleted              func(context.Context, *IntegrationDeletedEvent) error
@@ -373,20 +390,39 @@ type EventHandlers struct {
 	// Fallback gets every other event, those of unknown types included.
 	Fallback func(context.Context, Event) error
 
-	// OnError is told of every POST that is not answered 204: refused ones, with one of the errors of
-	// [WebhookVerifier.ParseRequest], and those whose function failed or panicked (then with the
-	// stack). Where it is nil, failures and panics of functions are logged to [slog.Default], and
-	// refusals nowhere. It must not panic.
+	// OnError is called for every POST that fails: with an error of [WebhookVerifier.ParseRequest] if the
+	// webhook is refused, or with that of the function, and the stack if it panicked. If OnError is nil,
+	// errors and panics of functions are logged to [slog.Default], and refused webhooks are not logged. It
+	// must not panic.
 	OnError func(context.Context, error)
+
+	// OnDelivery, unless nil, is called once at the end of every POST, for metrics and traces. The response
+	// may not reach Kombo before it returns. It must be safe for concurrent use, and must not panic.
+	OnDelivery func(context.Context, DeliveryInfo)
 }
 
-// Handle gives event to the function that is for it, as the handler of [WebhookVerifier.Handler]
-// does, but without its care for panics and without OnError. It returns what the function returns;
-// nil where there is none; an error for a nil event, which is what a failed parser returns.
+// DeliveryInfo describes one delivery of a webhook.
+type DeliveryInfo struct {
+	// EventType is the type of the event; "" if the webhook was refused. It can be the label of a metric.
+	EventType EventType
+	// EventID is the id of the event; "" if the webhook was refused.
+	EventID string
+	// StatusCode is the HTTP status of the response; 0 if a function panicked with [http.ErrAbortHandler].
+	StatusCode int
+	// Duration is the time until the event was handled, including reading the request.
+	Duration time.Duration
+	// Err is why the webhook was refused or not handled, as for OnError; nil after a success.
+	Err error
+}
+
+// Handle calls the function for the event's type. Unlike the handler of [WebhookVerifier.Handler] it does
+// not recover panics or call OnError and OnDelivery. It returns the error of the function; nil if there is
+// no function; and an error for a nil event or nil pointer, which no function gets.
 func (h EventHandlers) Handle(ctx context.Context, event Event) error {
-	switch e := event.(type) {
-	case nil:
+	if v := reflect.ValueOf(event); event == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		return errors.New("kombo: EventHandlers.Handle: the event is nil")
+	}
+	switch e := event.(type) {
 	case *IntegrationCreatedEvent:
 		return handle(ctx, h.IntegrationCreated, h.Fallback, e)
 	case *IntegrationDeletedEvent:
@@ -423,19 +459,28 @@ func handle[E Event](ctx context.Context, own func(context.Context, E) error, fa
 	return nil
 }
 
-// Handler returns an [http.Handler] that verifies, decodes and hands on the webhooks that are
-// posted to it. It answers 204 once the function for the event has returned nil, also where there is
-// none; 405 for a method other than POST; 401 for a missing or wrong signature; 413 for a body
-// over [MaxWebhookBody]; 400 for one that is not an event or breaks off; and 500 where the function
-// fails or panics. Its answers are fixed texts.
+// Handler returns an [http.Handler] that verifies and decodes the webhooks posted to it and calls the
+// function for each event. It responds with 204 if the function returns nil or there is none; 405 to a
+// method other than POST; 401 to a missing or wrong signature; 413 to a body over [MaxWebhookBody]; 400 to a
+// body that is not an event or ends early; and 500 if the function fails or panics. A panic with
+// [http.ErrAbortHandler] closes the connection without a response, as in net/http. The texts of the
+// responses are fixed.
 //
-// Set ReadTimeout on the [http.Server]: the handler waits as long as the sender takes.
+// Set ReadTimeout on the [http.Server]: the handler waits for the body as long as the server allows.
 func (v *WebhookVerifier) Handler(handlers EventHandlers) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
 			http.Error(w, "use POST", http.StatusMethodNotAllowed)
 			return
+		}
+		delivery := DeliveryInfo{Err: http.ErrAbortHandler} // until there is a response
+		if handlers.OnDelivery != nil {
+			start := time.Now()
+			defer func() {
+				delivery.Duration = time.Since(start)
+				handlers.OnDelivery(r.Context(), delivery)
+			}()
 		}
 		event, err := v.ParseRequest(r)
 		if err != nil {
@@ -444,8 +489,10 @@ func (v *WebhookVerifier) Handler(handlers EventHandlers) http.Handler {
 			}
 			status, text := refusal(err)
 			http.Error(w, text, status)
+			delivery.StatusCode, delivery.Err = status, err
 			return
 		}
+		delivery.EventType, delivery.EventID = event.EventType(), event.EventID()
 		if err := safely(func() error { return handlers.Handle(r.Context(), event) }); err != nil {
 			err = fmt.Errorf("kombo: handling %s %s: %w", line(string(event.EventType())), line(event.EventID()), err)
 			if handlers.OnError != nil {
@@ -454,18 +501,24 @@ func (v *WebhookVerifier) Handler(handlers EventHandlers) http.Handler {
 				slog.Default().ErrorContext(r.Context(), "kombo: webhook not handled", "error", err)
 			}
 			http.Error(w, "the webhook could not be handled", http.StatusInternalServerError)
+			delivery.StatusCode, delivery.Err = http.StatusInternalServerError, err
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)
+		delivery.StatusCode, delivery.Err = http.StatusNoContent, nil
 	})
 }
 
-// safely calls a function of the caller's, and returns its panic as an error.
+// safely calls a function of the caller and returns its panic as an error. http.ErrAbortHandler is for
+// net/http, which closes the connection and logs nothing.
 func safely(function func() error) (err error) {
 	defer func() {
 		switch value := recover().(type) {
 		case nil:
 		case error:
+			if value == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+				panic(value)
+			}
 			err = fmt.Errorf("panic: %w\n%s", value, debug.Stack())
 		default:
 			err = fmt.Errorf("panic: %v\n%s", value, debug.Stack())
@@ -474,6 +527,7 @@ func safely(function func() error) (err error) {
 	return function()
 }
 
+// refusal returns the response to a webhook that is refused.
 func refusal(err error) (status int, text string) {
 	switch {
 	case errors.Is(err, ErrMissingSignature), errors.Is(err, ErrInvalidSignature):
