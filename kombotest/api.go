@@ -80,7 +80,7 @@ func failed(code kombo.ErrorCode, message string) answer {
 }
 
 func encoded(status int, value any) answer {
-	body, err := json.Marshal(value)
+	body, err := encodeJSON(value, "")
 	if err != nil {
 		panic(err) // the server made it
 	}
@@ -414,16 +414,13 @@ func (s *Server) getIntegration(c call) answer {
 				"id": tool.ID, "label": tool.Label, "internal_label": nil,
 				"logo_url": s.iconURL(tool.ID), "icon_url": s.iconURL(tool.ID),
 			},
-			"category": i.Category, "status": i.State, "setup_status": i.SetupStatus, "end_user": i.EndUser,
+			"category": i.Category, "status": i.State, "setup_status": i.SetupStatus, "end_user": endUser(i.EndUser),
 			"scope_config":    map[string]any{"id": i.ScopeConfigID, "name": scopeConfigName},
 			"data_expired_at": nil, "created_at": i.CreatedAt.Format(timeFormat), "beta": false,
 			"read_models": models, "write_actions": actions,
 		})
 	})
 }
-
-// timeFormat is that of Kombo's times, which are in UTC.
-const timeFormat = "2006-01-02T15:04:05.000Z"
 
 func (s *Server) setEnabled(c call) answer {
 	return s.withIntegration(c, func(i integration) answer {
@@ -486,11 +483,4 @@ func (s *Server) tools(c call) answer {
 		})
 	}
 	return succeeded(map[string]any{"tools": tools})
-}
-
-func orNull(value string) any {
-	if value == "" {
-		return nil
-	}
-	return value
 }

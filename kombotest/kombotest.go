@@ -97,8 +97,9 @@ type Server struct {
 	flows        map[string]*flow
 	activations  map[string]string // integration ids, by activation token
 	integrations map[string]*integration
-	failures     map[string]failure // of connection flows, for the page behind log_url
-	made         int                // flows and integrations, to list them in order
+	issues       map[issueKey]kombo.Issue // that are open
+	failures     map[string]failure       // of connection flows, for the page behind log_url
+	made         int                      // flows and integrations, to list them in order
 
 	webhookURL    string
 	webhookSecret string
@@ -145,6 +146,7 @@ func NewServer(config Config) *Server {
 		flows:        map[string]*flow{},
 		activations:  map[string]string{},
 		integrations: map[string]*integration{},
+		issues:       map[issueKey]kombo.Issue{},
 		failures:     map[string]failure{},
 		webhookURL:   config.WebhookURL,
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -407,6 +408,7 @@ func (s *Server) remove(integrationID string) (kombo.Event, bool) {
 		return nil, false
 	}
 	delete(s.integrations, integrationID)
+	maps.DeleteFunc(s.issues, func(key issueKey, _ kombo.Issue) bool { return key.integrationID == integrationID })
 	return &kombo.IntegrationDeletedEvent{
 		EventHeader: s.newHeader(kombo.EventIntegrationDeleted),
 		Data: kombo.IntegrationDeletedData{

@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -107,35 +105,12 @@ type delivery struct {
 	fault WebhookFault
 }
 
-// instant is a time as encoding/json writes it: without zeros that Kombo writes, and with any precision and
-// zone.
-var instant = regexp.MustCompile(`("[a-z_]+_at": ")(\d{4}-\d\d-\d\dT[^"]+)"`)
-
-// newDelivery encodes an event as Kombo does: indented by two spaces, with milliseconds, without escapes
-// for HTML, and without a line feed at the end.
 func newDelivery(event kombo.Event) (*delivery, error) {
-	if event == nil {
-		return nil, errors.New("kombotest: the event is nil")
+	body, err := eventBody(event)
+	if err != nil {
+		return nil, err
 	}
-	if event.EventID() == "" || event.EventType() == "" {
-		return nil, errors.New("kombotest: the event has no ID or no Type")
-	}
-	var body bytes.Buffer
-	encoder := json.NewEncoder(&body)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(event); err != nil {
-		return nil, fmt.Errorf("kombotest: %w", err)
-	}
-	text := instant.ReplaceAllFunc(bytes.TrimSuffix(body.Bytes(), []byte("\n")), func(found []byte) []byte {
-		parts := instant.FindSubmatch(found)
-		at, err := time.Parse(time.RFC3339Nano, string(parts[2]))
-		if err != nil {
-			return found
-		}
-		return fmt.Appendf(nil, `%s%s"`, parts[1], at.UTC().Format(timeFormat))
-	})
-	return &delivery{id: event.EventID(), eventType: event.EventType(), body: text}, nil
+	return &delivery{id: event.EventID(), eventType: event.EventType(), body: body}, nil
 }
 
 var (
@@ -144,10 +119,10 @@ var (
 )
 
 // Deliver sends one webhook, written and signed as Kombo does it (times in UTC, to the millisecond), and returns
-// once it is accepted: an event that a test has made, with an ID and a Type in its header, of any type (see
-// [kombo.UnknownEvent]); or one again that came before (encoded anew, so without what its struct does not hold;
-// [Server.Redeliver] sends the same bytes). It is repeated as [Redelivery] says; the error tells why the service
-// did not accept it.
+// once it is accepted: a [Sample]; an event that a test has made, with an ID and a Type in its header, of any type
+// (the data of a [kombo.UnknownEvent] is sent as it is, numbers and order included, but indented); or an event that came before
+// (encoded anew, so without the fields that its struct lacks; [Server.Redeliver] sends the same bytes). It is retried as
+// [Redelivery] says; the error says why the service did not accept it.
 func (s *Server) Deliver(ctx context.Context, event kombo.Event) error {
 	d, err := newDelivery(event)
 	if err != nil {
