@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
-	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -56,7 +55,13 @@ type Request struct {
 func (s *Server) Requests() []Request {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	return slices.Clone(s.requests.entries)
+	return all(s.requests.entries, Request.clone)
+}
+
+// clone returns a copy that shares no memory.
+func (r Request) clone() Request {
+	r.Header, r.Body = r.Header.Clone(), bytes.Clone(r.Body)
+	return r
 }
 
 // answer is what a request gets.
@@ -166,7 +171,7 @@ func (s *Server) answering(op string, endpoint func(call) answer) http.Handler {
 		c := call{Request: r, op: op, came: s.now(), answered: answered}
 		var readErr error
 		c.body, readErr = io.ReadAll(http.MaxBytesReader(w, r.Body, bodyLimit))
-		leave, remaining := s.arrive(c)
+		leave, free := s.arrive(c)
 		defer leave()
 
 		s.mutex.Lock()
@@ -179,12 +184,10 @@ func (s *Server) answering(op string, endpoint func(call) answer) http.Handler {
 		case readErr != nil:
 			a = failed(kombo.CodeInputInvalid, "The body is too long, or was not sent whole.")
 		default:
-			a = s.admit(c, remaining, endpoint)
+			a = s.admit(c, free, endpoint)
 		}
 		a = fault.apply(a)
-		if remaining != nil && a.header.Get("Concurrency-Remaining") == "" {
-			a.header.Set("Concurrency-Remaining", strconv.Itoa(max(0, *remaining)))
-		}
+		s.addLimits(a, c, free)
 		if fault.Delay > 0 {
 			s.delay(r, fault.Delay)
 		}
@@ -204,43 +207,23 @@ func (s *Server) delay(r *http.Request, wait time.Duration) {
 	}
 }
 
-// arrive counts a request for an integration until leave is called, and tells how many more the
-// integration takes; nil where the request is for none.
-func (s *Server) arrive(c call) (leave func(), remaining *int) {
-	id := cmp.Or(c.PathValue("integration_id"), c.Header.Get("X-Integration-Id"))
-	if id == "" {
-		return func() {}, nil
-	}
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	s.inFlight[id]++
-	free := s.limits.concurrency() - s.inFlight[id]
-	return func() {
-		s.mutex.Lock()
-		defer s.mutex.Unlock()
-		s.inFlight[id]--
-		if s.inFlight[id] == 0 {
-			delete(s.inFlight, id)
-		}
-	}, &free
-}
-
 // admit answers a request that has the right key and keeps to the limits.
-func (s *Server) admit(c call, remaining *int, endpoint func(call) answer) answer {
+func (s *Server) admit(c call, free int, endpoint func(call) answer) answer {
 	want := "Bearer " + s.config.APIKey
 	if subtle.ConstantTimeCompare([]byte(c.Header.Get("Authorization")), []byte(want)) != 1 {
 		return failed(kombo.CodeAuthenticationInvalid, "The API key is not valid.")
 	}
 	s.mutex.Lock()
-	wait, over := s.overRate()
+	over := s.overRate()
+	_, wait := s.rate()
 	s.mutex.Unlock()
 	switch {
 	case over:
 		a := failed(kombo.CodeRateLimitExceeded, "Too many requests.")
-		a.header.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		a.header.Set("Retry-After", strconv.Itoa(inSeconds(wait)))
 		return a
-	case remaining != nil && *remaining < 0:
-		return failed(kombo.CodeConcurrencyLimitExceeded, "Too many requests for this integration are in flight.")
+	case free < 0:
+		return failed(kombo.CodeConcurrencyLimitExceeded, "Too many actions of this integration are in flight.")
 	}
 	return endpoint(c)
 }
@@ -268,7 +251,7 @@ func (s *Server) recordRequest(c call, a answer, fault Fault, struck bool, durat
 	s.requests.add(request)
 	s.mutex.Unlock()
 	if s.config.OnRequest != nil {
-		s.config.OnRequest(request)
+		s.config.OnRequest(request.clone())
 	}
 	s.change()
 }

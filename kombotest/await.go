@@ -26,7 +26,7 @@ func (s *Server) AwaitDelivery(tb testing.TB, eventType kombo.EventType, integra
 	err := s.await(ctx, func() bool {
 		for _, d := range slices.Backward(s.deliveries.entries) {
 			if d.EventType == eventType && d.Accepted() && !d.Forged && d.isAbout(integrationIDs) {
-				found = d
+				found = d.clone()
 				return true
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -33,8 +32,8 @@ type Fault struct {
 	// Body is the whole body of the answer, in place of Code: a proxy's page, or JSON. Its Content-Type is
 	// what it looks like.
 	Body string
-	// Header is added to the answer's, or replaces its values. Content-Length and Transfer-Encoding are
-	// the server's own.
+	// Header is added to the answer's, or replaces its values; no values remove it. What belongs to the connection, such as
+	// Content-Length and Transfer-Encoding, is the server's own.
 	Header http.Header
 	// RetryAfter sets the header Retry-After, in whole seconds, rounded up. For a date, or nonsense,
 	// use Header.
@@ -69,25 +68,57 @@ func (f Fault) Validate() error {
 		return errors.New("kombotest: Fault.Code makes the body: leave Fault.Body out, or put the code into it")
 	case f.Message != "" && f.Code == "":
 		return errors.New("kombotest: Fault.Message needs a Fault.Code")
-	case f.Header["Content-Length"] != nil || f.Header["Transfer-Encoding"] != nil:
-		return errors.New("kombotest: Fault.Header must not hold Content-Length or Transfer-Encoding")
+	case (f.Status == http.StatusNoContent || f.Status == http.StatusNotModified) && (f.Body != "" || f.Code != ""):
+		return fmt.Errorf("kombotest: Fault.Status: an answer with status %d has no body", f.Status)
 	case f.Cut && f.Truncate:
 		return errors.New("kombotest: Fault.Cut leaves nothing for Fault.Truncate")
 	case !f.replaces() && !f.Cut && !f.Truncate && f.Delay == 0 && f.RetryAfter == 0 && len(f.Header) == 0:
 		return errors.New("kombotest: the Fault does nothing")
 	}
+	return f.checkHeader()
+}
+
+// connectionHeaders are those that net/http writes by itself, or that are about the connection.
+var connectionHeaders = []string{
+	"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+}
+
+// checkHeader finds what net/http would leave out, change or send twice.
+func (f Fault) checkHeader() error {
+	seen := map[string]bool{}
+	for name, values := range f.Header {
+		canonical := http.CanonicalHeaderKey(name)
+		switch {
+		case slices.Contains(connectionHeaders, canonical):
+			return fmt.Errorf("kombotest: Fault.Header must not contain %s: it belongs to the connection", canonical)
+		case name == "" || strings.ContainsFunc(name, notInHeaderName):
+			return fmt.Errorf("kombotest: Fault.Header: %q is not the name of a header", name)
+		case seen[canonical]:
+			return fmt.Errorf("kombotest: Fault.Header contains %s twice", canonical)
+		case slices.ContainsFunc(values, func(v string) bool { return strings.ContainsFunc(v, notInHeaderValue) }):
+			return fmt.Errorf("kombotest: Fault.Header: a value of %s contains a line break or another control character", canonical)
+		}
+		seen[canonical] = true
+	}
 	return nil
 }
+
+func notInHeaderName(r rune) bool {
+	return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+}
+
+func notInHeaderValue(r rune) bool { return r < ' ' && r != '\t' || r == '\x7f' }
 
 func (f *Fault) times() *int { return &f.Times }
 
 // replaces reports whether the fault has an answer of its own.
 func (f Fault) replaces() bool { return f.Status != 0 || f.Code != "" || f.Body != "" }
 
-// statusOf is the status that goes with an error code. Only some pairs are known from Kombo's own
-// tests.
+// statusOf is the status that goes with an error code. Kombo documents few of the pairs; some are known from its own tests.
 func statusOf(code kombo.ErrorCode) int {
 	switch code { //nolint:exhaustive // the others are 400
+	case kombo.CodeIntegrationSetupIncomplete, kombo.CodeIntegrationSetupSyncPending, kombo.CodeIntegrationQAFailed:
+		return http.StatusConflict // documented, since May 2026
 	case kombo.CodeRateLimitExceeded, kombo.CodeConcurrencyLimitExceeded, kombo.CodeRemoteRateLimitExceeded:
 		return http.StatusTooManyRequests
 	case kombo.CodeAuthenticationInvalid:
@@ -126,7 +157,7 @@ func (f Fault) apply(a answer) answer {
 		a.header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 	}
 	if f.RetryAfter > 0 {
-		a.header.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
+		a.header.Set("Retry-After", strconv.Itoa(inSeconds(f.RetryAfter)))
 	}
 	return a
 }
@@ -163,58 +194,4 @@ func (s *Server) Faults() []Fault {
 		faults[i].Header = faults[i].Header.Clone()
 	}
 	return faults
-}
-
-// Limits are how much the API takes before it answers 429.
-type Limits struct {
-	// Rate is how many requests with the API key are answered in each Per; 0 means any number. Of
-	// the real Kombo it is not documented. Beyond it comes PLATFORM.RATE_LIMIT_EXCEEDED, with a
-	// Retry-After that tells when the next Per begins.
-	Rate int
-	// Per is the length of a window; 0 means a second.
-	Per time.Duration
-	// Concurrency is how many requests for one integration may be in flight; 0 means 30, as Kombo
-	// documents it. Beyond it comes PLATFORM.CONCURRENCY_LIMIT_EXCEEDED. The header
-	// Concurrency-Remaining tells, in each answer that is about an integration, how many more it
-	// would have taken.
-	Concurrency int
-}
-
-func (l Limits) concurrency() int {
-	if l.Concurrency <= 0 {
-		return 30
-	}
-	return l.Concurrency
-}
-
-// SetLimits changes the limits of the API.
-func (s *Server) SetLimits(limits Limits) {
-	s.mutex.Lock()
-	s.limits, s.window = limits, rateWindow{}
-	s.mutex.Unlock()
-	s.change()
-}
-
-// rateWindow counts the requests since its begin.
-type rateWindow struct {
-	begin time.Time
-	count int
-}
-
-// overRate counts a request, and tells how long it is until the next may come where there were too many.
-// The caller holds the mutex.
-func (s *Server) overRate() (wait time.Duration, over bool) {
-	if s.limits.Rate <= 0 {
-		return 0, false
-	}
-	now, per := s.config.Now(), max(0, s.limits.Per)
-	per = cmp.Or(per, time.Second)
-	if age := now.Sub(s.window.begin); age < 0 || age >= per {
-		s.window = rateWindow{begin: now}
-	}
-	if s.window.count >= s.limits.Rate {
-		return per - now.Sub(s.window.begin), true
-	}
-	s.window.count++
-	return 0, false
 }

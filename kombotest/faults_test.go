@@ -3,10 +3,8 @@ package kombotest_test
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -138,7 +136,8 @@ func TestFaultThatMakesNoSense(t *testing.T) {
 		{kombotest.Fault{Status: 429, RetryAfter: -1}, "kombotest: Fault.Delay or Fault.RetryAfter is negative"},
 		{kombotest.Fault{Code: kombo.CodeUnknownError, Body: "x"}, "kombotest: Fault.Code makes the body: leave Fault.Body out, or put the code into it"},
 		{kombotest.Fault{Status: 500, Message: "x"}, "kombotest: Fault.Message needs a Fault.Code"},
-		{kombotest.Fault{Header: http.Header{"Content-Length": {"5"}}}, "kombotest: Fault.Header must not hold Content-Length or Transfer-Encoding"},
+		{kombotest.Fault{Status: 204, Body: "x"}, "kombotest: Fault.Status: an answer with status 204 has no body"},
+		{kombotest.Fault{Status: 304, Code: kombo.CodeUnknownError}, "kombotest: Fault.Status: an answer with status 304 has no body"},
 		{kombotest.Fault{Cut: true, Truncate: true}, "kombotest: Fault.Cut leaves nothing for Fault.Truncate"},
 	}
 	srv, _ := kombotest.Start(t, kombotest.Config{})
@@ -154,6 +153,39 @@ func TestFaultThatMakesNoSense(t *testing.T) {
 	}
 	if got := srv.Faults(); len(got) != 0 {
 		t.Errorf("faults = %+v", got)
+	}
+}
+
+func TestFaultHeaderThatMakesNoSense(t *testing.T) {
+	t.Parallel()
+	for _, header := range []string{
+		"Content-Length", "content-length", "CONTENT-LENGTH", "transfer-encoding", "connection", "trailer", "upgrade", "te", "TE",
+		"keep-alive", "proxy-connection", "Proxy-Connection",
+	} {
+		err := kombotest.Fault{Header: http.Header{header: {"5"}}}.Validate()
+		if want := "kombotest: Fault.Header must not contain " + http.CanonicalHeaderKey(header) + ": it belongs to the connection"; errorText(err) != want {
+			t.Errorf("%s: %v, want %s", header, err, want)
+		}
+	}
+	for _, name := range []string{"", " ", "a b", "a:", "Trailer:X", "a\n", "ä", "a\x7f", "a/b", "a\"b"} {
+		if err := (kombotest.Fault{Header: http.Header{name: {"1"}}}).Validate(); err == nil || !strings.Contains(err.Error(), "is not the name of a header") {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for _, value := range []string{"a\nb", "a\r\nb: c", "a\rb", "\x00", "\x7f"} {
+		if err := (kombotest.Fault{Header: http.Header{"X-A": {"fine", value}}}).Validate(); err == nil || !strings.Contains(err.Error(), "a value of X-A contains a line break") {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+	if err := (kombotest.Fault{Header: http.Header{"x-a": {"1"}, "X-A": {"2"}}}).Validate(); errorText(err) != "kombotest: Fault.Header contains X-A twice" {
+		t.Errorf("one header twice: %v", err)
+	}
+	for _, fine := range []http.Header{
+		{"retry-after": {"soon"}}, {"Content-Encoding": {"gzip"}}, {"Date": {"yesterday"}}, {"X-A": {"a\tb", "é", ""}}, {"x!#$%&'*+-.^_`|~1": {""}},
+	} {
+		if err := (kombotest.Fault{Header: fine}).Validate(); err != nil {
+			t.Errorf("%v: %v", fine, err)
+		}
 	}
 }
 
@@ -174,14 +206,46 @@ func TestCutOfAConnectionInUse(t *testing.T) {
 // What is asked for and returned is the caller's own.
 func TestCopies(t *testing.T) {
 	t.Parallel()
-	srv, _ := kombotest.Start(t, kombotest.Config{})
-	srv.InjectFault(kombotest.Fault{Header: http.Header{"A": {"1"}}})
+	srv, _ := kombotest.Start(t, kombotest.Config{WebhookURL: newReceiver(t, 204).URL})
+	srv.InjectFault(kombotest.Fault{Times: -1, Header: http.Header{"A": {"1"}}})
 	srv.Faults()[0].Header.Set("A", "2")
 	srv.Tools()[0].Categories[0] = "BROKEN"
 	srv.Connect(t, request)
 	srv.Deliveries()[0].Body[0] = 'X'
+	srv.AwaitDelivery(t, kombo.EventIntegrationCreated).Body[0] = 'X'
+	send(t, srv, "POST", "/connect/create-link", "{}")
+	sent := srv.Requests()[0]
+	sent.Body[0] = 'X'
+	sent.Header.Set("Authorization", "X")
+	sent.Header["Accept-Encoding"][0] = "X"
 	if srv.Faults()[0].Header.Get("A") != "1" || srv.Tools()[0].Categories[0] != kombo.CategoryHRIS || srv.Deliveries()[0].Body[0] != '{' {
 		t.Error("the server's own was changed")
+	}
+	again := srv.Requests()[0]
+	if string(again.Body) != "{}" || again.Header.Get("Authorization") != "Bearer "+srv.APIKey() || again.Header.Get("Accept-Encoding") != "gzip" {
+		t.Errorf("the record of the request was changed: %+v", again)
+	}
+}
+
+// What a callback does with a request or a delivery does not change the record, nor what is sent next.
+func TestCopiesInCallbacks(t *testing.T) {
+	t.Parallel()
+	app := newReceiver(t, 500, 204)
+	srv, _ := kombotest.Start(t, kombotest.Config{
+		WebhookURL: app.URL,
+		OnRequest: func(r kombotest.Request) {
+			r.Body[0] = 'X'
+			r.Header.Set("Authorization", "X")
+		},
+		OnDelivery: func(d kombotest.Delivery) { d.Body[0] = 'X' },
+	})
+	srv.Connect(t, request)
+	send(t, srv, "POST", "/connect/create-link", "{}")
+	if got := srv.Requests()[0]; string(got.Body) != "{}" || got.Header.Get("Authorization") == "X" {
+		t.Errorf("request = %+v", got)
+	}
+	if bodies, _ := app.seen(); len(bodies) != 2 || bodies[1][0] != '{' {
+		t.Errorf("bodies = %s", bodies)
 	}
 }
 
@@ -261,96 +325,21 @@ func TestSlowAnswers(t *testing.T) {
 	}
 }
 
-func TestConcurrencyLimit(t *testing.T) {
+// Codes come with the status that Kombo documents, or that goes with them.
+func TestStatusOfACode(t *testing.T) {
 	t.Parallel()
-	srv, client := kombotest.Start(t, kombotest.Config{Limits: kombotest.Limits{Concurrency: 2}})
-	id := srv.Connect(t, request).ID
-	path := "/integrations/" + escaped(id)
-	if _, header, _ := send(t, srv, "GET", path, ""); header.Get("Concurrency-Remaining") != "1" {
-		t.Errorf("Concurrency-Remaining = %q, want 1", header.Get("Concurrency-Remaining"))
-	}
-	if _, header, _ := send(t, srv, "GET", "/check-api-key", ""); header.Values("Concurrency-Remaining") != nil {
-		t.Errorf("Concurrency-Remaining in an answer about no integration: %q", header.Values("Concurrency-Remaining"))
-	}
-
-	// Two slow requests take all there is.
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	srv.InjectFault(kombotest.Fault{Op: "GET /integrations/{integration_id}", Times: 2, Delay: time.Hour})
-	var slow sync.WaitGroup
-	for range 2 {
-		slow.Go(func() {
-			r, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.BaseURL()+path, http.NoBody)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			r.Header.Set("Authorization", "Bearer "+srv.APIKey())
-			if response, err := http.DefaultClient.Do(r); err == nil {
-				_, _ = io.Copy(io.Discard, response.Body)
-				_ = response.Body.Close()
-			}
-		})
-	}
-	for len(srv.Faults()) > 0 { // until both have come
-		if t.Context().Err() != nil {
-			t.FailNow()
-		}
-	}
-	status, header, answer := send(t, srv, "GET", path, "")
-	if status != http.StatusTooManyRequests || header.Get("Concurrency-Remaining") != "0" || !strings.Contains(answer, `"PLATFORM.CONCURRENCY_LIMIT_EXCEEDED"`) {
-		t.Errorf("answer = %d %q %s", status, header.Get("Concurrency-Remaining"), answer)
-	}
-	// Another integration is not concerned.
-	if status, _, answer := send(t, srv, "GET", "/integrations/"+escaped(srv.Connect(t, request).ID), ""); status != http.StatusOK {
-		t.Errorf("answer = %d %s", status, answer)
-	}
-	cancel()
-	slow.Wait()
-	// The SDK waits until there is room.
-	if _, err := client.Integrations.Relink(t.Context(), id, kombo.RelinkRequest{}); err != nil {
-		t.Errorf("Relink = %v", err)
-	}
-}
-
-func TestRateLimit(t *testing.T) {
-	t.Parallel()
-	var mutex sync.Mutex
-	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	pass := func(d time.Duration) {
-		mutex.Lock()
-		defer mutex.Unlock()
-		now = now.Add(d)
-	}
-	srv, _ := kombotest.Start(t, kombotest.Config{
-		Now: func() time.Time {
-			mutex.Lock()
-			defer mutex.Unlock()
-			return now
-		},
-		Limits: kombotest.Limits{Rate: 2, Per: 10 * time.Second},
-	})
-	type seen struct {
-		Status     int
-		RetryAfter string
-	}
-	ask := func() seen {
-		status, header, _ := send(t, srv, "GET", "/check-api-key", "")
-		return seen{status, header.Get("Retry-After")}
-	}
-	var got []seen
-	for _, wait := range []time.Duration{0, time.Second, 500 * time.Millisecond, 8 * time.Second, 500 * time.Millisecond} {
-		pass(wait)
-		got = append(got, ask())
-	}
-	want := []seen{{200, ""}, {200, ""}, {429, "9"}, {429, "1"}, {200, ""}}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("answers (-want +got):\n%s", diff)
-	}
-	srv.SetLimits(kombotest.Limits{})
-	for range 5 {
-		if got := ask(); got.Status != http.StatusOK {
-			t.Errorf("without a limit: %+v", got)
+	srv, _ := kombotest.Start(t, kombotest.Config{})
+	for code, want := range map[kombo.ErrorCode]int{
+		kombo.CodeIntegrationSetupIncomplete: 409, kombo.CodeIntegrationSetupSyncPending: 409, kombo.CodeIntegrationQAFailed: 409,
+		kombo.CodeRateLimitExceeded: 429, kombo.CodeConcurrencyLimitExceeded: 429, kombo.CodeRemoteRateLimitExceeded: 429,
+		kombo.CodeAuthenticationInvalid: 401, kombo.CodeIPNotWhitelisted: 403, kombo.CodeIntegrationPermissionMissing: 403,
+		kombo.CodeIntegrationNotFound: 404, kombo.CodeUnknownError: 500, kombo.CodeRemoteServiceUnavailable: 503,
+		kombo.CodeTaskTimedOut: 504, kombo.CodeInputInvalid: 400, kombo.CodeIntegrationAuthenticationInvalid: 400,
+		"ATS.JOB_CLOSED": 400, "NEW.CODE": 400,
+	} {
+		srv.InjectFault(kombotest.Fault{Code: code})
+		if status, _, answer := send(t, srv, "GET", "/check-api-key", ""); status != want || !strings.Contains(answer, `"code":"`+string(code)+`"`) {
+			t.Errorf("%s: %d %s, want %d", code, status, answer, want)
 		}
 	}
 }

@@ -93,19 +93,19 @@ func (s *Server) locked(integrationID string, endpoint func(*integration) answer
 
 func (s *Server) integrationFields(c call) answer {
 	return s.locked(c.PathValue("integration_id"), func(i *integration) answer {
-		return page(c, s.fieldsOf(i), maxFieldsPage, func(f kombo.IntegrationField) string { return f.ID })
+		return page(c, s.fieldsOf(i), maxFieldsPage, func(f kombo.IntegrationField) string { return f.ID }, integrationField)
 	})
 }
 
 func (s *Server) customFields(c call) answer {
 	return s.locked(c.PathValue("integration_id"), func(i *integration) answer {
-		return page(c, s.customFieldsOf(i), maxCustomFieldsPage, func(f kombo.CustomField) string { return f.ID })
+		return page(c, s.customFieldsOf(i), maxCustomFieldsPage, func(f kombo.CustomField) string { return f.ID }, customField)
 	})
 }
 
 // page answers with the part of a list that the query asks for. A cursor names the list and the entry that it begins
 // with.
-func page[T any](c call, list []T, longest int, id func(T) string) answer {
+func page[T any](c call, list []T, longest int, id func(T) string, write func(T) object) answer {
 	size, begin := defaultPage, 0
 	query := c.URL.Query()
 	if query.Has("page_size") {
@@ -129,8 +129,25 @@ func page[T any](c call, list []T, longest int, id func(T) string) answer {
 	if end < len(list) {
 		next = cursor(list[end])
 	}
-	results := append([]T{}, list[begin:end]...)
-	return succeeded(map[string]any{"results": results, "next": next, "next_cursor": next})
+	return succeeded(object{{"results", all(list[begin:end], write)}, {"next", next}, {"next_cursor", next}})
+}
+
+func integrationField(f kombo.IntegrationField) object {
+	return object{
+		{"id", f.ID}, {"key", f.Key}, {"model", f.Model}, {"type", f.Type}, {"label", orNull(f.Label)},
+		{"is_passthrough_enabled", f.IsPassthroughEnabled}, {"is_writable", f.IsWritable},
+	}
+}
+
+func customField(f kombo.CustomField) object {
+	var mapped any
+	if m := f.IntegrationField; m != nil {
+		mapped = object{{"id", m.ID}, {"key", m.Key}, {"type", m.Type}, {"label", orNull(m.Label)}}
+	}
+	return object{
+		{"id", f.ID}, {"key", f.Key}, {"integration_field", mapped}, {"model", f.Model}, {"label", orNull(f.Label)},
+		{"description", orNull(f.Description)},
+	}
 }
 
 func (s *Server) setFieldPassthrough(c call) answer {
@@ -153,7 +170,7 @@ func (s *Server) setFieldPassthrough(c call) answer {
 			}
 			i.passthrough[fields[at].ID], fields[at].IsPassthroughEnabled = enabled, enabled
 		}
-		return succeeded(fields[at])
+		return succeeded(integrationField(fields[at]))
 	})
 }
 
@@ -184,7 +201,7 @@ func (s *Server) mapCustomField(c call) answer {
 			i.mappings = map[string]*kombo.MappedField{}
 		}
 		i.mappings[custom.ID] = custom.IntegrationField
-		return succeeded(custom)
+		return succeeded(customField(custom))
 	})
 }
 

@@ -40,7 +40,8 @@ type Config struct {
 	// not occur twice.
 	Fields       []kombo.IntegrationField
 	CustomFields []kombo.CustomField
-	// Passthrough answers for the tools behind the integrations; nil means that they answer with the request. No
+	// Passthrough answers for the tools behind the integrations; nil means that they answer with the request. The
+	// Data of the request is a [json.RawMessage]: the JSON that the service has sent; nil if there is none. No
 	// URL and no StatusCode mean those of a success. It may be called from several goroutines at once.
 	Passthrough func(integrationID, tool, api string, request kombo.PassthroughRequest) kombo.PassthroughResponse
 

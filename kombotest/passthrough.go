@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/kombo-go/kombo"
@@ -31,37 +32,55 @@ func (s *Server) sendPassthrough(c call) answer {
 	case problem != "":
 		return failed(kombo.CodeInputInvalid, problem)
 	}
-	respond := s.config.Passthrough
-	if respond == nil {
-		respond = echo
+	response := echo(c.body, request.ResponseAsBase64)
+	if s.config.Passthrough != nil {
+		response = s.config.Passthrough(id, tool, api, request)
 	}
-	response := respond(id, tool, api, request)
 	if response.Data != nil && !json.Valid(response.Data) {
 		return failed(kombo.CodeUnknownError, "Config.Passthrough: the data is not JSON")
 	}
-	response.StatusCode = cmp.Or(response.StatusCode, http.StatusOK)
 	if response.URL == "" {
-		params := url.Values{}
-		for name, value := range request.Params {
-			params.Set(name, value)
-		}
-		response.URL = "https://" + tool + ".example/" + url.PathEscape(api) + "/" + strings.TrimLeft(request.Path, "/")
-		if len(params) > 0 {
-			response.URL += "?" + params.Encode()
+		response.URL = "https://" + tool + ".example/" + url.PathEscape(api) + "/" + withQuery(strings.TrimLeft(request.Path, "/"), request.Params)
+	}
+	headers := make(map[string]any, len(response.Header))
+	for name, values := range response.Header {
+		headers[name] = append([]string{}, values...)
+		if len(values) == 1 {
+			headers[name] = values[0]
 		}
 	}
-	warnings := append([]kombo.PassthroughWarning{}, response.Warnings...)
-	return encoded(http.StatusOK, map[string]any{"status": "success", "data": response, "warnings": warnings})
+	data := object{{"url", response.URL}, {"status", cmp.Or(response.StatusCode, http.StatusOK)}, {"headers", headers}}
+	if response.Data != nil {
+		data = append(data, member{"data", response.Data})
+	}
+	warnings := all(response.Warnings, func(w kombo.PassthroughWarning) object { return object{{"message", w.Message}} })
+	return encoded(http.StatusOK, object{{"status", "success"}, {"data", data}, {"warnings", warnings}})
+}
+
+// withQuery adds the parameters of a request to the query that its path may have. Both are sent if a name is in both. A
+// fragment is never sent.
+func withQuery(path string, params map[string]string) string {
+	path, _, _ = strings.Cut(path, "#")
+	path, query, _ := strings.Cut(path, "?")
+	values := url.Values{}
+	for name, value := range params {
+		values.Set(name, value)
+	}
+	query = strings.Trim(query, "&")
+	if len(values) > 0 {
+		query = strings.TrimPrefix(query+"&"+values.Encode(), "&")
+	}
+	if query == "" {
+		return path
+	}
+	return path + "?" + query
 }
 
 // echo answers with the request.
-func echo(_, _, _ string, request kombo.PassthroughRequest) kombo.PassthroughResponse {
-	data, err := json.Marshal(request)
-	if err == nil && request.ResponseAsBase64 {
-		data, err = json.Marshal(base64.StdEncoding.EncodeToString(data))
-	}
-	if err != nil {
-		panic(err) // it was JSON before
+func echo(body []byte, asBase64 bool) kombo.PassthroughResponse {
+	data := json.RawMessage(body)
+	if asBase64 {
+		data = json.RawMessage(strconv.Quote(base64.StdEncoding.EncodeToString(body)))
 	}
 	return kombo.PassthroughResponse{Header: http.Header{"Content-Type": {"application/json"}}, Data: data}
 }
@@ -75,7 +94,10 @@ func readPassthrough(body []byte) (request kombo.PassthroughRequest, problem str
 	in.read("params", optional, &request.Params, "an object of strings")
 	in.read("response_as_base64", optional, &request.ResponseAsBase64, "true or false")
 	in.read("api_options", optional, &request.APIOptions, "an object of strings")
-	in.read("data", nullable, &request.Data, "JSON")
+	var data json.RawMessage // decoded, it would lose digits and order
+	if in.read("data", nullable, &data, "JSON") {
+		request.Data = data
+	}
 	var fields []formField
 	in.read("multipart_form_data", optional, &fields, "a list of fields with a name and a value")
 	for _, field := range fields {
@@ -102,9 +124,14 @@ func (f formField) read() (field kombo.PassthroughFormField, ok bool) {
 	if json.Unmarshal(f.Value, &field.Value) == nil {
 		return field, string(f.Value) != "null"
 	}
-	field.File = &kombo.PassthroughFile{}
-	err := json.Unmarshal(f.Value, field.File)
-	hasData := field.File.Data != nil
-	return field, err == nil && field.File.Name != "" && hasData == (field.File.DataURL == "") &&
-		(!hasData || field.File.ContentType != "")
+	var file struct {
+		Name        string `json:"name"`
+		ContentType string `json:"content_type"`
+		DataURL     string `json:"data_url"`
+		Data        []byte `json:"data"`
+	}
+	err := json.Unmarshal(f.Value, &file)
+	field.File = &kombo.PassthroughFile{Name: file.Name, ContentType: file.ContentType, DataURL: file.DataURL, Data: file.Data}
+	hasData := file.Data != nil
+	return field, err == nil && file.Name != "" && hasData == (file.DataURL == "") && (!hasData || file.ContentType != "")
 }

@@ -50,6 +50,85 @@ func TestPassthroughEchoes(t *testing.T) {
 	}
 }
 
+// What a service sends is what the test sees, and what a test answers is what the service sees.
+func TestPassthroughCarriesExactly(t *testing.T) {
+	t.Parallel()
+	for _, data := range []string{
+		`{"z":9007199254740993,"a":[1.0,1e400,-0,1E+2],"z":{"b":1,"a":2}}`, `[18446744073709551616]`, `-0`, `1.0`, `"text"`, `""`, `true`, `[]`,
+		"{\"t\":\"<&>\u2028\u2029\x7f\"}",
+	} {
+		t.Run(data, func(t *testing.T) {
+			t.Parallel()
+			srv, _ := kombotest.Start(t, kombotest.Config{
+				Passthrough: func(_, _, _ string, r kombo.PassthroughRequest) kombo.PassthroughResponse {
+					sent, ok := r.Data.(json.RawMessage)
+					if !ok || string(sent) != data {
+						t.Errorf("the test sees %T %s", r.Data, r.Data)
+					}
+					return kombo.PassthroughResponse{URL: "https://tool.example/?a=1&b=<2>", Header: http.Header{"A": nil, "B": {"1"}, "C": {"1", "2"}}, Data: sent}
+				},
+			})
+			body := passthrough(t, srv, `{"method":"POST","path":"/x","data":`+data+`}`)
+			want := `{"status":"success","data":{"url":"https://tool.example/?a=1&b=<2>","status":200,"headers":{"A":[],"B":"1","C":["1","2"]},"data":` + data + `},"warnings":[]}`
+			if body != want {
+				t.Errorf("the service sees %s\nwant %s", body, want)
+			}
+		})
+	}
+	// Without a function of the test, the whole request comes back.
+	echoing, _ := kombotest.Start(t, kombotest.Config{})
+	const sent = `{"params":{},"path":"/x","method":"POST","data":null,"new":[1.0,9007199254740993]}`
+	if body := passthrough(t, echoing, sent); !strings.HasSuffix(body, `"data":`+sent+`},"warnings":[]}`) {
+		t.Errorf("the echo is %s", body)
+	}
+}
+
+// passthrough sends one request for a new integration, and returns the body of a success.
+func passthrough(t *testing.T, srv *kombotest.Server, body string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.BaseURL()+"/passthrough/personio/api", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+srv.APIKey())
+	r.Header.Set("X-Integration-Id", srv.Connect(t, request).ID)
+	status, _, answer := exchange(t, r)
+	if status != http.StatusOK {
+		t.Fatalf("%d %s", status, answer)
+	}
+	return answer
+}
+
+func TestPassthroughURL(t *testing.T) {
+	t.Parallel()
+	srv, _ := kombotest.Start(t, kombotest.Config{})
+	for _, test := range []struct{ path, params, want string }{
+		{"/a/b", `{}`, "a/b"},
+		{"a", `null`, "a"},
+		{"/a", `{"limit":"5"}`, "a?limit=5"},
+		{"/a?limit=5", `{}`, "a?limit=5"},
+		{"/a?limit=5", `{"offset":"1","name":"ä & b"}`, "a?limit=5&name=%C3%A4+%26+b&offset=1"},
+		{"/a?x=1&x=2", `{"x":"3"}`, "a?x=1&x=2&x=3"},
+		{"/a?", `{"x":"1"}`, "a?x=1"},
+		{"/a?x=1&", `{"y":"2"}`, "a?x=1&y=2"},
+		{"/a?", `{}`, "a"},
+		{"/a#part", `{"x":"1"}`, "a?x=1"},
+		{"/a?x=1#part?y=2", `{"z":"3"}`, "a?x=1&z=3"},
+		{"/a?q=what%3F&r=a?b", `{"z":"3"}`, "a?q=what%3F&r=a?b&z=3"},
+		{"?x=1", `{"":""}`, "?x=1&="},
+		{"", `{}`, ""},
+	} {
+		params := `,"params":` + test.params
+		if test.params == "null" {
+			params = ""
+		}
+		body := passthrough(t, srv, `{"method":"GET","path":"`+test.path+`"`+params+`}`)
+		if !strings.HasPrefix(body, `{"status":"success","data":{"url":"https://personio.example/api/`+test.want+`",`) {
+			t.Errorf("%s with %s: %s, want %s", test.path, test.params, body, test.want)
+		}
+	}
+}
+
 func TestPassthroughOfTheTest(t *testing.T) {
 	t.Parallel()
 	want := kombo.PassthroughResponse{

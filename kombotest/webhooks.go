@@ -72,6 +72,12 @@ type Delivery struct {
 // Accepted reports whether the receiver answered 2xx.
 func (d Delivery) Accepted() bool { return d.StatusCode >= 200 && d.StatusCode <= 299 }
 
+// clone returns a copy that shares no memory.
+func (d Delivery) clone() Delivery {
+	d.Body = bytes.Clone(d.Body)
+	return d
+}
+
 // SetWebhookURL changes where webhooks are delivered: a service that needs a client before it can
 // start has no address yet when the server is made.
 func (s *Server) SetWebhookURL(webhookURL string) {
@@ -380,7 +386,7 @@ func (s *Server) recordDelivery(d *delivery, attempt Delivery) Delivery {
 	s.changed.Broadcast()
 	s.mutex.Unlock()
 	if s.config.OnDelivery != nil {
-		s.config.OnDelivery(attempt)
+		s.config.OnDelivery(attempt.clone())
 	}
 	s.change()
 	return attempt
@@ -391,11 +397,7 @@ func (s *Server) recordDelivery(d *delivery, attempt Delivery) Delivery {
 func (s *Server) Deliveries() []Delivery {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	deliveries := slices.Clone(s.deliveries.entries)
-	for i := range deliveries {
-		deliveries[i].Body = bytes.Clone(deliveries[i].Body)
-	}
-	return deliveries
+	return all(s.deliveries.entries, Delivery.clone)
 }
 
 // tell delivers an event that the caller's doing has caused.
