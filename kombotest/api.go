@@ -353,14 +353,20 @@ func (s *Server) withIntegration(c call, endpoint func(integration) answer) answ
 
 func (s *Server) relink(c call) answer {
 	return s.withIntegration(c, func(i integration) answer {
-		in := readOptionalInput(c.body)
-		f := flow{OpenLink: i.link(LinkKindRelink), language: in.language(), scopeConfigID: in.optional("scope_config_id", "")}
-		f.LinkType = in.linkType(optional)
-		if in.problem != "" {
-			return failed(kombo.CodeInputInvalid, in.problem)
+		f, problem := readRelink(i, c.body)
+		if problem != "" {
+			return failed(kombo.CodeInputInvalid, problem)
 		}
 		return succeeded(map[string]string{"link": s.newFlow(f).URL})
 	})
+}
+
+// readRelink reads what a link to reconnect an integration is to lead to.
+func readRelink(i integration, body []byte) (f flow, problem string) {
+	in := readOptionalInput(body)
+	f = flow{OpenLink: i.link(LinkKindRelink), language: in.language(), scopeConfigID: in.optional("scope_config_id", "")}
+	f.LinkType = in.linkType(optional)
+	return f, in.problem
 }
 
 func (s *Server) setupLink(c call) answer {

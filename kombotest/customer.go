@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/kombo-go/kombo"
@@ -15,7 +16,8 @@ type Completion struct {
 	// is "personio" for HRIS and ATS. It does not count where the link names one.
 	Tool string
 	// LeaveSetup leaves the setup steps (filtering, field mapping) for later, so that the
-	// integration stays [kombo.SetupStatusIncomplete]. It does not count where there are none.
+	// integration stays [kombo.SetupStatusIncomplete]. It does not count where there are none. The step that Greenhouse,
+	// SCIM and Teamtailor ask for by themselves is always left: only a setup link leads to it.
 	LeaveSetup bool
 }
 
@@ -60,6 +62,9 @@ func (s *Server) finishSetup(ctx context.Context, link string) (token string, er
 		return "", err
 	}
 	s.change()
+	if event == nil {
+		return token, nil
+	}
 	return token, s.tell(ctx, event)
 }
 
@@ -125,21 +130,63 @@ func (s *Server) DeleteIntegration(ctx context.Context, integrationID string) er
 	return s.tell(ctx, event)
 }
 
+// CreateLink makes a link as [kombo.ConnectService.CreateLink] does, but without a request of the API: none is recorded,
+// struck by a [Fault], or counted by a limit. It is for whoever drives the server beside the service under test.
+func (s *Server) CreateLink(request kombo.CreateLinkRequest) (linkURL string, err error) {
+	link, err := s.newLink(request)
+	if err != nil {
+		return "", err
+	}
+	return link.URL, nil
+}
+
+// Relink makes a link as [kombo.IntegrationsService.Relink] does, but without a request of the API, like [Server.CreateLink].
+func (s *Server) Relink(integrationID string, request kombo.RelinkRequest) (linkURL string, err error) {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return "", err
+	}
+	s.mutex.Lock()
+	existing, ok := s.integrations[integrationID]
+	if !ok {
+		s.mutex.Unlock()
+		return "", noIntegration(integrationID)
+	}
+	found := *existing
+	s.mutex.Unlock()
+	f, problem := readRelink(found, body)
+	if problem != "" {
+		return "", invalidRequest(problem)
+	}
+	return s.newFlow(f).URL, nil
+}
+
+func (s *Server) newLink(request kombo.CreateLinkRequest) (*flow, error) {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return nil, err
+	}
+	f, _, problem := s.readLink(body)
+	if problem != "" {
+		return nil, invalidRequest(problem)
+	}
+	return s.newFlow(f), nil
+}
+
+func invalidRequest(problem string) error {
+	return fmt.Errorf("kombotest: the request is not valid: %s", problem)
+}
+
 // Connect makes an integration in one step, for a test that is about what comes after: as if the customer had
 // finished the flow of a link for the request, with the tool that [Completion] tells. The service gets
 // integration-created, as always. No request of the API is made, recorded, or struck by a [Fault]. It ends the
 // test where the request is not valid, or the service does not accept the webhook.
 func (s *Server) Connect(tb testing.TB, request kombo.CreateLinkRequest) *kombo.ConnectedIntegration {
 	tb.Helper()
-	body, err := json.Marshal(request)
+	link, err := s.newLink(request)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	f, _, problem := s.readLink(body)
-	if problem != "" {
-		tb.Fatalf("kombotest: the request is not valid: %s", problem)
-	}
-	link := s.newFlow(f)
 	if _, err := s.CompleteFlow(tb.Context(), link.URL, Completion{}); err != nil {
 		tb.Fatal(err)
 	}

@@ -255,11 +255,35 @@ func TestConnectMakesNoRequest(t *testing.T) {
 	srv, _ := kombotest.Start(t, kombotest.Config{Limits: kombotest.Limits{Rate: 1, Per: time.Hour}})
 	srv.InjectFault(kombotest.Fault{Status: 503})
 	srv.Connect(t, request)
-	srv.Connect(t, request)
+	id := srv.Connect(t, request).ID
+	link, err := srv.CreateLink(request)
+	relink, relinkErr := srv.Relink(id, kombo.RelinkRequest{ScopeConfigID: "scope2", Language: kombo.LanguageDE})
+	if err := errors.Join(err, relinkErr); err != nil {
+		t.Fatal(err)
+	}
+	for _, linkURL := range []string{link, relink} {
+		if _, err := srv.CompleteFlow(t.Context(), linkURL, kombotest.Completion{}); err != nil {
+			t.Error(err)
+		}
+	}
+	if got, _ := srv.Integration(id); got.ScopeConfigID != "scope2" {
+		t.Errorf("reconnected %+v", got)
+	}
+	for want, err := range map[string]error{
+		"kombotest: the request is not valid: end_user_email: not an e-mail address":   second(srv.CreateLink(kombo.CreateLinkRequest{})),
+		`kombotest: no integration "personio:unknown"`:                                 second(srv.Relink("personio:unknown", kombo.RelinkRequest{})),
+		"kombotest: the request is not valid: language: not one of en, de, fr, it, es": second(srv.Relink(id, kombo.RelinkRequest{Language: "nl"})),
+	} {
+		if errorText(err) != want {
+			t.Errorf("error = %v, want %s", err, want)
+		}
+	}
 	if len(srv.Faults()) != 1 || len(srv.Requests()) != 0 {
 		t.Errorf("%d faults are left, %d requests were made", len(srv.Faults()), len(srv.Requests()))
 	}
 }
+
+func second(_ string, err error) error { return err }
 
 // The customer who does not care takes a tool of the category.
 func TestFirstToolOfTheCategory(t *testing.T) {

@@ -33,9 +33,11 @@ type Config struct {
 	DeliverInBackground bool
 	// Limits are those of the API; see [Server.SetLimits].
 	Limits Limits
-	// Tools are added to those that the server knows, for slugs that are newer than this package.
-	// One that the server knows already takes its place.
+	// Tools are added to those that the server knows. One that the server knows already takes its place.
 	Tools []Tool
+	// StrictTools refuses slugs of tools that the server does not know. Without it, every slug of lower-case letters and
+	// digits can be connected: Kombo's list may be longer than the one of this package.
+	StrictTools bool
 	// Fields and CustomFields are those of every integration; nil means a few samples of its category. An id must
 	// not occur twice.
 	Fields       []kombo.IntegrationField

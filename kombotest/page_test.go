@@ -132,7 +132,7 @@ func TestPageOfAConnectionLink(t *testing.T) {
 			t.Errorf("%s: %d %s", path, status, header.Get("Content-Type"))
 		}
 	}
-	if status, _, _ := open(t, base+"/connect/v1/icons/unknown.svg", ""); status != http.StatusNotFound {
+	if status, _, _ := open(t, base+"/connect/v1/icons/Unknown.svg", ""); status != http.StatusNotFound {
 		t.Errorf("an unknown icon: %d", status)
 	}
 }

@@ -34,7 +34,7 @@ type integration struct {
 	number     int
 	setupSteps []string
 
-	sync        *queuedSync // nil where none is queued
+	syncs       []queuedSync // at most one of each type, the oldest first
 	passthrough map[string]bool
 	mappings    map[string]*kombo.MappedField // of custom fields
 }
@@ -93,6 +93,8 @@ type failure struct {
 const (
 	stepFiltering    = "filtering"
 	stepFieldMapping = "field_mapping"
+	// stepTool is one that a tool asks for by itself. The flow that connects the tool does not contain it.
+	stepTool = "tool"
 )
 
 // problem is why a link cannot be entered; the page has texts for each.
@@ -293,7 +295,10 @@ func (s *Server) create(f *flow, tool string) *integration {
 		},
 		setupSteps: f.setupSteps,
 	}
-	if len(f.setupSteps) > 0 {
+	if hasOwnSetup(tool) {
+		created.setupSteps = append(slices.Clone(f.setupSteps), stepTool)
+	}
+	if len(created.setupSteps) > 0 {
 		created.SetupStatus = kombo.SetupStatusIncomplete
 	}
 	s.integrations[created.ID] = created
@@ -314,8 +319,9 @@ func (s *Server) endSetup(token string, finished bool) (activation string, event
 	case f.Kind != LinkKindSetup:
 		return "", nil, errors.New("kombotest: the flow has not come to its setup steps")
 	}
-	if finished {
-		existing := s.integrations[f.IntegrationID]
+	// A tool's own step remains after the flow that connects it.
+	existing := s.integrations[f.IntegrationID]
+	if finished && (f.Kind == LinkKindSetup || !hasOwnSetup(existing.Tool)) {
 		existing.SetupStatus = kombo.SetupStatusCompleted
 		event = s.stateChanged(existing)
 	}

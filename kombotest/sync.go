@@ -3,6 +3,7 @@ package kombotest
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/kombo-go/kombo"
@@ -31,16 +32,18 @@ func (s *Server) forceSync(c call) answer {
 		if in.problem != "" {
 			return failed(kombo.CodeInputInvalid, in.problem)
 		}
-		already := i.sync != nil
+		at := slices.IndexFunc(i.syncs, func(q queuedSync) bool { return q.syncType == syncType })
+		already := at >= 0
 		if !already {
-			i.sync = &queuedSync{id: s.newID(), syncType: syncType, at: s.now()}
+			at = len(i.syncs)
+			i.syncs = append(i.syncs, queuedSync{id: s.newID(), syncType: syncType, at: s.now()})
 		}
-		return succeeded(map[string]any{"sync_id": i.sync.id, "already_queued": already, "type": i.sync.syncType})
+		return succeeded(object{{"sync_id", i.syncs[at].id}, {"already_queued", already}, {"type", syncType}})
 	})
 }
 
-// FinishSync ends the sync of an integration that was asked for, or else one that Kombo began by itself, and returns
-// once sync-finished is delivered. A setup that was waiting for it ([kombo.SetupStatusFinalSyncPending]) is completed
+// FinishSync ends the oldest sync of an integration that was asked for and has not ended, or else one that Kombo began by
+// itself, and returns once sync-finished is delivered. A sync of each type ([kombo.SyncFull], [kombo.SyncDelta]) can be queued. A setup that was waiting for it ([kombo.SetupStatusFinalSyncPending]) is completed
 // then, which integration-state-changed tells.
 func (s *Server) FinishSync(ctx context.Context, integrationID string) error {
 	s.mutex.Lock()
@@ -49,11 +52,11 @@ func (s *Server) FinishSync(ctx context.Context, integrationID string) error {
 		s.mutex.Unlock()
 		return noIntegration(integrationID)
 	}
-	ended := i.sync
-	if ended == nil {
-		ended = &queuedSync{id: s.newID(), at: s.now()}
+	if len(i.syncs) == 0 {
+		i.syncs = []queuedSync{{id: s.newID(), at: s.now()}}
 	}
-	i.sync = nil
+	ended := i.syncs[0]
+	i.syncs = i.syncs[1:]
 	now := later(s.now(), ended.at)
 	events := []kombo.Event{&kombo.SyncFinishedEvent{
 		EventHeader: s.newHeader(kombo.EventSyncFinished),

@@ -24,9 +24,14 @@ func TestForceSync(t *testing.T) {
 	if err != nil || first.AlreadyQueued || first.Type != kombo.SyncDelta || first.ID == "" {
 		t.Fatalf("%+v, %v", first, err)
 	}
-	again, err := client.Integrations.Sync(t.Context(), id, "")
+	again, err := client.Integrations.Sync(t.Context(), id, kombo.SyncDelta)
 	if want := (&kombo.SyncRun{ID: first.ID, AlreadyQueued: true, Type: kombo.SyncDelta}); err != nil || *again != *want {
 		t.Fatalf("%+v, %v, want %+v", again, err, want)
+	}
+	// One of the other type runs beside it.
+	other, err := client.Integrations.Sync(t.Context(), id, "")
+	if err != nil || other.AlreadyQueued || other.Type != kombo.SyncFull || other.ID == first.ID {
+		t.Fatalf("%+v, %v", other, err)
 	}
 	if err := srv.SetSetupStatus(t.Context(), id, kombo.SetupStatusFinalSyncPending); err != nil {
 		t.Fatal(err)
@@ -51,6 +56,16 @@ func TestForceSync(t *testing.T) {
 	}
 	if e := next[*kombo.IntegrationStateChangedEvent](t, app); e.Data.SetupStatus != kombo.SetupStatusCompleted {
 		t.Errorf("setup status %s, want COMPLETED", e.Data.SetupStatus)
+	}
+	// The oldest has ended; the other is still queued.
+	if got, err := client.Integrations.Sync(t.Context(), id, kombo.SyncFull); err != nil || !got.AlreadyQueued || got.ID != other.ID {
+		t.Errorf("%+v, %v, want %s again", got, err, other.ID)
+	}
+	if err := srv.FinishSync(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if ended := next[*kombo.SyncFinishedEvent](t, app); ended.Data.SyncID != other.ID {
+		t.Errorf("sync %s ended, want %s", ended.Data.SyncID, other.ID)
 	}
 	// The next one is new; and one that nobody has asked for can end, too, which completes nothing.
 	second, err := client.Integrations.Sync(t.Context(), id, "")

@@ -50,8 +50,7 @@ var catalog = []Tool{
 //go:embed tools.txt
 var toolsFile string
 
-// slugs are the tools of the OpenAPI document of May 2026 and of the TypeScript SDK of September: what a
-// link can name.
+// slugs are the tools that Kombo's API knew in August 2026.
 var slugs = sync.OnceValue(func() map[string]bool {
 	known := map[string]bool{}
 	for slug := range strings.FieldsSeq(toolsFile) {
@@ -72,12 +71,21 @@ var (
 // emailAddress is the form that the OpenAPI document promises of addresses, but for doubled dots.
 var emailAddress = regexp.MustCompile(`(?i)^([\w'+,\-][\w'+,\-.]*)?[\w+\-]@([\da-z][\da-z-]*\.)+[a-z]{2,}$`)
 
-// knowsTool reports whether a link can name a tool.
+// slugForm is the form of all slugs that are known.
+var slugForm = regexp.MustCompile(`^[a-z0-9]{1,64}$`)
+
+// knowsTool reports whether a link can name a tool, and a customer connect it.
 func (s *Server) knowsTool(slug string) bool {
-	return slugs()[slug] || slices.ContainsFunc(s.config.Tools, func(t Tool) bool { return t.ID == slug })
+	return slugs()[slug] || slices.ContainsFunc(s.config.Tools, func(t Tool) bool { return t.ID == slug }) ||
+		!s.config.StrictTools && slugForm.MatchString(slug)
 }
 
-// tool returns a tool that is known, with all that may be missing.
+// hasOwnSetup reports whether a tool asks for a setup step by itself. Which tools do, other than these, is not documented.
+func hasOwnSetup(slug string) bool {
+	return slices.Contains([]string{"greenhouse", "scim", "teamtailor"}, slug)
+}
+
+// tool returns a tool with all that may be missing.
 func (s *Server) tool(slug string) Tool {
 	for _, tools := range [][]Tool{s.config.Tools, catalog} {
 		if i := slices.IndexFunc(tools, func(t Tool) bool { return t.ID == slug }); i >= 0 {

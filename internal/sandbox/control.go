@@ -2,7 +2,9 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,6 +46,7 @@ func (s *sandbox) control(handle func(pattern string, handler http.Handler)) {
 	handle("POST /_sandbox/flows/fail", answering(s.failFlow))
 	handle("POST /_sandbox/integrations/{id}/state", answering(s.setState))
 	handle("POST /_sandbox/integrations/{id}/relink", answering(s.relink))
+	handle("POST /_sandbox/integrations/{id}/issue", answering(s.changeIssue))
 	handle("DELETE /_sandbox/integrations/{id}", answering(func(ctx context.Context, r *http.Request, _ nothing) (any, error) {
 		return nothing{}, s.server.DeleteIntegration(ctx, r.PathValue("id"))
 	}))
@@ -212,12 +215,12 @@ func warned(err error) warning {
 
 func milliseconds(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond }
 
-func (s *sandbox) createLink(ctx context.Context, _ *http.Request, in kombo.CreateLinkRequest) (any, error) {
-	made, err := s.client.Connect.CreateLink(ctx, in)
+func (s *sandbox) createLink(_ context.Context, _ *http.Request, in kombo.CreateLinkRequest) (any, error) {
+	made, err := s.server.CreateLink(in)
 	if err != nil {
 		return nil, err
 	}
-	return link{made.URL}, nil
+	return link{made}, nil
 }
 
 type flowInput struct {
@@ -280,14 +283,32 @@ type relinkInput struct {
 	ScopeConfigID string         `json:"scope_config_id"`
 }
 
-func (s *sandbox) relink(ctx context.Context, r *http.Request, in relinkInput) (any, error) {
-	made, err := s.client.Integrations.Relink(ctx, r.PathValue("id"), kombo.RelinkRequest{
+func (s *sandbox) relink(_ context.Context, r *http.Request, in relinkInput) (any, error) {
+	made, err := s.server.Relink(r.PathValue("id"), kombo.RelinkRequest{
 		LinkType: in.LinkType, Language: in.Language, ScopeConfigID: in.ScopeConfigID,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return link{made.URL}, nil
+	return link{made}, nil
+}
+
+type issueInput struct {
+	Type   kombo.IssueType   `json:"type"`
+	Change kombo.IssueChange `json:"change"`
+}
+
+// changeIssue raises or resolves an issue of an integration.
+func (s *sandbox) changeIssue(ctx context.Context, r *http.Request, in issueInput) (any, error) {
+	id := r.PathValue("id")
+	issueType := cmp.Or(in.Type, kombo.IssueTypeAuthenticationFailed)
+	switch cmp.Or(in.Change, kombo.IssueChangeRaised) {
+	case kombo.IssueChangeRaised:
+		return nothing{}, s.server.RaiseIssue(ctx, id, issueType)
+	case kombo.IssueChangeResolved:
+		return nothing{}, s.server.ResolveIssue(ctx, id, issueType)
+	}
+	return nil, fmt.Errorf("change: not %s or %s", kombo.IssueChangeRaised, kombo.IssueChangeResolved)
 }
 
 type eventInput struct {
@@ -311,18 +332,18 @@ func (s *sandbox) sendEvent(ctx context.Context, _ *http.Request, in eventInput)
 		return nil, fmt.Errorf("no integration %q", in.IntegrationID)
 	}
 	if len(in.Data) == 0 {
-		sample, err := json.Marshal(sampleData(in.Type, integration))
-		if err != nil {
+		sample := kombotest.Sample(in.Type, integration)
+		in.ID = cmp.Or(in.ID, sample.EventID())
+		if err := json.Unmarshal(sample.RawBody(), &struct {
+			Data *json.RawMessage `json:"data"`
+		}{&in.Data}); err != nil {
 			return nil, err
 		}
-		in.Data = sample
 	}
 	if in.Data[0] != '{' {
 		return nil, errors.New("data: not a JSON object")
 	}
-	if in.ID == "" {
-		in.ID = newID()
-	}
+	in.ID = cmp.Or(in.ID, rand.Text()[:24])
 	event := &kombo.UnknownEvent{EventHeader: kombo.EventHeader{ID: in.ID, Type: in.Type}, Data: in.Data}
 	deliver := func(ctx context.Context) error { return s.server.Deliver(ctx, event) }
 	if in.Forged {
@@ -447,7 +468,7 @@ func (s *sandbox) state() any {
 			return webhookFault{f.Type, f.Times, f.Copies, f.Delay.Milliseconds(), f.Lost, f.Forged}
 		}),
 		"operations":  kombotest.Operations(),
-		"event_types": eventTypes,
+		"event_types": kombotest.EventTypes(),
 		"tools": describeAll(s.server.Tools(), func(t kombotest.Tool) any {
 			return map[string]any{"id": t.ID, "label": t.Label, "categories": t.Categories}
 		}),

@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kombo-go/kombo"
 	"github.com/kombo-go/kombo/kombotest"
 )
 
@@ -23,7 +22,6 @@ var dashboardFiles embed.FS
 // sandbox is what the dashboard and the control API know.
 type sandbox struct {
 	server  *kombotest.Server
-	client  *kombo.Client
 	hosts   []string
 	changes changes
 	// patience is how long a call waits for a webhook that it sends; it goes on in the background after.
@@ -54,13 +52,7 @@ func start(config kombotest.Config, patience time.Duration) (*kombotest.Server, 
 	ready.Add(1)
 	defer ready.Done()
 	server := kombotest.NewServer(config)
-	// A sandbox that others can reach has no loopback address: the client that makes its links is told so.
-	client, err := server.Client(kombo.WithInsecureHTTP())
-	if err != nil {
-		server.Close()
-		return nil, err
-	}
-	s.server, s.client = server, client
+	s.server = server
 	s.hosts = []string{"localhost", "127.0.0.1", "::1"}
 	if base, err := url.Parse(server.BaseURL()); err == nil {
 		s.hosts = append(s.hosts, base.Hostname())

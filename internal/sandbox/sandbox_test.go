@@ -149,7 +149,7 @@ func TestSampleEvents(t *testing.T) {
 	srv := newSandbox(t, kombotest.Config{WebhookURL: app.URL, WebhookSecret: "test-secret"})
 	integration := srv.Connect(t, kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "Other", IntegrationTool: "lucca"})
 	<-events
-	for _, eventType := range eventTypes {
+	for _, eventType := range kombotest.EventTypes() {
 		id := ask(t, srv, "POST", "/_sandbox/events", `{"type":"`+string(eventType)+`","integration_id":"`+integration.ID+`"}`, "event_id")
 		event := <-events
 		if _, unknown := event.(*kombo.UnknownEvent); unknown || event.EventID() != id || event.EventType() != eventType {
@@ -164,6 +164,66 @@ func TestSampleEvents(t *testing.T) {
 	ask(t, srv, "POST", "/_sandbox/events", `{"type":"brand-new","id":"event1","data":{"n":1}}`, "")
 	if e, ok := (<-events).(*kombo.UnknownEvent); !ok || e.ID != "event1" || strings.Join(strings.Fields(string(e.Data)), "") != `{"n":1}` {
 		t.Errorf("event = %+v", e)
+	}
+}
+
+// Issues are raised and resolved by a call of their own.
+func TestIssuesByScript(t *testing.T) {
+	t.Parallel()
+	events := make(chan kombo.Event, 1)
+	app := newService(t, func(e kombo.Event) error { events <- e; return nil })
+	srv := newSandbox(t, kombotest.Config{WebhookURL: app.URL, WebhookSecret: "test-secret"})
+	id := srv.Connect(t, kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "A"}).ID
+	<-events
+	for _, test := range []struct {
+		body       string
+		wantChange kombo.IssueChange
+		wantType   kombo.IssueType
+	}{
+		{`{}`, kombo.IssueChangeRaised, kombo.IssueTypeAuthenticationFailed},
+		{`{"type":"integration.action_failing","change":"raised"}`, kombo.IssueChangeRaised, kombo.IssueTypeActionFailing},
+		{`{"change":"resolved"}`, kombo.IssueChangeResolved, kombo.IssueTypeAuthenticationFailed},
+	} {
+		ask(t, srv, "POST", "/_sandbox/integrations/"+id+"/issue", test.body, "")
+		event, ok := (<-events).(*kombo.IssueStatusChangedEvent)
+		if !ok || event.Data.Change != test.wantChange || event.Data.Issue.Type != test.wantType || event.Data.Integration.ID != id {
+			t.Errorf("%s: %+v", test.body, event)
+		}
+	}
+}
+
+// The sandbox's own calls neither use up faults and limits, nor are listed among the service's requests. Nor are the
+// customer's pages.
+func TestOwnCallsAreNotRequests(t *testing.T) {
+	t.Parallel()
+	srv := newSandbox(t, kombotest.Config{Limits: kombotest.Limits{Rate: 1, Per: time.Hour, Concurrency: 1}})
+	client, err := srv.Client(kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.CheckAPIKey(t.Context()); err != nil { // which takes all there is
+		t.Fatal(err)
+	}
+	ask(t, srv, "POST", "/_sandbox/faults", `{"times":-1,"status":503,"delay_ms":3600000}`, "")
+	link := ask(t, srv, "POST", "/_sandbox/links", linkBody, "link")
+	base := strings.TrimSuffix(srv.BaseURL(), "/v1")
+	do(t, srv, "GET", strings.TrimPrefix(link, base), "")
+	ask(t, srv, "POST", "/connect/v1/connect", `{"token":"`+link[strings.LastIndex(link, "=")+1:]+`","tool":"hibob"}`, "activation_token")
+	path := "/_sandbox/integrations/" + srv.Integrations()[0].ID
+	ask(t, srv, "POST", path+"/relink", `{}`, "link")
+	ask(t, srv, "POST", path+"/state", `{"state":"INVALID"}`, "")
+	ask(t, srv, "POST", path+"/issue", `{}`, "")
+	ask(t, srv, "POST", "/_sandbox/flows/fail", `{"link":"`+ask(t, srv, "POST", "/_sandbox/links", linkBody, "link")+`"}`, "")
+	ask(t, srv, "POST", "/_sandbox/events", `{"type":"data-changed"}`, "")
+	ask(t, srv, "DELETE", path, "", "")
+	do(t, srv, "GET", "/", "")
+	for _, list := range []string{"state", "links", "integrations", "requests", "deliveries", "faults"} {
+		if status, answer := do(t, srv, "GET", "/_sandbox/"+list, ""); status != http.StatusOK {
+			t.Errorf("%s: %d %s", list, status, answer)
+		}
+	}
+	if faults := srv.Faults(); len(faults) != 1 || len(srv.Requests()) != 1 {
+		t.Errorf("%d faults are left, and %d requests are recorded, want the test's own", len(faults), len(srv.Requests()))
 	}
 }
 
@@ -330,7 +390,7 @@ func TestMistakes(t *testing.T) {
 	srv := newSandbox(t, kombotest.Config{})
 	tests := []struct{ method, path, body, want string }{
 		{"POST", "/_sandbox/links", `{"end_user_emial":"a@b.example"}`, `the body is not what it should be: json: unknown field "end_user_emial"`},
-		{"POST", "/_sandbox/links", `{}`, "kombo: POST /connect/create-link: EndUserEmail is required (nothing was sent)"},
+		{"POST", "/_sandbox/links", `{}`, "kombotest: the request is not valid: end_user_email: not an e-mail address"},
 		{"POST", "/_sandbox/flows/complete", `{"link":""}`, "kombotest: the link is empty, or no URL"},
 		{"POST", "/_sandbox/flows/fail", `{"link":"https://elsewhere.example/"}`, "kombotest: the link is not one of this server"},
 		{"POST", "/_sandbox/integrations/x/state", `{}`, "give a state, a setup_status, or both"},
@@ -340,7 +400,11 @@ func TestMistakes(t *testing.T) {
 		{"POST", "/_sandbox/events", `{"type":"data-changed"} {}`, "the body is not what it should be: there is something after the JSON object"},
 		{"POST", "/_sandbox/integrations/x/state", `{"state":"INVALID"}`, `kombotest: no integration "x"`},
 		{"POST", "/_sandbox/integrations/x/state", `{"setup_status":"COMPLETED"}`, `kombotest: no integration "x"`},
-		{"POST", "/_sandbox/integrations/x/relink", `{}`, "kombo: POST /integrations/{integration_id}/relink: 404 PLATFORM.INTEGRATION_NOT_FOUND: There is no integration with this id in this environment."},
+		{"POST", "/_sandbox/integrations/x/relink", `{}`, `kombotest: no integration "x"`},
+		{"POST", "/_sandbox/integrations/x/relink", `{"language":7}`, "the body is not what it should be: json: cannot unmarshal number"},
+		{"POST", "/_sandbox/integrations/x/issue", `{}`, `kombotest: no integration "x"`},
+		{"POST", "/_sandbox/integrations/x/issue", `{"change":"closed"}`, "change: not raised or resolved"},
+		{"POST", "/_sandbox/faults", `{"status":503,"header":{"transfer-encoding":"x"}}`, "kombotest: Fault.Header must not contain Transfer-Encoding"},
 		{"DELETE", "/_sandbox/integrations/x", "", `kombotest: no integration "x"`},
 		{"POST", "/_sandbox/events", `{}`, "type: required, such as data-changed"},
 		{"POST", "/_sandbox/events", `{"type":"data-changed","copies":101}`, "copies: not between 0 and 100"},
@@ -431,7 +495,15 @@ func TestLists(t *testing.T) {
 	}
 	srv.Connect(t, kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "A"})
 	ask(t, srv, "POST", "/_sandbox/links", linkBody, "link")
-	ask(t, srv, "POST", "/_sandbox/links", linkBody, "link")
+	client, err := srv.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := client.CheckAPIKey(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	ask(t, srv, "POST", "/_sandbox/wait", "", "")
 	_, answer := do(t, srv, "GET", "/_sandbox/state", "")
 	var state map[string]any

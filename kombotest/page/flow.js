@@ -245,6 +245,7 @@
       element("div", { role: "alert", class: "alert" }),
       setup.includes("filtering") ? filtering() : undefined,
       setup.includes("field_mapping") ? mapping() : undefined,
+      setup.includes("tool") ? part("tool") : undefined,
       element("p", { class: "small" }, text("setup_hint")));
     const finish = button("finish-setup", "finish_setup", undefined, true);
     const later = button("later", "later", () => endSetup(false, later));
