@@ -398,8 +398,10 @@ func ExampleContextWithObserver() {
 	ctx := kombo.ContextWithObserver(context.Background(), func(_ context.Context, call kombo.CallInfo) {
 		fmt.Println(call.Op, call.StatusCode, call.Attempts, call.Header.Get("Concurrency-Remaining") != "")
 	})
-	_ = client.Integrations.SetEnabled(ctx, "personio:CBNMt7dSNCzBdnRTx87dev4E", false)
-	// Output: PUT /integrations/{integration_id}/enabled 404 1 true
+	_, _ = client.Integrations.Passthrough(ctx, "personio:CBNMt7dSNCzBdnRTx87dev4E", "personio", "personnel", kombo.PassthroughRequest{
+		Method: http.MethodGet, Path: "/company/employees",
+	})
+	// Output: POST /passthrough/{tool}/{api} 404 1 true
 }
 
 // exampleIntegration is on a fake Kombo with one integration.

@@ -185,7 +185,7 @@ func TestOpenAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := &validator{t: t, router: router, seen: map[string]bool{}}
-	srv := kombotest.NewServer(kombotest.Config{})
+	srv := kombotest.NewServer(kombotest.Config{StrictTools: true})
 	defer srv.Close()
 	client, err := srv.Client(kombo.WithHTTPClient(&http.Client{Transport: v}))
 	if err != nil {
