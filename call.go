@@ -1,13 +1,13 @@
 package kombo
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"reflect"
 	"strings"
 	"time"
 
@@ -33,19 +33,89 @@ type promise interface {
 	missing() string
 }
 
-// envelope is the outer form of every answer, successful or not.
+// response is a response of the API with data of type T. Data is a typed pointer: encoding/json would decode a
+// second "data" after a null into maps if it were an interface, which takes many times the memory.
+type response[T any] struct {
+	envelope
+	Data *T `json:"data"`
+}
+
+// envelope is what all responses have in common, successful or not.
 type envelope struct {
 	Status string `json:"status"`
-	// Data is a **T, so that whatever comes is decoded as a T: after null in a mere *T, encoding/json would
-	// make maps of a second data, which take many times the memory of the answer.
-	Data  any        `json:"data"`
-	Error *errorInfo `json:"error"`
-	// Warnings is read of answers that have a place for it: of others nothing is known.
+	// Error and Warnings may have any form without spoiling the rest.
+	Error    json.RawMessage `json:"error"`
 	Warnings json.RawMessage `json:"warnings"`
+}
+
+func (e *envelope) outer() *envelope { return e }
+
+// maxWarnings bounds how many warnings of a response are kept: nobody depends on them.
+const maxWarnings = 100
+
+// warnings returns what is in the place of the warnings. They are documented as a list of objects with a message, but
+// anything else is only for people to read.
+func (e *envelope) warnings() []PassthroughWarning {
+	decoder := json.NewDecoder(bytes.NewReader(e.Warnings))
+	if bytes.HasPrefix(e.Warnings, []byte("[")) {
+		_, _ = decoder.Token()
+	}
+	var warnings []PassthroughWarning
+	for decoder.More() && len(warnings) < maxWarnings {
+		var item json.RawMessage
+		if decoder.Decode(&item) != nil {
+			break
+		}
+		var object struct {
+			Message json.RawMessage `json:"message"`
+		}
+		if json.Unmarshal(item, &object) == nil && len(object.Message) > 0 && string(object.Message) != "null" {
+			item = object.Message
+		}
+		if string(item) != "null" {
+			warnings = append(warnings, PassthroughWarning{Message: textOf(item)})
+		}
+	}
+	return warnings
+}
+
+// textOf returns a JSON string as it is, and any other value as its JSON text.
+func textOf(value json.RawMessage) string {
+	var text string
+	if json.Unmarshal(value, &text) == nil {
+		return text
+	}
+	var compact bytes.Buffer
+	_ = json.Compact(&compact, value)
+	return compact.String()
+}
+
+// missing returns the path of something that the response must have and lacks, or "". It is not known what
+// matters of data that is not a promise.
+func (r *response[T]) missing() (path string, known bool) {
+	promised, known := any(r.Data).(promise)
+	switch {
+	case !known:
+		return "", false
+	case r.Data == nil:
+		return "data", true
+	case promised.missing() != "":
+		return "data." + promised.missing(), true
+	}
+	return "", true
+}
+
+// anyResponse is a *response of any type.
+type anyResponse interface {
+	outer() *envelope
+	missing() (path string, known bool)
 }
 
 // nothing is the data of an answer that promises none.
 type nothing struct{}
+
+// UnmarshalJSON accepts whatever is in its place.
+func (*nothing) UnmarshalJSON([]byte) error { return nil }
 
 // input is what a call sends.
 type input struct {
@@ -63,16 +133,22 @@ func call[T any](ctx context.Context, s *service, operation transport.Operation,
 }
 
 func callWith[T any](ctx context.Context, s *service, operation transport.Operation, in input) (*T, error) {
-	var data *T
-	// The rest is the same for every T, and compiled once.
-	if err := s.call(ctx, operation, in, &data); err != nil {
-		return nil, err
-	}
-	return data, nil
+	decoded, err := respond[T](ctx, s, operation, in)
+	return decoded.Data, err
 }
 
-// call makes one call and decodes the data of the answer into data, a **T.
-func (s *service) call(ctx context.Context, operation transport.Operation, in input, data any) error {
+// respond is for calls that need more of the response than its data.
+func respond[T any](ctx context.Context, s *service, operation transport.Operation, in input) (response[T], error) {
+	var decoded response[T]
+	// The rest is the same for every T, and compiled once.
+	if err := s.call(ctx, operation, in, &decoded); err != nil {
+		return response[T]{}, err
+	}
+	return decoded, nil
+}
+
+// call makes one call and decodes its response.
+func (s *service) call(ctx context.Context, operation transport.Operation, in input, decoded anyResponse) error {
 	observe := observerOf(ctx)
 	if s != nil {
 		observe = observe.then(s.observe)
@@ -83,7 +159,7 @@ func (s *service) call(ctx context.Context, operation transport.Operation, in in
 	}
 	answer, err := s.send(ctx, operation, in)
 	if err == nil {
-		err = s.withHint(decode(operation, answer, data))
+		err = s.withHint(decode(operation, answer, decoded))
 	}
 	if observe != nil {
 		observe(ctx, observed(operation, answer, err, time.Since(begun)))
@@ -104,46 +180,71 @@ func (s *service) withHint(err error) error {
 	return err
 }
 
-// decode decodes the data of a successful answer, and turns any other into an error.
-func decode(operation transport.Operation, answer *transport.Answer, data any) error {
+// decode decodes a successful response, and turns any other into an error.
+func decode(operation transport.Operation, answer *transport.Answer, decoded anyResponse) error {
 	if answer.StatusCode < 200 || answer.StatusCode > 299 {
 		return errorFromAnswer(operation, answer)
 	}
 	if answer.TooLarge {
 		return unexpectedAnswer(operation, answer, fmt.Sprintf("it is longer than %d bytes", transport.MaxBody))
 	}
-	decoded := envelope{Data: data}
-	err := json.Unmarshal(answer.Body, &decoded)
-	pointer := reflect.ValueOf(data).Elem()
-	if warned, ok := reflect.TypeAssert[interface{ warn(json.RawMessage) error }](pointer); ok && err == nil && !pointer.IsNil() {
-		err = warned.warn(decoded.Warnings)
+	document := withoutBOM(answer.Body)
+	err := json.Unmarshal(document, decoded)
+	if err != nil && !json.Valid(document) {
+		return unexpectedAnswer(operation, answer, "it is not JSON")
 	}
-	if err == nil && decoded.Status != "success" && decoded.Error != nil {
+	outer := decoded.outer()
+	if outer.Status != "success" && len(outer.Error) > 0 && string(outer.Error) != "null" {
 		return errorFromAnswer(operation, answer)
 	}
-	if problem := decoded.problem(err, pointer); problem != "" {
+	if problem := problemOf(operation, document, decoded, err); problem != "" {
 		return unexpectedAnswer(operation, answer, problem)
 	}
 	return nil
 }
 
-// problem says in which way the answer breaks its promise, or "". The data is a *T.
-func (e *envelope) problem(decodeError error, data reflect.Value) string {
-	promised, hasPromise := reflect.TypeAssert[promise](data)
+// problemOf describes why a response is not what the API promises, or returns "". decodeErr is what encoding/json
+// says of it.
+func problemOf(operation transport.Operation, document []byte, decoded anyResponse, decodeErr error) string {
+	succeeded := decoded.outer().Status == "success"
+	missing, known := decoded.missing()
+	counts := func(string) bool { return true }
+	if _, wrongType := errors.AsType[*json.UnmarshalTypeError](decodeErr); wrongType && known && operation.Method != http.MethodGet {
+		// encoding/json has decoded everything else. What has been executed has not failed because of a value
+		// of the wrong type, unless the caller depends on it.
+		if succeeded && missing == "" {
+			return ""
+		}
+		counts = func(path string) bool {
+			return path == "" || path == "status" || strings.HasPrefix(missing+".", path+".")
+		}
+	}
+	if decodeErr != nil {
+		switch wrong := findMisfit(document, decoded, "", counts); {
+		case wrong == nil && missing == "" && succeeded:
+			return "it cannot be decoded"
+		case wrong == nil:
+		case wrong.path == "":
+			return "it is not a JSON object"
+		case wrong.isTime:
+			return wrong.path + " is not a time"
+		default:
+			return "the type of " + wrong.path + " is wrong"
+		}
+	}
 	switch {
-	case decodeError != nil:
-		return describeDecodeError(decodeError)
-	case e.Status != "success":
+	case !succeeded:
 		return "its status is not success"
-	case !hasPromise:
-		return ""
-	case data.IsNil():
+	case missing == "data":
 		return "it has no data"
-	case promised.missing() != "":
-		return "data." + promised.missing() + " is missing"
+	case missing != "":
+		return missing + " is missing"
 	}
 	return ""
 }
+
+// withoutBOM returns a JSON document without the byte order mark that some servers write before it.
+func withoutBOM(document []byte) []byte { return bytes.TrimPrefix(document, []byte("\ufeff")) }
 
 // send validates and sends a request.
 func (s *service) send(ctx context.Context, operation transport.Operation, in input) (*transport.Answer, error) {
@@ -180,18 +281,6 @@ func (s *service) send(ctx context.Context, operation transport.Operation, in in
 		Op: operation.String(), Attempts: failure.Attempts,
 		err: &networkError{failure.Err},
 	}
-}
-
-// describeDecodeError says what is wrong with a JSON document without quoting it.
-func describeDecodeError(err error) string {
-	typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err)
-	switch {
-	case !ok:
-		return "it is not JSON"
-	case typeErr.Field == "":
-		return "it is not a JSON object"
-	}
-	return "the type of " + typeErr.Field + " is wrong"
 }
 
 // describeAnswer says in a few words what kind of answer came. The content type is not quoted: it is

@@ -146,7 +146,7 @@ func errorFromAnswer(operation transport.Operation, answer *transport.Answer) *E
 		Error errorInfo `json:"error"`
 	}
 	// What can be decoded of an error of an unexpected form is still worth having.
-	_ = json.Unmarshal(answer.Body, &decoded)
+	_ = json.Unmarshal(withoutBOM(answer.Body), &decoded)
 	info := decoded.Error
 	e.Code = info.Code
 	if !looksLikeCode(info.Code) {

@@ -2,6 +2,7 @@ package kombo
 
 import (
 	"context"
+	"encoding/json"
 	"hash/maphash"
 	"iter"
 	"net/http"
@@ -55,17 +56,38 @@ func (p Page[T]) MarshalJSON() ([]byte, error) {
 	}{results, nullable(p.Next), nullable(p.Next)})
 }
 
-// pageAnswer tells a page without results from an answer that is none.
+// pageAnswer is a page in which what is missing can be told from what is empty or null.
 type pageAnswer[T any] struct {
-	Results *[]T    `json:"results"`
-	Next    *string `json:"next"`
+	Results *[]T   `json:"results"`
+	Next    cursor `json:"next"`
+	// NextCursor is the deprecated twin of Next. It is read only if there is no Next: if they differ, Next counts.
+	NextCursor json.RawMessage `json:"next_cursor"`
 }
 
+// missing also reports a page without a cursor: to take it for the last one could lose the rest of the list.
 func (p *pageAnswer[T]) missing() string {
-	if p.Results == nil {
+	if !p.Next.present {
+		_ = json.Unmarshal(p.NextCursor, &p.Next)
+	}
+	switch {
+	case p.Results == nil:
 		return "results"
+	case !p.Next.present:
+		return "next"
 	}
 	return ""
+}
+
+// cursor is the cursor of the next page; it is present and "" on the last one.
+type cursor struct {
+	value   string
+	present bool
+}
+
+func (c *cursor) UnmarshalJSON(document []byte) error {
+	err := json.Unmarshal(document, &c.value)
+	c.present = err == nil
+	return err
 }
 
 // page fetches a part of a list.
@@ -75,11 +97,7 @@ func page[T any](ctx context.Context, s *service, operation transport.Operation,
 	if err != nil {
 		return nil, err
 	}
-	fetched := &Page[T]{Results: *answer.Results}
-	if answer.Next != nil {
-		fetched.Next = *answer.Next
-	}
-	return fetched, nil
+	return &Page[T]{Results: *answer.Results, Next: answer.Next.value}, nil
 }
 
 // maxEmptyPages is how many pages without results may follow each other. A caller has no chance to stop then.

@@ -196,7 +196,7 @@ func (p *pages) client(t *testing.T) *kombo.Client {
 	return newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}), kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 1}))
 }
 
-// pageOf is an answer with fields, or custom fields; next is JSON.
+// pageOf is an answer with fields, or custom fields; next is its JSON after the results.
 func pageOf(next string, ids ...string) string {
 	var results []string
 	for _, id := range ids {
@@ -228,9 +228,39 @@ func TestPagesInSequence(t *testing.T) {
 		wantErr     error
 	}{
 		{"one page, next null", map[string]string{"": pageOf(`,"next":null`, "a", "b")}, nil, []string{"a", "b"}, []string{""}, nil},
-		{"next missing", map[string]string{"": pageOf(``, "a")}, nil, []string{"a"}, []string{""}, nil},
+		{"next missing", map[string]string{"": pageOf(``, "a")}, nil, nil, []string{""}, kombo.ErrUnexpectedResponse},
+		{
+			"next missing in the second page",
+			map[string]string{"": pageOf(`,"next":"1"`, "a"), "1": pageOf(``, "b")},
+			nil,
+			[]string{"a"},
+			[]string{"", "cursor=1"},
+			kombo.ErrUnexpectedResponse,
+		},
+		{"next_cursor only, null", map[string]string{"": pageOf(`,"next_cursor":null`, "a")}, nil, []string{"a"}, []string{""}, nil},
+		{
+			"next_cursor only",
+			map[string]string{"": pageOf(`,"next_cursor":"1"`, "a"), "1": pageOf(`,"next_cursor":null`, "b")},
+			nil,
+			[]string{"a", "b"},
+			[]string{"", "cursor=1"},
+			nil,
+		},
+		{"next_cursor only, a number", map[string]string{"": pageOf(`,"next_cursor":1`, "a")}, nil, nil, []string{""}, kombo.ErrUnexpectedResponse},
+		{"next a number", map[string]string{"": pageOf(`,"next":1,"next_cursor":"1"`, "a")}, nil, nil, []string{""}, kombo.ErrUnexpectedResponse},
+		{
+			"next and next_cursor differ",
+			map[string]string{
+				"": pageOf(`,"next_cursor":"x","next":"1"`, "a"), "1": pageOf(`,"next":"2","next_cursor":null`, "b"),
+				"2": pageOf(`,"next":"3","next_cursor":7`, "c"), "3": pageOf(`,"next":null,"next_cursor":"x"`, "d"),
+			},
+			nil,
+			[]string{"a", "b", "c", "d"},
+			[]string{"", "cursor=1", "cursor=2", "cursor=3"},
+			nil,
+		},
 		{"next empty", map[string]string{"": pageOf(`,"next":""`, "a")}, nil, []string{"a"}, []string{""}, nil},
-		{"no results", map[string]string{"": pageOf(``)}, nil, nil, []string{""}, nil},
+		{"no results", map[string]string{"": pageOf(`,"next":null`)}, nil, nil, []string{""}, nil},
 		{
 			"several pages",
 			map[string]string{"": pageOf(`,"next":"1"`, "a", "b"), "1": pageOf(`,"next":"2"`, "c"), "2": pageOf(`,"next":null`, "d")},
@@ -241,7 +271,7 @@ func TestPagesInSequence(t *testing.T) {
 		},
 		{
 			"from a cursor; the last paging counts",
-			map[string]string{"1": pageOf(`,"next":"2"`, "c"), "2": pageOf(``, "d")},
+			map[string]string{"1": pageOf(`,"next":"2"`, "c"), "2": pageOf(`,"next":null`, "d")},
 			[]kombo.Paging{{Cursor: "9"}, {Cursor: "1"}},
 			[]string{"c", "d"},
 			[]string{"cursor=1", "cursor=2"},
@@ -249,7 +279,7 @@ func TestPagesInSequence(t *testing.T) {
 		},
 		{
 			"empty page in between",
-			map[string]string{"": pageOf(`,"next":"1"`), "1": pageOf(`,"next":"2"`), "2": pageOf(``, "d")},
+			map[string]string{"": pageOf(`,"next":"1"`), "1": pageOf(`,"next":"2"`), "2": pageOf(`,"next":null`, "d")},
 			nil,
 			[]string{"d"},
 			[]string{"", "cursor=1", "cursor=2"},
@@ -358,7 +388,7 @@ func TestPagesAreFetchedAsNeeded(t *testing.T) {
 
 func TestContextEndsBetweenPages(t *testing.T) {
 	t.Parallel()
-	list := &pages{answers: map[string]string{"": pageOf(`,"next":"1"`, "a", "b"), "1": pageOf(``, "c")}}
+	list := &pages{answers: map[string]string{"": pageOf(`,"next":"1"`, "a", "b"), "1": pageOf(`,"next":null`, "c")}}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var ids []string

@@ -1,11 +1,15 @@
 package kombo
 
 import (
+	"bytes"
 	"context"
+	"encoding"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -24,8 +28,10 @@ type PassthroughRequest struct {
 	Headers map[string]string `json:"headers,omitempty"`
 	// Params are sent in the query, beside those of Path.
 	Params map[string]string `json:"params,omitempty"`
-	// Data is the body: what becomes a JSON object or array is sent as JSON, a string as it is. nil means
-	// none.
+	// Data is the body: what encoding/json encodes as an object or array is sent as JSON, a string as it is.
+	// nil means no body. A []byte, in any form, and an [io.Reader] are refused: use a [json.RawMessage] for
+	// JSON and a string for other text. Inside of a struct, map or slice a []byte becomes base64, as always
+	// in encoding/json.
 	Data any `json:"data,omitempty"`
 	// MultipartFormData is the body in place of Data where the Content-Type is multipart/form-data.
 	MultipartFormData []PassthroughFormField `json:"multipart_form_data,omitempty"`
@@ -47,6 +53,8 @@ func (r PassthroughRequest) validate() string {
 		return "Path is required"
 	case r.Data != nil && r.MultipartFormData != nil:
 		return "Data and MultipartFormData exclude each other"
+	case becomesOther(reflect.ValueOf(r.Data)):
+		return "Data would not be sent as it is: for bytes or a reader, give a json.RawMessage (JSON) or a string (text)"
 	}
 	for _, field := range r.MultipartFormData {
 		if problem := field.problem(); problem != "" {
@@ -54,6 +62,28 @@ func (r PassthroughRequest) validate() string {
 		}
 	}
 	return ""
+}
+
+// becomesOther reports whether data is bytes, which encoding/json sends in base64, or as numbers if they are an array,
+// or a reader or buffer, which it sends as {}.
+func becomesOther(data reflect.Value) bool {
+	for data.IsValid() {
+		switch data.Interface().(type) {
+		case json.Marshaler, encoding.TextMarshaler:
+			return false
+		case io.Reader, io.Writer:
+			return true
+		}
+		switch kind := data.Kind(); {
+		case kind == reflect.Pointer || kind == reflect.Interface:
+			data = data.Elem()
+		case kind == reflect.Slice || kind == reflect.Array:
+			return data.Type().Elem().Kind() == reflect.Uint8
+		default:
+			return false
+		}
+	}
+	return false
 }
 
 // PassthroughFormField is a field of a form: text, or a file.
@@ -128,50 +158,70 @@ type PassthroughWarning struct {
 	Message string `json:"message"`
 }
 
-func (r *PassthroughResponse) missing() string {
-	if r.StatusCode == 0 {
+// passthroughData is the data of the response to a passthrough. Only its status matters to every caller.
+type passthroughData struct {
+	URL    string            `json:"url"`
+	Status int               `json:"status"`
+	Header passthroughHeader `json:"headers"`
+	Data   json.RawMessage   `json:"data"`
+}
+
+func (d *passthroughData) missing() string {
+	if d.Status == 0 {
 		return "status"
 	}
 	return ""
 }
 
-func (r *PassthroughResponse) warn(warnings json.RawMessage) error {
-	if warnings == nil {
-		return nil
+func (d *passthroughData) response() *PassthroughResponse {
+	response := &PassthroughResponse{URL: d.URL, StatusCode: d.Status, Header: http.Header(d.Header), Data: d.Data}
+	if response.Header == nil {
+		response.Header = http.Header{}
 	}
-	return within("warnings", json.Unmarshal(warnings, &r.Warnings))
-}
-
-// within tells where a value has the wrong type.
-func within(field string, err error) error {
-	if typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		typeErr.Field = field
-	}
-	return err
+	return response
 }
 
 // UnmarshalJSON reads headers of one value and of several.
 func (r *PassthroughResponse) UnmarshalJSON(document []byte) error {
-	type plain PassthroughResponse // without this method
-	decoded := struct {
-		*plain
-		Headers map[string]json.RawMessage `json:"headers"`
-	}{plain: (*plain)(r)}
+	var decoded passthroughData
 	if err := json.Unmarshal(document, &decoded); err != nil {
 		return err
 	}
-	r.Header = make(http.Header, len(decoded.Headers))
-	for name, raw := range decoded.Headers {
-		var values []string
-		if json.Unmarshal(raw, &values) != nil {
-			var value string
-			if err := json.Unmarshal(raw, &value); err != nil {
-				return within("data.headers", err)
-			}
-			values = []string{value}
+	*r = *decoded.response()
+	return nil
+}
+
+// passthroughHeader decodes whatever a tool has sent as its headers, without failing: the request has been
+// executed. A value that is no string becomes its JSON text, and null becomes no value.
+type passthroughHeader http.Header
+
+// UnmarshalJSON adds values in the order of the document: names may differ only in case, and the last of several
+// cookies wins.
+func (h *passthroughHeader) UnmarshalJSON(document []byte) error {
+	header := http.Header{}
+	*h = passthroughHeader(header)
+	decoder := json.NewDecoder(bytes.NewReader(document))
+	if first, _ := decoder.Token(); first != json.Delim('{') {
+		return nil
+	}
+	for decoder.More() {
+		key, err := decoder.Token()
+		var value json.RawMessage
+		if err == nil {
+			err = decoder.Decode(&value)
+		}
+		if err != nil {
+			return err
+		}
+		name, _ := key.(string)
+		values := []json.RawMessage{value}
+		if value[0] == '[' {
+			_ = json.Unmarshal(value, &values)
 		}
 		for _, value := range values {
-			r.Header.Add(name, value)
+			if string(value) != "null" {
+				header.Add(name, textOf(value))
+			}
 		}
 	}
 	return nil
@@ -219,7 +269,13 @@ var passthroughOperation = transport.Operation{
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/post-passthrough-tool-api
 func (s *IntegrationsService) Passthrough(ctx context.Context, integrationID, tool, api string, request PassthroughRequest) (*PassthroughResponse, error) {
-	return callWith[PassthroughResponse](ctx, (*service)(s), passthroughOperation, input{
+	decoded, err := respond[passthroughData](ctx, (*service)(s), passthroughOperation, input{
 		body: request, pathValues: []string{tool, api}, integrationID: integrationID, problem: headerProblem(integrationID),
 	})
+	if err != nil {
+		return nil, err
+	}
+	response := decoded.Data.response()
+	response.Warnings = decoded.warnings()
+	return response, nil
 }

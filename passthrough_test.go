@@ -1,14 +1,18 @@
 package kombo_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"math"
+	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/kombo-go/kombo"
 )
@@ -158,25 +162,123 @@ func TestPassthroughBytes(t *testing.T) {
 	}
 }
 
+// What a caller of a passthrough depends on is the status that the tool answered.
 func TestPassthroughThatBreaksItsPromise(t *testing.T) {
 	t.Parallel()
 	for answer, want := range map[string]string{
-		`{"status":"success","data":{"url":"u","headers":{}},"warnings":[]}`:              "data.status is missing",
-		`{"status":"success","data":null,"warnings":[]}`:                                  "it has no data",
-		`{"status":"success","data":{"url":"u","status":200,"headers":{"a":{}}}}`:         "data.headers is wrong",
-		`{"status":"success","data":{"url":"u","status":200,"headers":{}},"warnings":{}}`: "the type of warnings is wrong",
+		`{"status":"success","data":{"url":"u","headers":{}},"warnings":[]}`:                   "data.status is missing",
+		`{"status":"success","data":{"url":5,"headers":7}}`:                                    "data.status is missing",
+		`{"status":"success","data":null,"warnings":[]}`:                                       "it has no data",
+		`{"status":"success","data":[]}`:                                                       "the type of data is wrong",
+		`{"status":"success","data":"ok"}`:                                                     "the type of data is wrong",
+		`{"status":"success","data":{"url":5,"status":"200","headers":{}}}`:                    "the type of data.status is wrong",
+		`{"status":"success","data":{"url":"u","status":99999999999999999999,"headers":{}}}`:   "the type of data.status is wrong",
+		`{"status":"success","data":{"url":"u","status":{"code":200},"headers":{"a":[null]}}}`: "the type of data.status is wrong",
+		`{"data":{"url":"u","status":200}}`:                                                    "its status is not success",
+		`{"status":true,"data":{"url":"u","status":200}}`:                                      "the type of status is wrong",
+		`[{"status":"success"}]`:                                                               "it is not a JSON object",
 	} {
 		client, _ := mocked(t, "*", "", 200, answer)
-		_, err := client.Integrations.Passthrough(t.Context(), testIntegrationID, "p", "a", kombo.PassthroughRequest{Method: "GET", Path: "/"})
-		if !errors.Is(err, kombo.ErrUnexpectedResponse) || !strings.Contains(err.Error(), want) {
+		response, err := client.Integrations.Passthrough(t.Context(), testIntegrationID, "p", "a", kombo.PassthroughRequest{Method: "GET", Path: "/"})
+		if response != nil || !errors.Is(err, kombo.ErrUnexpectedResponse) || !strings.Contains(err.Error(), "promises: "+want+" (") {
 			t.Errorf("%s: error = %v, want %s", answer, err, want)
 		}
 	}
-	for _, warnings := range []string{``, `,"warnings":null`, `,"warnings":[]`} {
-		client, _ := mocked(t, "*", "", 200, `{"status":"success","data":{"url":"u","status":200,"headers":null}`+warnings+`}`)
-		response, err := client.Integrations.Passthrough(t.Context(), testIntegrationID, "p", "a", kombo.PassthroughRequest{Method: "GET", Path: "/"})
-		if err != nil || len(response.Warnings) != 0 || len(response.Header) != 0 || response.Data != nil {
-			t.Errorf("%s: %+v, %v", warnings, response, err)
+}
+
+// A passthrough that was executed is not reported as failed because of the form of its details.
+func TestPassthroughWithDetailsOfAnotherForm(t *testing.T) {
+	t.Parallel()
+	const success = `{"url":"u","status":200,"headers":{}}`
+	tests := []struct {
+		name, data, more string
+		wantURL          string
+		wantHeader       http.Header
+		wantWarnings     []string
+	}{
+		{"nothing", `{"status":200}`, ``, "", nil, nil},
+		{"null", `{"url":null,"status":200,"headers":null}`, `,"warnings":null`, "", nil, nil},
+		{"URL is a number", `{"url":7,"status":200,"headers":{"a":"b"}}`, `,"warnings":[{"message":"m"}]`, "", http.Header{"A": {"b"}}, []string{"m"}},
+		{"URL is an object", `{"url":{"a":[]},"status":200}`, ``, "", nil, nil},
+		{"headers are a list", `{"url":"u","status":200,"headers":["a"]}`, ``, "u", nil, nil},
+		{"headers are a string", `{"url":"u","status":200,"headers":"a: b"}`, ``, "u", nil, nil},
+		{"headers are a number", `{"url":"u","status":200,"headers":7}`, ``, "u", nil, nil},
+		{
+			"values of headers",
+			`{"url":"u","status":200,"headers":{"n":7,"big":12345678901234567890,"f":1.50,"t":true,"null":null,"o":{"a": [1]},"l":["x",7,null,["y", "z"],{}],"s":"","e":[]}}`, ``,
+			"u",
+			http.Header{
+				"N": {"7"}, "Big": {"12345678901234567890"}, "F": {"1.50"}, "T": {"true"}, "O": {`{"a":[1]}`},
+				"L": {"x", "7", `["y","z"]`, "{}"}, "S": {""},
+			},
+			nil,
+		},
+		{
+			"names that differ in case",
+			`{"url":"u","status":200,"headers":{"set-cookie":["b","a"],"SET-COOKIE":"d","Set-Cookie":["c"],"set-Cookie":1,"set-cookie":"e"}}`, ``,
+			"u",
+			http.Header{"Set-Cookie": {"b", "a", "d", "c", "1", "e"}},
+			nil,
+		},
+		{"warnings are text", success, `,"warnings":["text",{"message":"m"}]`, "u", nil, []string{"text", "m"}},
+		{"warning without a message", success, `,"warnings":[{"code": "X"},{"message":null,"a":1},{"message":{"a": 1}},7,true,null,["x"]]`, "u", nil, []string{`{"code":"X"}`, `{"message":null,"a":1}`, `{"a":1}`, "7", "true", `["x"]`}},
+		{"one warning", success, `,"warnings":{"message":"m"}`, "u", nil, []string{"m"}},
+		{"warnings are a string", success, `,"warnings":"text"`, "u", nil, []string{"text"}},
+		{"warnings are a number", success, `,"warnings":7`, "u", nil, []string{"7"}},
+		{"empty warnings", success, `,"warnings":[ ]`, "u", nil, nil},
+		{"error beside success", success, `,"error":"none"`, "u", nil, nil},
+		{"error is null", success, `,"error":null`, "u", nil, nil},
+		{"very many warnings", success, `,"warnings":[` + strings.Repeat(`1,`, 1000) + `1]`, "u", nil, slices.Repeat([]string{"1"}, 100)},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			for range 20 { // the order of a map would change
+				client, _ := mocked(t, "*", "", 200, `{"status":"success","data":`+test.data+test.more+`}`)
+				response, err := client.Integrations.Passthrough(t.Context(), testIntegrationID, "p", "a", kombo.PassthroughRequest{Method: "POST", Path: "/"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := &kombo.PassthroughResponse{URL: test.wantURL, StatusCode: 200, Header: test.wantHeader}
+				for _, message := range test.wantWarnings {
+					want.Warnings = append(want.Warnings, kombo.PassthroughWarning{Message: message})
+				}
+				if diff := cmp.Diff(want, response, cmpopts.EquateEmpty()); diff != "" {
+					t.Fatalf("response (-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
+// encoding/json would send bytes in base64 or as numbers, and readers as {}, without a word.
+func TestPassthroughDataThatWouldBecomeOther(t *testing.T) {
+	t.Parallel()
+	type document []byte
+	content := []byte(`{"a":1}`)
+	pointer := &content
+	for name, data := range map[string]any{
+		"bytes": content, "empty bytes": []byte{}, "nil bytes": []byte(nil), "named bytes": document(content), "pointer": &content,
+		"pointer to a pointer": &pointer, "pointer to named bytes": new(document), "array": [3]byte{1, 2, 3}, "pointer to an array": &[1]byte{},
+		"bytes in an interface": new(any(content)), "buffer": bytes.NewBuffer(content), "reader": strings.NewReader("a"), "builder": &strings.Builder{},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client, got := mocked(t, "*", "", 200, "{}")
+			_, err := client.Integrations.Passthrough(t.Context(), testIntegrationID, "p", "a", kombo.PassthroughRequest{Method: "POST", Path: "/", Data: data})
+			checkRefused(t, err, got, "kombo: POST /passthrough/{tool}/{api}: Data would not be sent as it is: for bytes or a reader, "+
+				"give a json.RawMessage (JSON) or a string (text) (nothing was sent)")
+		})
+	}
+	raw := json.RawMessage(content)
+	for want, data := range map[string]any{
+		`{"a":1}`: raw, `{"a":1} `: &raw, `null`: json.RawMessage(nil), `null `: (*[]byte)(nil), `"10.0.0.1"`: net.IPv4(10, 0, 0, 1),
+		`{"file":"eyJhIjoxfQ=="}`: map[string]any{"file": content}, `["eyJhIjoxfQ=="]`: [][]byte{content}, `[1,2]`: []int8{1, 2},
+	} {
+		client, got := mocked(t, "*", "", 200, fixture(t, "passthrough"))
+		_, err := client.Integrations.Passthrough(t.Context(), testIntegrationID, "p", "a", kombo.PassthroughRequest{Method: "POST", Path: "/", Data: data})
+		if want := `{"method":"POST","path":"/","data":` + strings.TrimSpace(want) + `}`; err != nil || got.Body != want {
+			t.Errorf("%T was sent as %s, want %s; %v", data, got.Body, want, err)
 		}
 	}
 }

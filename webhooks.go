@@ -241,7 +241,7 @@ func ParseEvent(body []byte) (Event, error) {
 		Data json.RawMessage `json:"data"`
 	}
 	if err := json.Unmarshal(body, &envelope); err != nil {
-		return nil, &payloadError{problem: describePayloadError("", body, err)}
+		return nil, &payloadError{problem: describePayloadError("", body, &envelope)}
 	}
 	if field := required("type", envelope.Type, "id", envelope.ID); field != "" {
 		return nil, &payloadError{eventType: envelope.Type, problem: field + " is missing"}
@@ -259,7 +259,7 @@ func decodeEvent(id, eventType, data, body []byte) (Event, error) {
 	if len(data) == 0 || string(data) == "null" {
 		problem = "data is missing"
 	} else if err := json.Unmarshal(data, event.data()); err != nil {
-		problem = describePayloadError("data", data, err)
+		problem = describePayloadError("data", data, event.data())
 	} else if p, ok := event.data().(promise); ok && p.missing() != "" {
 		problem = "data." + p.missing() + " is missing"
 	}
@@ -342,30 +342,22 @@ func (e *payloadError) Error() string {
 
 func (e *payloadError) Is(target error) bool { return target == ErrInvalidPayload }
 
-// describePayloadError describes what is wrong with a document, and in which field. It quotes no value,
-// because an error must not contain personal data.
-func describePayloadError(path string, document []byte, err error) string {
-	at := func(field string) string {
-		return strings.Trim(path+"."+field, ".")
-	}
-	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+// describePayloadError describes what is wrong with a document that cannot be decoded into target, and in
+// which field. It quotes no value, because an error must not contain personal data.
+func describePayloadError(path string, document []byte, target any) string {
+	if !json.Valid(document) {
 		return "it is not JSON"
 	}
-	if typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		if field := at(typeErr.Field); field != "" {
-			return field + " has the wrong type"
-		}
+	switch wrong := findMisfit(document, target, path, func(string) bool { return true }); {
+	case wrong == nil:
+		return strings.TrimSpace(path + " cannot be decoded")
+	case wrong.path == "":
 		return "it is not a JSON object"
+	case wrong.isTime:
+		return wrong.path + " is not a time"
+	default:
+		return wrong.path + " has the wrong type"
 	}
-	// What remains is a time, which encoding/json refuses without naming its field.
-	var members map[string]json.RawMessage
-	_ = json.Unmarshal(document, &members)
-	for _, name := range [...]string{"updated_at", "deleted_at", "created_at", "archived_at", "sync_started_at", "sync_ended_at"} {
-		if value, ok := members[name]; ok && json.Unmarshal(value, new(time.Time)) != nil {
-			return at(name) + " is not a time"
-		}
-	}
-	return path + " cannot be decoded"
 }
 
 // EventHandlers has a function for each event type. Events without a function of their own go to Fallback;
