@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/kombo-go/kombo/internal/transport"
 )
@@ -254,6 +256,11 @@ func (s *service) send(ctx context.Context, operation transport.Operation, in in
 	if in.problem != "" {
 		return nil, &Error{Op: operation.String(), Message: in.problem, err: ErrInvalidInput}
 	}
+	for name, values := range in.query {
+		if slices.ContainsFunc(values, func(value string) bool { return !utf8.ValidString(value) }) {
+			return nil, &Error{Op: operation.String(), Message: name + notUTF8, err: ErrInvalidInput}
+		}
+	}
 	var encoded []byte
 	if in.body != nil {
 		if problem := in.body.validate(); problem != "" {
@@ -262,6 +269,9 @@ func (s *service) send(ctx context.Context, operation transport.Operation, in in
 		var err error
 		if encoded, err = json.Marshal(in.body); err != nil {
 			return nil, &Error{Op: operation.String(), Message: "the request cannot be encoded", err: ErrInvalidInput}
+		}
+		if problem := invalidText(in.body, encoded); problem != "" {
+			return nil, &Error{Op: operation.String(), Message: problem, err: ErrInvalidInput}
 		}
 	}
 	answer, err := s.transport.Do(ctx, transport.Request{

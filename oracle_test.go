@@ -19,6 +19,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jarcoal/httpmock"
@@ -359,7 +360,7 @@ func FuzzPathSegment(f *testing.F) {
 		}
 		mutex.Lock()
 		defer mutex.Unlock()
-		if id == "" || len(id) > 8<<10 || pathStep.MatchString(id) {
+		if id == "" || len(id) > 8<<10 || !utf8.ValidString(id) || pathStep.MatchString(id) {
 			for _, err := range errs {
 				var kerr *kombo.Error
 				if !errors.Is(err, kombo.ErrInvalidInput) || !errors.As(err, &kerr) || kerr.Attempts != 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/kombo-go/kombo/internal/transport"
 )
@@ -108,8 +109,11 @@ var toolsOperation = transport.Operation{Method: http.MethodGet, Path: "/tools/{
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/get-tools-category
 func (s *ConnectService) Tools(ctx context.Context, category Category) ([]Tool, error) {
-	// In the path, and nowhere else, categories are in lower case.
-	list, err := call[toolList](ctx, (*service)(s), toolsOperation, nil, strings.ToLower(string(category)))
+	name := string(category)
+	if utf8.ValidString(name) { // else ToLower would change it, and the transport refuses it
+		name = strings.ToLower(name) // in the path, and nowhere else
+	}
+	list, err := call[toolList](ctx, (*service)(s), toolsOperation, nil, name)
 	if err != nil {
 		return nil, err
 	}

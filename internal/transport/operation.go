@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Operation is one endpoint of the API: what is sent where, and whether it may be sent again.
@@ -68,6 +69,8 @@ func escapeSegment(name, value string) (string, error) {
 		return "", fmt.Errorf("%s is empty", name)
 	case len(value) > maxPathValue:
 		return "", fmt.Errorf("%s is longer than %d bytes", name, maxPathValue)
+	case !utf8.ValidString(value):
+		return "", fmt.Errorf("%s is not valid UTF-8", name)
 	}
 	for step := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == '/' || r == '\\' }) {
 		if step == "." || step == ".." {
