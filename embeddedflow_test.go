@@ -1,12 +1,10 @@
 package kombo_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -408,15 +406,57 @@ func TestEmbeddedFlowBodyWithoutLength(t *testing.T) {
 	}
 }
 
-// A service whose pages have another origin than its API says so.
-func TestEmbeddedFlowTrustsOrigins(t *testing.T) {
+// What cannot be a token of Kombo is not sent to Kombo: the browser is at fault, not Kombo.
+func TestEmbeddedFlowTokens(t *testing.T) {
 	t.Parallel()
-	f := newFlowTest(t, 200, linkAnswer, func(config *kombo.EmbeddedFlowConfig) {
-		config.TrustedOrigins = []string{"https://www.example"}
-	})
-	for origin, want := range map[string]int{"https://www.example": 200, "https://evil.example": 403} {
-		if status, answer := post(t, f.InitHandler(), "", "Origin", origin, "Sec-Fetch-Site", "cross-site"); status != want {
-			t.Errorf("%s: %d %s, want %d", origin, status, answer, want)
+	for _, token := range []string{
+		`/`, `//`, `\\`, `.`, `..`, `../..`, `a/b`, `/token`, `token/`, `a\\b`, `..%2f/`, ` `, ` token`, `token `, `a b`,
+		`\u0000`, `token\u0000`, `token\n`, `\r\ntoken`, `\t`, `\u001b[31m`, `\u007f`, `\u0085`, `\u2028`, `tök€n`, `\ud800`, "\xff", "token\xc3", `\ufffd`, `\ufeff`, strings.Repeat("x", 8<<10+1),
+	} {
+		f := newFlowTest(t, 200, connectedAnswer, nil)
+		status, answer := post(t, f.ActivateHandler(), `{"token":"`+token+`"}`)
+		if status != http.StatusBadRequest || answer != `{"error":"the token is not valid"}` || len(f.links) > 0 || len(f.told) != 1 || strings.Count(f.told[0], "\n") != 0 {
+			t.Errorf("%q: %d %s, sent %q, told %q", token, status, answer, f.links, f.told)
+		}
+	}
+	for _, token := range []string{testToken, "a", "...", "-_~=+", "a:b|c", "%2e%2e", "?a=b#c", strings.Repeat("x", 8<<10)} {
+		f := newFlowTest(t, 200, connectedAnswer, nil)
+		if status, answer := post(t, f.ActivateHandler(), `{"token":"`+token+`"}`); status != http.StatusOK || len(f.links) != 1 {
+			t.Errorf("%q: %d %s, sent %q", token, status, answer, f.links)
+		}
+	}
+}
+
+// Only the media type counts. Its parameters, well-formed or not, do not.
+func TestEmbeddedFlowContentTypes(t *testing.T) {
+	t.Parallel()
+	for contentType, want := range map[string]int{
+		"application/json":                         200,
+		"APPLICATION/JSON":                         200,
+		" application/json ":                       200,
+		"application/json;":                        200,
+		"application/json;;":                       200,
+		"application/json ; ;":                     200,
+		"application/json; charset":                200,
+		"application/json; charset=":               200,
+		"application/json; charset=\"utf-8":        200,
+		"application/json;charset=utf-8;charset=x": 200,
+		"application/json; =x; \x7f":               200,
+		"application/json; boundary=text/plain":    200,
+		"application/jsonp":                        415,
+		"application/json/x":                       415,
+		"application/json, text/plain":             415,
+		"application / json":                       415,
+		"application/vnd.api+json":                 415,
+		"text/json":                                415,
+		"json":                                     415,
+		";application/json":                        415,
+		"text/plain;application/json":              415,
+		"*/*":                                      415,
+	} {
+		f := newFlowTest(t, 200, connectedAnswer, nil)
+		if status, answer := post(t, f.ActivateHandler(), tokenBody, "Content-Type", contentType); status != want {
+			t.Errorf("%s: %d %s, want %d", contentType, status, answer, want)
 		}
 	}
 }
@@ -455,20 +495,20 @@ func TestNewEmbeddedFlow(t *testing.T) {
 	flow.RelinkHandler()
 }
 
-// Without OnError failures are logged, refusals not, and nothing secret with them.
+// Without OnError failures are logged; refusals that are nobody's fault are not, and nothing secret is.
 func TestEmbeddedFlowLogs(t *testing.T) { //nolint:paralleltest // changes slog's default
-	var log bytes.Buffer
-	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-	defer slog.SetDefault(before)
+	logged := logs(t)
 	f := newFlowTest(t, 500, testToken, func(config *kombo.EmbeddedFlowConfig) { config.OnError = nil })
 	post(t, f.ActivateHandler(), `{}`)
+	post(t, f.ActivateHandler(), tokenBody, "Content-Type", "text/plain")
 	post(t, f.InitHandler(), "", "Customer", "")
-	if log.Len() > 0 {
-		t.Errorf("refusals are logged: %s", &log)
+	post(t, f.InitHandler(), "", "Method", "GET")
+	post(t, f.InitHandler(), strings.Repeat("x", 64<<10+1))
+	if logged.Len() > 0 {
+		t.Errorf("refusals are logged: %s", logged)
 	}
 	post(t, f.ActivateHandler(), tokenBody)
-	if line := log.String(); strings.Count(line, "\n") != 1 || !strings.Contains(line, `msg="kombo: embedded flow failed" status=502 error="kombo: EmbeddedFlow: activate: kombo: GET /connect/integration-by-token/{token}: 500`) ||
+	if line := logged.String(); strings.Count(line, "\n") != 1 || !strings.Contains(line, `level=ERROR msg="kombo: embedded flow failed" status=502 error="kombo: EmbeddedFlow: activate: kombo: GET /connect/integration-by-token/{token}: 500`) ||
 		strings.Contains(line, testToken) {
 		t.Errorf("log = %s", line)
 	}
