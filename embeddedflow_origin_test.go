@@ -238,7 +238,9 @@ func TestEmbeddedFlowCORS(t *testing.T) {
 			},
 		},
 		{
-			"a preflight without headers", "init", "OPTIONS", trustedOrigin, []string{"Access-Control-Request-Method", "PUT"}, nil, 204,
+			"a preflight without headers", "init", "OPTIONS", trustedOrigin,
+			[]string{"Access-Control-Request-Method", "PUT"},
+			nil, 204,
 			http.Header{
 				"Access-Control-Allow-Origin": {trustedOrigin}, "Access-Control-Allow-Credentials": {"true"},
 				"Access-Control-Allow-Methods": {"GET, POST"}, "Access-Control-Max-Age": {"600"},
