@@ -15,8 +15,8 @@ import (
 
 // The kinds of an [Alert].
 const (
-	// KindFlowFailed is a flow that a customer could not finish. It stays until it is dismissed or
-	// the customer connects something of the same category.
+	// KindFlowFailed is an attempt to connect that failed. The customer may still finish the flow: the alert
+	// stays until it is dismissed or the customer connects something of the same category.
 	KindFlowFailed = "flow-failed"
 	// KindInvalid is a connection that the customer must renew. It stays until that is done.
 	KindInvalid = "invalid"
@@ -31,7 +31,8 @@ type Alert struct {
 	// Tool is the slug of the tool.
 	Tool     string
 	Category kombo.Category
-	// LogURL leads to the log of a failed flow in Kombo's dashboard.
+	// LogURL leads to the log of a failed flow in Kombo's dashboard, which only the vendor can open: it is not
+	// for customers.
 	LogURL string
 	// At is when a failed flow became known, or when a connection's state changed.
 	At time.Time
@@ -42,25 +43,22 @@ type Alert struct {
 // flowFailed adds an alert. The log's address tells flows apart, so that a delivery under another event id
 // is not another alert.
 func flowFailed(ctx context.Context, tx *sql.Tx, event *kombo.ConnectionFlowFailedEvent, now int64) (changed bool, err error) {
-	data, id := event.Data, ""
-	if data.LogURL == "" {
-		id = event.ID
-	}
-	customerID := clean(data.EndUser.OriginID)
-	changed, err = affected(tx.ExecContext(ctx, `INSERT INTO alerts (customer_id, tool, category, log_url, event_id, key, received_at)
+	data, customerID := event.Data, indexed(event.Data.EndUser.OriginID)
+	changed, err = affected(tx.ExecContext(ctx, `INSERT INTO alerts (customer_id, tool, category, flow, log_url, key, received_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (customer_id, tool, category, log_url, event_id) DO UPDATE SET received_at = excluded.received_at
+		ON CONFLICT (customer_id, tool, category, flow) DO UPDATE SET received_at = excluded.received_at
 		WHERE excluded.received_at < alerts.received_at`,
-		customerID, clean(data.IntegrationTool), clean(string(data.IntegrationCategory)), clean(data.LogURL), clean(id), rand.Text(), now))
+		customerID, indexed(data.IntegrationTool), indexed(string(data.IntegrationCategory)), indexed(cmp.Or(data.LogURL, event.ID)),
+		clean(data.LogURL), rand.Text(), now))
 	if err != nil || !changed {
 		return false, err
 	}
 	return true, grow(ctx, tx, customerID)
 }
 
-// Attention returns what the customer should look at, the newest first: connections that are invalid, and
-// failed flows that are neither dismissed nor followed by a successful one for the same category. Failed
-// flows have no time but that of their arrival.
+// Attention returns what the customer should look at: first the connections that are invalid, which is worse,
+// then failed flows that are neither dismissed nor followed by a successful one for the same category; of each
+// kind the newest first. The time of a failed flow is that of its arrival.
 func (s *Store) Attention(ctx context.Context, customerID string) ([]Alert, error) {
 	alerts, err := s.failedFlows(ctx, customerID)
 	if err != nil {
@@ -76,9 +74,16 @@ func (s *Store) Attention(ctx context.Context, customerID string) ([]Alert, erro
 		}
 	}
 	slices.SortFunc(alerts, func(a, b Alert) int {
-		return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Tool, b.Tool), cmp.Compare(a.LogURL, b.LogURL), cmp.Compare(a.Key, b.Key))
+		return cmp.Or(severity(b)-severity(a), b.At.Compare(a.At), cmp.Compare(a.Tool, b.Tool), cmp.Compare(a.LogURL, b.LogURL), cmp.Compare(a.Key, b.Key))
 	})
 	return alerts, nil
+}
+
+func severity(a Alert) int {
+	if a.Kind == KindInvalid {
+		return 1
+	}
+	return 0
 }
 
 func (s *Store) failedFlows(ctx context.Context, customerID string) (alerts []Alert, err error) {
@@ -93,7 +98,7 @@ func (s *Store) failedFlows(ctx context.Context, customerID string) (alerts []Al
 			SELECT 1 FROM integrations i
 			WHERE i.customer_id = a.customer_id
 			AND CASE WHEN i.category <> '' THEN i.category ELSE i.claimed_category END = a.category
-			AND (i.linked_at > a.received_at OR (i.announced_at IS NOT NULL AND i.connected_at > a.received_at)))`, clean(customerID))
+			AND (i.linked_at > a.received_at OR (i.announced_at IS NOT NULL AND i.connected_at > a.received_at)))`, indexed(customerID))
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +121,7 @@ func (s *Store) Dismiss(ctx context.Context, customerID, alertKey string) error 
 	if customerID == "" {
 		return ErrNotFound
 	}
-	now, customerID, alertKey := s.now().UnixMicro(), clean(customerID), clean(alertKey)
+	now, customerID, alertKey := s.now().UnixMicro(), indexed(customerID), clean(alertKey)
 	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		dismissed, err := affected(tx.ExecContext(ctx, `UPDATE alerts SET dismissed_at = $1
 			WHERE key = $2 AND customer_id = $3 AND dismissed_at IS NULL`, now, alertKey, customerID))

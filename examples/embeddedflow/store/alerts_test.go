@@ -55,11 +55,11 @@ func TestAttention(t *testing.T) {
 		{"invalid", []step{{event: personio.changed("1", kombo.StateInvalid, "", minutes(7))}}, []store.Alert{invalid(7)}},
 		{"invalid and renewed", []step{{event: personio.changed("2", kombo.StateActive, "", minutes(8))}, {event: personio.changed("1", kombo.StateInvalid, "", minutes(7))}}, nil},
 		{"invalid and deleted", []step{{event: personio.changed("1", kombo.StateInvalid, "", minutes(7))}, {event: personio.deleted("2", minutes(8))}}, nil},
-		{"newest first", []step{
+		{"the worse first, then the newest", []step{
 			{minute: 1, event: fail("1", log+"1")},
 			{minute: 3, event: fail("2", log+"2")},
 			{minute: 4, event: personio.changed("3", kombo.StateInvalid, "", minutes(2))},
-		}, []store.Alert{ats(3, log+"2"), invalid(2), ats(1, log+"1")}},
+		}, []store.Alert{invalid(2), ats(3, log+"2"), ats(1, log+"1")}},
 		{"the same flow", []step{{minute: 1, event: fail("1", log)}, {minute: 2, event: fail("1", log)}, {minute: 3, event: fail("2", log)}}, []store.Alert{ats(1, log)}},
 		{"the same flow, told by a clock that is behind", []step{{minute: 3, event: fail("1", log)}, {minute: 1, event: fail("2", log)}}, []store.Alert{ats(1, log)}},
 		{"without log", []step{{minute: 1, event: fail("1", "")}, {minute: 2, event: fail("2", "")}, {minute: 2, event: fail("2", "")}}, []store.Alert{ats(2, ""), ats(1, "")}},

@@ -39,28 +39,52 @@ type Connection struct {
 // after it or at the same time, and more than once. The category, which may be "", is what the customer
 // was to connect; it counts until an event tells.
 //
+// After a reconnection it returns the connection as it was before, often [kombo.StateInvalid]: a token does not
+// tell the state. An event will, and [Store.Read] takes it in at once.
+//
 // It fails with [ErrOtherCustomer], and changes nothing, where the integration or the token belongs to
 // another customer.
-func (s *Store) Connected(ctx context.Context, customerID string, category kombo.Category, i *kombo.ConnectedIntegration) error {
+func (s *Store) Connected(ctx context.Context, customerID string, category kombo.Category, i *kombo.ConnectedIntegration) (connection Connection, err error) {
 	switch {
 	case customerID == "":
-		return errors.New("store: a connection needs a customer")
+		return connection, errors.New("store: a connection needs a customer")
 	case i == nil || i.ID == "":
-		return errors.New("store: a connection needs an integration")
+		return connection, errors.New("store: a connection needs an integration")
 	case i.EndUserOriginID != "" && i.EndUserOriginID != customerID:
-		return ErrOtherCustomer
+		return connection, ErrOtherCustomer
 	}
 	now := s.now().UnixMicro()
-	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err = s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := update(ctx, tx, i.ID, now, func(row *integration) error {
-			return row.linked(customerID, category, i, now)
+			if err := row.linked(customerID, category, i, now); err != nil {
+				return err
+			}
+			connection = row.connection(customerID)
+			return nil
 		})
 		return err
 	})
 	if err != nil && !errors.Is(err, ErrOtherCustomer) {
-		return fmt.Errorf("store: noting a connection: %w", err)
+		err = fmt.Errorf("store: noting a connection: %w", err)
 	}
-	return err
+	return connection, err
+}
+
+// Read notes what [kombo.IntegrationsService.Get] returned for a connection that was read from the store before.
+// It has no time: its state counts until the next event that reports one, and not if one has come meanwhile.
+func (s *Store) Read(ctx context.Context, before Connection, got *kombo.Integration) error {
+	now := s.now().UnixMicro()
+	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := update(ctx, tx, before.IntegrationID, now, func(row *integration) error {
+			row.read(before, got)
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("store: noting what an integration is now: %w", err)
+	}
+	return nil
 }
 
 // Connections returns what the customer has connected, the oldest first.
@@ -76,7 +100,7 @@ func (s *Store) connections(ctx context.Context, customerID string) (connections
 	if customerID == "" {
 		return nil, nil // not the rows whose customer is not known
 	}
-	rows, err := s.reader.QueryContext(ctx, `SELECT `+columns+` FROM integrations WHERE customer_id = $1 AND deleted_at IS NULL`, clean(customerID))
+	rows, err := s.reader.QueryContext(ctx, `SELECT `+columns+` FROM integrations WHERE customer_id = $1 AND deleted_at IS NULL`, indexed(customerID))
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +110,7 @@ func (s *Store) connections(ctx context.Context, customerID string) (connections
 		if err != nil {
 			return nil, err
 		}
-		connections = append(connections, row.connection())
+		connections = append(connections, row.connection(customerID))
 	}
 	// Sorted here, because databases do not agree on the order of texts.
 	slices.SortFunc(connections, func(a, b Connection) int {
@@ -105,7 +129,7 @@ func (s *Store) Connection(ctx context.Context, customerID, key string) (Connect
 	case err != nil:
 		return Connection{}, fmt.Errorf("store: reading a connection: %w", err)
 	}
-	return row.connection(), nil
+	return row.connection(customerID), nil
 }
 
 // find returns a row, deleted or not, of a customer, or [sql.ErrNoRows].
@@ -116,7 +140,7 @@ func find(ctx context.Context, db interface {
 	if customerID == "" {
 		return integration{}, sql.ErrNoRows // not the rows whose customer is not known
 	}
-	return scan(db.QueryRowContext(ctx, `SELECT `+columns+` FROM integrations WHERE key = $1 AND customer_id = $2`, clean(key), clean(customerID)))
+	return scan(db.QueryRowContext(ctx, `SELECT `+columns+` FROM integrations WHERE key = $1 AND customer_id = $2`, clean(key), indexed(customerID)))
 }
 
 // Disconnected notes that the customer's connection was deleted by the API. The event
@@ -130,7 +154,7 @@ func (s *Store) Disconnected(ctx context.Context, customerID, key string, at tim
 		if err != nil {
 			return err
 		}
-		_, err = update(ctx, tx, row.id, now, func(row *integration) error {
+		_, err = update(ctx, tx, row.integrationID, now, func(row *integration) error {
 			row.deleted(at.UnixMicro())
 			return nil
 		})

@@ -28,7 +28,7 @@ func TestEffects(t *testing.T) {
 		return func(t *testing.T, s *store.Store) {
 			token := personio.token()
 			token.SetupStatus = setup
-			if err := s.Connected(t.Context(), "42", category, token); err != nil {
+			if err := only(s.Connected(t.Context(), "42", category, token)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -224,9 +224,9 @@ func TestRefusals(t *testing.T) {
 		for name, call := range map[string]func() error{
 			"no event":       func() error { _, err := s.Apply(t.Context(), nil); return err },
 			"no event id":    func() error { _, err := s.Apply(t.Context(), personio.created("")); return err },
-			"no customer":    func() error { return s.Connected(t.Context(), "", "", life{"personio:1", ""}.token()) },
-			"no integration": func() error { return s.Connected(t.Context(), "42", "", nil) },
-			"no id":          func() error { return s.Connected(t.Context(), "42", "", life{"", "42"}.token()) },
+			"no customer":    func() error { return only(s.Connected(t.Context(), "", "", life{"personio:1", ""}.token())) },
+			"no integration": func() error { return only(s.Connected(t.Context(), "42", "", nil)) },
+			"no id":          func() error { return only(s.Connected(t.Context(), "42", "", life{"", "42"}.token())) },
 		} {
 			if err := call(); err == nil {
 				t.Errorf("%s: no error", name)
@@ -255,8 +255,8 @@ func TestOtherCustomer(t *testing.T) {
 		// A token without customer, so that the row alone tells, and then one with the wrong customer.
 		token := life{"personio:1", ""}.token()
 		token.EndUserOrganizationName = "AAA"
-		wantError(t, "Connected", s.Connected(t.Context(), "43", kombo.CategoryATS, token), store.ErrOtherCustomer)
-		wantError(t, "Connected with another's token", s.Connected(t.Context(), "43", "", life{"personio:2", "42"}.token()), store.ErrOtherCustomer)
+		wantError(t, "Connected", only(s.Connected(t.Context(), "43", kombo.CategoryATS, token)), store.ErrOtherCustomer)
+		wantError(t, "Connected with another's token", only(s.Connected(t.Context(), "43", "", life{"personio:2", "42"}.token())), store.ErrOtherCustomer)
 		for _, customer := range []string{"43", ""} {
 			_, err := s.Connection(t.Context(), customer, key)
 			wantError(t, "Connection", err, store.ErrNotFound)
@@ -375,7 +375,7 @@ func TestPermutations(t *testing.T) {
 	}
 	steps := map[string]step{
 		"connected": func(s *store.Store, l life, _ string) error {
-			return s.Connected(context.Background(), l.customer, kombo.CategoryHRIS, l.token())
+			return only(s.Connected(context.Background(), l.customer, kombo.CategoryHRIS, l.token()))
 		},
 		"created": event(func(l life, copies string) kombo.Event { return l.created(l.id + "created" + copies) }),
 		"old": event(func(l life, copies string) kombo.Event {
@@ -472,4 +472,72 @@ func permute(items []string, do func([]string)) {
 		}
 	}
 	extend(nil, items)
+}
+
+// After a reconnection a token does not tell the state: Get does, until the next event.
+func TestRead(t *testing.T) {
+	t.Parallel()
+	get := func(state kombo.State) *kombo.Integration {
+		return &kombo.Integration{
+			ID: "personio:1", Tool: kombo.IntegrationTool{ID: "personio", Label: "Personio"}, Category: kombo.CategoryHRIS,
+			Status: state, SetupStatus: kombo.SetupStatusCompleted, EndUser: personio.endUser(),
+		}
+	}
+	old := personio.changed("1", kombo.StateInvalid, "", minutes(1))
+	tests := []struct {
+		name                    string
+		before, meanwhile, then []kombo.Event
+		want                    kombo.State
+	}{
+		{name: "the first connection", want: "NEW"},
+		{name: "a reconnection", before: []kombo.Event{old}, want: "NEW"},
+		{name: "an event meanwhile", before: []kombo.Event{old}, meanwhile: []kombo.Event{personio.changed("2", kombo.StateActive, "", minutes(2))}, want: kombo.StateActive},
+		{name: "the first event meanwhile", meanwhile: []kombo.Event{old}, want: kombo.StateInvalid},
+		{name: "an older event meanwhile", before: []kombo.Event{old}, meanwhile: []kombo.Event{personio.changed("0", kombo.StateInactive, "", minutes(0))}, want: "NEW"},
+		{name: "an event afterwards", before: []kombo.Event{old}, then: []kombo.Event{personio.changed("2", kombo.StateInactive, "", minutes(2))}, want: kombo.StateInactive},
+		{name: "an older event afterwards", before: []kombo.Event{old}, then: []kombo.Event{personio.changed("0", kombo.StateInactive, "", minutes(0))}, want: "NEW"},
+		{name: "the same event afterwards", before: []kombo.Event{old}, then: []kombo.Event{old, personio.changed("1", kombo.StateInvalid, "", minutes(1))}, want: "NEW"},
+		{name: "deleted meanwhile", before: []kombo.Event{old}, meanwhile: []kombo.Event{personio.deleted("2", minutes(2))}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			eachDatabase(t, func(t *testing.T, db database) {
+				s := db.open(t)
+				apply(t, s, test.before...)
+				before, err := s.Connected(t.Context(), "42", "", personio.token())
+				if err != nil {
+					t.Fatal(err)
+				}
+				apply(t, s, test.meanwhile...)
+				was := version(t, s, "42")
+				for range 2 { // twice does no harm
+					if err := s.Read(t.Context(), before, get("NEW")); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if version(t, s, "42") == was {
+					t.Error("the version has not grown")
+				}
+				apply(t, s, test.then...)
+				got := connections(t, s, "42")
+				if test.want == "" {
+					compare(t, "connections", nil, got)
+					return
+				}
+				if len(got) != 1 || got[0].State != test.want || got[0].Category != kombo.CategoryHRIS || got[0].SetupStatus != kombo.SetupStatusCompleted {
+					t.Errorf("connections = %+v, want %s", got, test.want)
+				}
+				wantAlerts := 0
+				if test.want == kombo.StateInvalid {
+					wantAlerts = 1
+				}
+				if alerts := attention(t, s, "42"); len(alerts) != wantAlerts {
+					t.Errorf("attention = %+v", alerts)
+				}
+				// Nobody else's row.
+				wantError(t, "another customer's token", only(s.Connected(t.Context(), "43", "", life{"personio:1", ""}.token())), store.ErrOtherCustomer)
+			})
+		})
+	}
 }

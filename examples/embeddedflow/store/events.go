@@ -31,7 +31,7 @@ func (s *Store) Apply(ctx context.Context, event kombo.Event) (changed bool, err
 func apply(ctx context.Context, tx *sql.Tx, event kombo.Event, now int64) (changed bool, err error) {
 	// Of two that apply the same event at once, the second waits here until the first is done.
 	fresh, err := affected(tx.ExecContext(ctx, `INSERT INTO events (id, type, received_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING`,
-		clean(event.EventID()), clean(string(event.EventType())), now))
+		indexed(event.EventID()), clean(string(event.EventType())), now))
 	if err != nil || !fresh {
 		return false, err
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"testing"
 	"time"
 )
 
@@ -19,3 +20,13 @@ func (s *Store) Write(ctx context.Context, do func(context.Context, *sql.Tx) err
 
 // MaxAttempts exposes maxAttempts.
 const MaxAttempts = maxAttempts
+
+// Migration returns a script.
+func Migration(t testing.TB, name string) string {
+	t.Helper()
+	script, err := migrations.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(script)
+}

@@ -126,10 +126,13 @@ func apply(t testing.TB, s *store.Store, events ...kombo.Event) (changed bool) {
 
 func connect(t testing.TB, s *store.Store, l life, category kombo.Category) {
 	t.Helper()
-	if err := s.Connected(context.Background(), l.customer, category, l.token()); err != nil {
+	if err := only(s.Connected(context.Background(), l.customer, category, l.token())); err != nil {
 		t.Fatal(err)
 	}
 }
+
+// only returns the error of a call.
+func only[T any](_ T, err error) error { return err }
 
 func connections(t testing.TB, s *store.Store, customer string) []store.Connection {
 	t.Helper()
@@ -170,7 +173,7 @@ func compare[T any](t testing.TB, what string, want, got []T) {
 }
 
 // dump returns the row of an integration, nil where there is none, without what may differ between two
-// histories that tell the same: the random key and the ids of the events.
+// histories that tell the same: the random key, the integration's id and the ids of the events.
 func dump(t testing.TB, s *store.Store, id string) map[string]any {
 	t.Helper()
 	rows, err := s.DB().Query(`SELECT * FROM integrations WHERE integration_id = $1`, id)
@@ -197,7 +200,7 @@ func dump(t testing.TB, s *store.Store, id string) map[string]any {
 		row = map[string]any{}
 		for i, name := range names {
 			switch name {
-			case "key", "integration_id", "state_event", "setup_event":
+			case "key", "id", "integration_id", "state_event", "setup_event":
 			default:
 				row[name] = values[i]
 			}

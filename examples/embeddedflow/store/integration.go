@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"time"
 
 	"github.com/kombo-go/kombo"
 )
@@ -12,12 +13,14 @@ import (
 // integration is a row of its table. Its methods merge what is told into it. Each rule gives the same
 // whatever the order and however often: the greatest time, the earliest time, the smallest text.
 type integration struct {
-	id, key                                 string
+	// id is the indexed integrationID; key names the row for others.
+	id, integrationID, key                  string
 	customer, tool, createdBy, organization string
 	// What a token exchange says of category and setup status is its caller's word or has no time. It is
-	// kept apart, and shown until an event has told.
+	// kept apart, and shown until an event has told. A claimed state is shown until the next event tells.
 	category, claimedCategory        string
 	state, qaStatus, stateEvent      string
+	claimedState                     string
 	stateAt                          sql.NullInt64
 	setupStatus, claimedSetupStatus  string
 	setupEvent                       string
@@ -29,7 +32,7 @@ type integration struct {
 // describe takes in what does not change over an integration's life.
 func (i *integration) describe(tool string, category kombo.Category, user kombo.EndUser) {
 	// The customer decides who sees the row: once known it stays.
-	i.customer = cmp.Or(i.customer, clean(user.OriginID))
+	i.customer = cmp.Or(i.customer, indexed(user.OriginID))
 	i.tool = either(i.tool, tool)
 	i.category = either(i.category, string(category))
 	i.createdBy = either(i.createdBy, user.CreatorEmail)
@@ -38,7 +41,7 @@ func (i *integration) describe(tool string, category kombo.Category, user kombo.
 
 // linked takes in what a token exchange told.
 func (i *integration) linked(customerID string, category kombo.Category, told *kombo.ConnectedIntegration, now int64) error {
-	if i.customer != "" && i.customer != clean(customerID) {
+	if i.customer != "" && i.customer != indexed(customerID) {
 		return ErrOtherCustomer
 	}
 	i.describe(told.Tool, "", kombo.EndUser{OriginID: customerID, CreatorEmail: told.EndUserEmail, OrganizationName: told.EndUserOrganizationName})
@@ -60,11 +63,20 @@ func (i *integration) changed(event string, data kombo.IntegrationStateChangedDa
 	updated := data.UpdatedAt.UnixMicro()
 	if newer(i.stateAt, i.stateEvent, updated, event) {
 		i.state, i.qaStatus = clean(string(data.State)), clean(string(data.QAStatus))
-		i.stateAt, i.stateEvent = at(updated), event
+		i.stateAt, i.stateEvent, i.claimedState = at(updated), event, ""
 	}
 	if data.SetupStatus != "" && newer(i.setupAt, i.setupEvent, updated, event) {
 		i.setupStatus = clean(string(data.SetupStatus))
 		i.setupAt, i.setupEvent = at(updated), event
+	}
+}
+
+// read takes in what Get returned after the row was as before.
+func (i *integration) read(before Connection, got *kombo.Integration) {
+	i.describe(got.Tool.ID, got.Category, got.EndUser)
+	i.claimedSetupStatus = either(i.claimedSetupStatus, string(got.SetupStatus))
+	if before.ChangedAt.Equal(i.changedAt()) {
+		i.claimedState = clean(string(got.Status))
 	}
 }
 
@@ -77,19 +89,23 @@ func (i integration) shown() integration {
 	return i
 }
 
-func (i integration) connection() Connection {
-	changedAt := i.connectedAt
+func (i integration) changedAt() time.Time {
 	if i.stateAt.Valid {
-		changedAt = i.stateAt.Int64
+		return fromMicros(i.stateAt.Int64)
 	}
+	return fromMicros(i.connectedAt)
+}
+
+// connection is the row as its customer sees it.
+func (i integration) connection(customerID string) Connection {
 	return Connection{
-		Key: i.key, IntegrationID: i.id, CustomerID: i.customer, Tool: i.tool,
+		Key: i.key, IntegrationID: i.integrationID, CustomerID: customerID, Tool: i.tool,
 		Category:    kombo.Category(cmp.Or(i.category, i.claimedCategory)),
-		State:       kombo.State(i.state),
+		State:       kombo.State(cmp.Or(i.claimedState, i.state)),
 		SetupStatus: kombo.SetupStatus(cmp.Or(i.setupStatus, i.claimedSetupStatus)),
 		CreatedBy:   i.createdBy, Organization: i.organization,
 		ConnectedAt: fromMicros(i.connectedAt),
-		ChangedAt:   fromMicros(changedAt),
+		ChangedAt:   i.changedAt(),
 	}
 }
 
@@ -116,24 +132,24 @@ func newer(knownAt sql.NullInt64, knownEvent string, toldAt int64, toldEvent str
 	return !knownAt.Valid || cmp.Or(cmp.Compare(toldAt, knownAt.Int64), cmp.Compare(toldEvent, knownEvent)) > 0
 }
 
-const columns = `integration_id, key, customer_id, tool, category, claimed_category, created_by, organization,
-	state, qa_status, state_at, state_event, setup_status, setup_at, setup_event, claimed_setup_status,
+const columns = `id, integration_id, key, customer_id, tool, category, claimed_category, created_by, organization,
+	state, claimed_state, qa_status, state_at, state_event, setup_status, setup_at, setup_event, claimed_setup_status,
 	connected_at, announced_at, linked_at, deleted_at`
 
 func scan(row interface{ Scan(...any) error }) (i integration, err error) {
-	err = row.Scan(&i.id, &i.key, &i.customer, &i.tool, &i.category, &i.claimedCategory, &i.createdBy, &i.organization,
-		&i.state, &i.qaStatus, &i.stateAt, &i.stateEvent, &i.setupStatus, &i.setupAt, &i.setupEvent, &i.claimedSetupStatus,
+	err = row.Scan(&i.id, &i.integrationID, &i.key, &i.customer, &i.tool, &i.category, &i.claimedCategory, &i.createdBy, &i.organization,
+		&i.state, &i.claimedState, &i.qaStatus, &i.stateAt, &i.stateEvent, &i.setupStatus, &i.setupAt, &i.setupEvent, &i.claimedSetupStatus,
 		&i.connectedAt, &i.announcedAt, &i.linkedAt, &i.deletedAt)
 	return i, err
 }
 
 // update merges what learn takes in into the row of an integration, which it makes where there is none.
 // It reports whether that has changed what is shown.
-func update(ctx context.Context, tx *sql.Tx, id string, now int64, learn func(*integration) error) (changed bool, err error) {
+func update(ctx context.Context, tx *sql.Tx, integrationID string, now int64, learn func(*integration) error) (changed bool, err error) {
 	// Setting the id to what it is locks the row and returns it as it is now, in both databases.
-	before, err := scan(tx.QueryRowContext(ctx, `INSERT INTO integrations (integration_id, key, connected_at) VALUES ($1, $2, $3)
-		ON CONFLICT (integration_id) DO UPDATE SET integration_id = excluded.integration_id
-		RETURNING `+columns, clean(id), rand.Text(), now))
+	before, err := scan(tx.QueryRowContext(ctx, `INSERT INTO integrations (id, integration_id, key, connected_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (id) DO UPDATE SET id = excluded.id
+		RETURNING `+columns, indexed(integrationID), clean(integrationID), rand.Text(), now))
 	if err != nil {
 		return false, err
 	}
@@ -147,12 +163,12 @@ func update(ctx context.Context, tx *sql.Tx, id string, now int64, learn func(*i
 	if _, err := tx.ExecContext(ctx, `UPDATE integrations SET customer_id = $2, tool = $3, category = $4, claimed_category = $5,
 		created_by = $6, organization = $7, state = $8, qa_status = $9, state_at = $10, state_event = $11,
 		setup_status = $12, setup_at = $13, setup_event = $14, claimed_setup_status = $15,
-		connected_at = $16, announced_at = $17, linked_at = $18, deleted_at = $19
-		WHERE integration_id = $1`,
+		connected_at = $16, announced_at = $17, linked_at = $18, deleted_at = $19, claimed_state = $20
+		WHERE id = $1`,
 		after.id, after.customer, after.tool, after.category, after.claimedCategory,
 		after.createdBy, after.organization, after.state, after.qaStatus, after.stateAt, after.stateEvent,
 		after.setupStatus, after.setupAt, after.setupEvent, after.claimedSetupStatus,
-		after.connectedAt, after.announcedAt, after.linkedAt, after.deletedAt); err != nil {
+		after.connectedAt, after.announcedAt, after.linkedAt, after.deletedAt, after.claimedState); err != nil {
 		return false, err
 	}
 	if after.shown() == before.shown() {

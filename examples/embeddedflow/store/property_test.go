@@ -115,7 +115,7 @@ func check(t *testing.T, s *store.Store, l life, all []told) {
 			apply(t, s, event)
 		} else {
 			category, token := x.token(l)
-			if err := s.Connected(context.Background(), l.customer, category, token); err != nil {
+			if err := only(s.Connected(context.Background(), l.customer, category, token)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -209,20 +209,34 @@ func clean(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
+// maxIndexed is how long an indexed text may be, in bytes. Four of them fit into a row of an index of Postgres.
+const maxIndexed = 255
+
+// indexed makes text storable in an index: Postgres refuses rows over 2,704 bytes there, so longer text is
+// replaced by its hash. Text that looks like a hash is hashed too, so that no id becomes another's.
+func indexed(s string) string {
+	const prefix = "sha256:"
+	s = clean(s)
+	if len(s) <= maxIndexed && !strings.HasPrefix(s, prefix) {
+		return s
+	}
+	return prefix + hashed(s)
+}
+
 func fromMicros(t int64) time.Time { return time.UnixMicro(t).UTC() }
 
 // Version returns a number that grows with every change that the customer can see, whichever process made
 // it. Ask for it before what it is the version of: then a change in between is seen with the next.
 func (s *Store) Version(ctx context.Context, customerID string) (int64, error) {
 	var version int64
-	err := s.reader.QueryRowContext(ctx, `SELECT version FROM versions WHERE customer_id = $1`, clean(customerID)).Scan(&version)
+	err := s.reader.QueryRowContext(ctx, `SELECT version FROM versions WHERE customer_id = $1`, indexed(customerID)).Scan(&version)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("store: reading the version: %w", err)
 	}
 	return version, nil
 }
 
-// grow counts a change that the customer can see. Others that change something of the same customer wait
+// grow counts a change that the customer, whose id is [indexed], can see. Others that change something of the same customer wait
 // for the transaction's end, so that versions become visible in their order. Last in each transaction, and
 // nothing for what belongs to nobody yet.
 func grow(ctx context.Context, tx *sql.Tx, customerID string) error {

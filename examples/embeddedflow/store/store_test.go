@@ -65,7 +65,7 @@ func TestOpenAtOnce(t *testing.T) {
 			}
 			wg.Wait()
 			s := db.open(t)
-			if got := count(t, s, "migrations"); got != 1 {
+			if got := count(t, s, "migrations"); got != 2 {
 				t.Errorf("round %d: %d migrations", round, got)
 			}
 			if got := connections(t, s, "42"); len(got) != 1 {
@@ -154,7 +154,7 @@ func TestContext(t *testing.T) {
 				_, err := store.Open(ctx, db.dsn)
 				return err
 			},
-			"Connected": func() error { return s.Connected(ctx, "42", "", life{"personio:2", "42"}.token()) },
+			"Connected": func() error { return only(s.Connected(ctx, "42", "", life{"personio:2", "42"}.token())) },
 			"Apply": func() error {
 				changed, err := s.Apply(ctx, life{"personio:3", "42"}.created("event2"))
 				if changed {
@@ -290,7 +290,7 @@ func TestConcurrency(t *testing.T) {
 				tell = append(tell, func(s *store.Store) (bool, error) { return s.Apply(context.Background(), event) })
 			}
 			return append(tell, func(s *store.Store) (bool, error) {
-				return false, s.Connected(context.Background(), "42", kombo.CategoryHRIS, l.token())
+				return false, only(s.Connected(context.Background(), "42", kombo.CategoryHRIS, l.token()))
 			})
 		}
 		for _, tell := range tell(reference) {
@@ -353,7 +353,7 @@ func TestConcurrentCustomers(t *testing.T) {
 		var wg sync.WaitGroup
 		for i, customer := range customers {
 			wg.Go(func() {
-				errs[i] = stores[i%2].Connected(context.Background(), customer, "", life{"personio:1", ""}.token())
+				errs[i] = only(stores[i%2].Connected(context.Background(), customer, "", life{"personio:1", ""}.token()))
 			})
 		}
 		wg.Wait()
@@ -388,7 +388,7 @@ func TestVersion(t *testing.T) {
 			grow bool
 		}{
 			{"a row without customer", event(life{"personio:1", ""}.created("event1")), false},
-			{"its customer", func() error { return s.Connected(t.Context(), "42", "", personio.token()) }, true},
+			{"its customer", func() error { return only(s.Connected(t.Context(), "42", "", personio.token())) }, true},
 			{"state", event(personio.changed("event2", kombo.StateActive, "", minutes(1))), true},
 			{"the same again", event(personio.changed("event2", kombo.StateActive, "", minutes(1))), false},
 			{"the same under another id", event(personio.changed("event3", kombo.StateActive, "", minutes(1))), false},
@@ -402,7 +402,7 @@ func TestVersion(t *testing.T) {
 			{"another failed flow", event(failed("event8", "42", kombo.CategoryHRIS, "https://log.example/2")), true},
 			{"reconnected", func() error {
 				clock = minutes(10)
-				return s.Connected(t.Context(), "42", "", personio.token())
+				return only(s.Connected(t.Context(), "42", "", personio.token()))
 			}, true},
 			{"deleted", func() error { return s.Disconnected(t.Context(), "42", connections(t, s, "42")[0].Key, minutes(11)) }, true},
 		}
