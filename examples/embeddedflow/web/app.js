@@ -53,9 +53,9 @@
         : 'Rosterly cannot be reached. Check your connection and try again.');
     }
     if (signedOut(response)) return toSignIn();
-    const answer = await response.json().catch(() => null);
-    if (!response.ok) throw new Failure(words(response.status, answer?.error), response.status);
-    return answer ?? {};
+    // What an error says is for developers: customers get words of their own.
+    if (!response.ok) throw new Failure(words(response.status), response.status);
+    return await response.json().catch(() => ({}));
   }
 
   const signedOut = (response) => response.status === 401 || response.type === 'opaqueredirect';
@@ -66,15 +66,11 @@
     return new Promise(() => {});
   }
 
-  function words(status, error) {
-    // What is not a short sentence was not written for customers.
-    if (typeof error === 'string' && /^[^{}<>\n\r\t]{3,200}$/.test(error.trim()) && !/goroutine|panic:|\.go:\d/.test(error)) {
-      const text = error.trim();
-      return text[0].toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? '' : '.');
-    }
+  function words(status) {
     if (status === 403) return 'You are not allowed to do this.';
     if (status === 404) return 'This is not there any more. Reload the page to see what is.';
     if (status === 429) return 'That was too often. Please wait a minute and try again.';
+    if (status === 502) return 'The connection service is not available. Please try again.';
     if (status >= 500) return 'Something went wrong on our side. Please try again.';
     return 'This did not work. Please try again.';
   }
@@ -225,7 +221,7 @@
     } catch (error) {
       // The connection is made all the same: a webhook tells the server of it too.
       if (error.status > 0 && error.status < 500) throw error;
-      throw new Failure('The system is connected, but Rosterly could not confirm it. It appears here as soon as Kombo reports it.', error.status);
+      throw new Failure('The system is connected, but Rosterly could not confirm it. It appears here as soon as that is done.', error.status);
     }
     await refresh();
     const row = result.tool ? find(`[data-tool="${CSS.escape(result.tool)}"] [data-name]`, live) : null;
@@ -246,7 +242,7 @@
       // The page behind cannot be reached by keyboard, and screen readers get a name for the frame.
       const frame = find('body > iframe:last-of-type');
       if (frame) {
-        frame.title = 'Connect a system with Kombo';
+        frame.title = 'Connect a system';
         app.inert = true;
         document.documentElement.classList.add('flow-open');
         frame.focus();
@@ -330,7 +326,7 @@
     const confirm = find('[data-action="confirm"]', dialog);
     find('#disconnect-title').textContent = `Disconnect ${c.name}?`;
     find('#disconnect-tool').textContent = c.name;
-    find('#disconnect-which').textContent = c.meta + '.';
+    find('#disconnect-which').textContent = c.meta;
     confirm.onclick = (event) => {
       if (event.detail > 1) return;
       run(confirm, async () => {
