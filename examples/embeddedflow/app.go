@@ -9,6 +9,10 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,18 +23,26 @@ import (
 //go:embed web
 var webFiles embed.FS
 
-// libraryCDN is where Kombo's documentation says that its browser library is.
-const libraryCDN = "https://unpkg.com/@kombo-api/connect@1/dist/index.js"
+// Kombo's browser library on the CDN that its documentation names: one version, and the hash of its file, so that
+// browsers run nothing else. For another version:
+//
+//	npm pack @kombo-api/connect@1.3.0 && tar xzf kombo-api-connect-1.3.0.tgz
+//	openssl dgst -sha384 -binary package/dist/index.js | base64
+const (
+	libraryCDN       = "https://unpkg.com/@kombo-api/connect@1.3.0/dist/index.js"
+	libraryIntegrity = "sha384-PRcmq7sGVhl5RyIOl4opIbAh10eQrKgHXE2llghN0CprYkimwirx/KRS99PTgTaN"
+)
 
 type appConfig struct {
 	store       *store.Store
 	client      *kombo.Client
 	verifier    *kombo.WebhookVerifier
 	log         *slog.Logger
-	sessionKey  []byte
-	library     string // a file, or "" for the CDN
-	frameSource string // the origin of Kombo's pages
-	sandboxURL  string // the fake Kombo's dashboard, if any
+	hosts       []string // the names of the product, besides those of loopback
+	https       bool     // whether browsers use TLS, which may end at a proxy
+	library     string   // a file, or "" for the CDN
+	frameSource string   // the origin of Kombo's pages
+	sandboxURL  string   // the fake Kombo's dashboard, if any
 }
 
 // app is the product.
@@ -57,7 +69,9 @@ func newApp(config appConfig) (*app, error) {
 	flow, err := kombo.NewEmbeddedFlow(config.client, kombo.EmbeddedFlowConfig{
 		Link: a.link, SignedIn: a.signedInID, Relink: a.relink, Connected: a.connected,
 		OnError: func(ctx context.Context, status int, err error) {
-			a.log.WarnContext(ctx, "embedded flow", "status", status, "error", err)
+			if status != 499 { // else the browser has left, which is no failure
+				a.log.WarnContext(ctx, "embedded flow", "status", status, "error", err)
+			}
 		},
 	})
 	if err != nil {
@@ -70,9 +84,9 @@ func newApp(config appConfig) (*app, error) {
 	mux.HandleFunc("GET /settings", a.showPage("settings.html"))
 	mux.HandleFunc("GET /settings/connections", a.showPage("connections.html"))
 	mux.HandleFunc("GET /settings/stream", a.stream)
-	mux.Handle("POST /integrations/kombo/init", flow.InitHandler())
-	mux.Handle("POST /integrations/kombo/relink", flow.RelinkHandler())
-	mux.Handle("POST /integrations/kombo/activate", flow.ActivateHandler())
+	mux.Handle("/integrations/kombo/init", flow.InitHandler())
+	mux.Handle("/integrations/kombo/relink", flow.RelinkHandler())
+	mux.Handle("/integrations/kombo/activate", flow.ActivateHandler())
 	mux.HandleFunc("POST /integrations/magic-link", answering(a, a.magicLink))
 	mux.HandleFunc("POST /integrations/disconnect", answering(a, a.disconnect))
 	mux.HandleFunc("POST /attention/dismiss", answering(a, a.dismiss))
@@ -83,8 +97,23 @@ func newApp(config appConfig) (*app, error) {
 	root := http.NewServeMux()
 	root.Handle("/webhooks/kombo", config.verifier.Handler(a.events()))
 	root.Handle("/", a.secured(http.NewCrossOriginProtection().Handler(mux)))
-	a.Handler = root
+	a.Handler = a.knownHosts(root)
 	return a, nil
+}
+
+// knownHosts answers 421 to requests for other hosts: a page of another site can make its own name lead here
+// (DNS rebinding), and is then of the same origin for browsers.
+func (a *app) knownHosts(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := strings.ToLower((&url.URL{Host: r.Host}).Hostname())
+		ip, err := netip.ParseAddr(host)
+		if host == "localhost" || err == nil && ip.IsLoopback() || host != "" && slices.Contains(a.hosts, host) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		a.log.WarnContext(r.Context(), "unknown host: start with -url if it is the product's", "host", host)
+		http.Error(w, "this host is not known here", http.StatusMisdirectedRequest)
+	})
 }
 
 // events says what webhooks do: the store decides what is new.
@@ -99,8 +128,15 @@ func (a *app) events() kombo.EventHandlers {
 		},
 		ConnectionFlowFailed: func(ctx context.Context, e *kombo.ConnectionFlowFailedEvent) error {
 			changed, err := a.apply(ctx, e)
+			if changed { // no warning: the customer may still finish the flow
+				a.log.InfoContext(ctx, "an attempt to connect failed", "customer", e.Data.EndUser.OriginID, "tool", e.Data.IntegrationTool, "log", e.Data.LogURL)
+			}
+			return err
+		},
+		IssueStatusChanged: func(ctx context.Context, e *kombo.IssueStatusChangedEvent) error {
+			changed, err := a.apply(ctx, e)
 			if changed {
-				a.log.WarnContext(ctx, "a customer could not connect", "customer", e.Data.EndUser.OriginID, "tool", e.Data.IntegrationTool, "log", e.Data.LogURL)
+				a.logIssue(ctx, e.Data)
 			}
 			return err
 		},
@@ -112,6 +148,18 @@ func (a *app) events() kombo.EventHandlers {
 	}
 }
 
+// logIssue is for the vendor: what a customer can do about an issue is known from the connection's state.
+func (a *app) logIssue(ctx context.Context, data kombo.IssueStatusChangedData) {
+	level, customer := slog.LevelInfo, "" // an issue of the whole environment has no customer
+	if data.Change == kombo.IssueChangeRaised {
+		level = slog.LevelWarn
+	}
+	if data.Integration != nil {
+		customer = data.Integration.EndUser.OriginID
+	}
+	a.log.Log(ctx, level, "Kombo reports an issue", "change", data.Change, "type", data.Issue.Type, "title", data.Issue.Title, "customer", customer)
+}
+
 func (a *app) apply(ctx context.Context, event kombo.Event) (changed bool, err error) {
 	changed, err = a.store.Apply(ctx, event)
 	if changed {
@@ -121,17 +169,14 @@ func (a *app) apply(ctx context.Context, event kombo.Event) (changed bool, err e
 }
 
 // link is for whom a flow begins, and what it connects.
-func (a *app) link(r *http.Request, _ string) (kombo.CreateLinkRequest, error) {
-	signedIn, ok := a.signedIn(r)
-	if !ok {
-		return kombo.CreateLinkRequest{}, kombo.ErrFlowNotSignedIn
-	}
+func (a *app) link(r *http.Request, companyID string) (kombo.CreateLinkRequest, error) {
 	var choice struct {
 		Category kombo.Category `json:"category"`
 	}
 	if err := json.NewDecoder(r.Body).Decode(&choice); err != nil {
 		return kombo.CreateLinkRequest{}, fmt.Errorf("%w: %w", kombo.ErrFlowBadRequest, err)
 	}
+	signedIn, _ := companyByID(companyID)
 	return linkFor(signedIn, choice.Category)
 }
 
@@ -148,11 +193,8 @@ func linkFor(signedIn company, chosen kombo.Category) (kombo.CreateLinkRequest, 
 }
 
 func (a *app) signedInID(r *http.Request) (string, error) {
-	signedIn, ok := a.signedIn(r)
-	if !ok {
-		return "", kombo.ErrFlowNotSignedIn
-	}
-	return signedIn.ID, nil
+	signedIn, err := a.signedIn(r)
+	return signedIn.ID, err
 }
 
 // relink finds the integration behind a connection of the customer who is signed in, and of nobody else.
@@ -174,15 +216,30 @@ func (a *app) relink(r *http.Request, companyID string) (integrationID string, r
 	return connection.IntegrationID, kombo.RelinkRequest{ScopeConfigID: choice.ScopeConfigID}, err
 }
 
-// connected stores what a token named. EmbeddedFlow has made sure that it is the signed-in customer's. Which
-// category it is comes with integration-created: a token does not tell.
+// connected stores what a token named, a new connection or one that was reconnected. EmbeddedFlow has made sure that
+// it is the signed-in customer's.
+//
+// A token tells neither the category nor the state: after a reconnection the row still says that the credentials
+// do not work. Webhooks will say what is right now, and Get does so at once. Should Get fail, the row is stored
+// already.
 func (a *app) connected(ctx context.Context, integration *kombo.ConnectedIntegration) error {
-	err := a.store.Connected(ctx, integration.EndUserOriginID, "", integration)
+	defer a.tell()
+	connection, err := a.store.Connected(ctx, integration.EndUserOriginID, "", integration)
 	if errors.Is(err, store.ErrOtherCustomer) {
 		return fmt.Errorf("%w: %w", kombo.ErrFlowForbidden, err)
+	} else if err != nil {
+		return err
 	}
-	a.tell()
-	return err
+	limited, cancel := context.WithTimeout(ctx, 10*time.Second) // the customer waits
+	defer cancel()
+	now, err := a.client.Integrations.Get(limited, integration.ID)
+	if err == nil {
+		err = a.store.Read(ctx, connection, now)
+	}
+	if err != nil {
+		a.log.WarnContext(ctx, "connected, and the state is not known yet", "error", err)
+	}
+	return nil
 }
 
 // problem is an error with its answer.
@@ -197,7 +254,8 @@ var (
 	errNotSignedIn = &problem{http.StatusUnauthorized, "sign in first"}
 	errMalformed   = &problem{http.StatusBadRequest, "the request is malformed"}
 	errGone        = &problem{http.StatusNotFound, "this does not exist any more"}
-	errKombo       = &problem{http.StatusBadGateway, "Kombo does not answer as it should; try again"}
+	errInternal    = &problem{http.StatusInternalServerError, "something went wrong"}
+	errKombo       = &problem{http.StatusBadGateway, "the connection service is not available; try again"}
 )
 
 // answering makes a handler of a function that takes JSON and returns JSON.
@@ -211,10 +269,15 @@ func answering[In any](a *app, serve func(r *http.Request, in In) (any, error)) 
 		}
 		status := http.StatusOK
 		if err != nil {
-			known := &problem{http.StatusInternalServerError, "something went wrong"}
-			if p, ok := errors.AsType[*problem](err); ok {
-				known = p
-			} else {
+			known, ok := errors.AsType[*problem](err)
+			switch {
+			case ok:
+			case errors.Is(err, kombo.ErrFlowNotSignedIn):
+				known = errNotSignedIn
+			default:
+				known = errInternal
+			}
+			if known.status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) { // the browser has left
 				a.log.ErrorContext(r.Context(), "request", "path", r.URL.Path, "error", err)
 			}
 			status, result = known.status, map[string]string{"error": known.text}
@@ -231,9 +294,9 @@ func (a *app) magicLink(r *http.Request, in struct {
 	Category kombo.Category `json:"category"`
 },
 ) (any, error) {
-	signedIn, ok := a.signedIn(r)
-	if !ok {
-		return nil, errNotSignedIn
+	signedIn, err := a.signedIn(r)
+	if err != nil {
+		return nil, err
 	}
 	request, err := linkFor(signedIn, in.Category)
 	if err != nil {
@@ -242,8 +305,7 @@ func (a *app) magicLink(r *http.Request, in struct {
 	request.LinkType = kombo.LinkTypeMagicLink
 	link, err := a.client.Connect.CreateLink(r.Context(), request)
 	if err != nil {
-		a.log.ErrorContext(r.Context(), "magic link", "error", err)
-		return nil, errKombo
+		return nil, fmt.Errorf("%w: %w", errKombo, err)
 	}
 	return link, nil
 }
@@ -252,9 +314,9 @@ func (a *app) disconnect(r *http.Request, in struct {
 	Connection string `json:"connection"`
 },
 ) (any, error) {
-	signedIn, ok := a.signedIn(r)
-	if !ok {
-		return nil, errNotSignedIn
+	signedIn, err := a.signedIn(r)
+	if err != nil {
+		return nil, err
 	}
 	connection, err := a.store.Connection(r.Context(), signedIn.ID, in.Connection)
 	if errors.Is(err, store.ErrNotFound) {
@@ -262,25 +324,28 @@ func (a *app) disconnect(r *http.Request, in struct {
 	} else if err != nil {
 		return nil, err
 	}
-	// What Kombo does not know any more is as good as deleted.
-	if err := a.client.Integrations.Delete(r.Context(), connection.IntegrationID); err != nil && !errors.Is(err, kombo.ErrIntegrationNotFound) {
-		a.log.ErrorContext(r.Context(), "disconnect", "error", err)
-		return nil, errKombo
+	// Once Kombo has deleted the integration, the row has to go, too. Should the process end in between, the
+	// customer can try again: what Kombo does not know any more is as good as deleted.
+	err = toTheEnd(r, func(ctx context.Context) error { return a.client.Integrations.Delete(ctx, connection.IntegrationID) })
+	if err != nil && !errors.Is(err, kombo.ErrIntegrationNotFound) {
+		return nil, fmt.Errorf("%w: %w", errKombo, err)
 	}
 	defer a.tell()
-	return struct{}{}, a.store.Disconnected(r.Context(), signedIn.ID, connection.Key, time.Now())
+	return struct{}{}, toTheEnd(r, func(ctx context.Context) error {
+		return a.store.Disconnected(ctx, signedIn.ID, connection.Key, time.Now())
+	})
 }
 
 func (a *app) dismiss(r *http.Request, in struct {
 	Key string `json:"key"`
 },
 ) (any, error) {
-	signedIn, ok := a.signedIn(r)
-	if !ok {
-		return nil, errNotSignedIn
+	signedIn, err := a.signedIn(r)
+	if err != nil {
+		return nil, err
 	}
 	defer a.tell()
-	err := a.store.Dismiss(r.Context(), signedIn.ID, in.Key)
+	err = a.store.Dismiss(r.Context(), signedIn.ID, in.Key)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, errGone
 	}

@@ -9,7 +9,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -17,6 +16,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"os"
 	"os/signal"
 	"strings"
@@ -43,11 +44,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, output 
 	flags := flag.NewFlagSet("embeddedflow", flag.ContinueOnError)
 	flags.SetOutput(output)
 	var (
-		listen     = flags.String("listen", "127.0.0.1:8080", "where the product listens")
-		database   = flags.String("database", "embeddedflow.db", "a file for SQLite, or postgres://…")
-		sandboxAt  = flags.String("sandbox", "127.0.0.1:8900", "where the fake Kombo listens, without KOMBO_API_KEY")
-		libraryAt  = flags.String("library", "", "the file of @kombo-api/connect (default: one that npm has installed nearby, else the CDN)")
-		sessionKey = flags.String("session-key", "", "signs the session cookies; replicas need the same one (default: made up)")
+		listen    = flags.String("listen", "127.0.0.1:8080", "where the product listens")
+		database  = flags.String("database", "embeddedflow.db", "a file for SQLite, or postgres://…")
+		sandboxAt = flags.String("sandbox", "127.0.0.1:8900", "where the fake Kombo listens, without KOMBO_API_KEY")
+		libraryAt = flags.String("library", "", "the file of @kombo-api/connect (default: one that npm has installed nearby, else the CDN)")
+		publicURL = flags.String("url", "", "what browsers and Kombo call the product, if not by a loopback address, such as https://app.example.com")
 	)
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -55,8 +56,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, output 
 	if flags.NArg() > 0 {
 		return fmt.Errorf("%q is no flag", flags.Arg(0))
 	}
-	if *sessionKey == "" {
-		*sessionKey = rand.Text()
+	public, err := url.Parse(*publicURL)
+	if *publicURL != "" && (err != nil || public.Hostname() == "" || public.Scheme != "http" && public.Scheme != "https") {
+		return fmt.Errorf("-url: %q is not of the form https://host", *publicURL)
 	}
 	if *libraryAt != "" {
 		if _, err := os.Stat(*libraryAt); err != nil {
@@ -75,10 +77,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, output 
 	}
 	defer func() { _ = connections.Close() }()
 
+	address := reachable(listener)
+	product := "http://" + address.String()
 	config := appConfig{
-		store: connections, log: log, sessionKey: []byte(*sessionKey), library: findLibrary(*libraryAt),
+		store: connections, log: log, library: findLibrary(*libraryAt),
+		hosts: []string{address.Addr().String(), strings.ToLower(public.Hostname())}, https: public.Scheme == "https",
 	}
-	closeKombo, err := connectKombo(ctx, &config, getenv, *sandboxAt, "http://"+listener.Addr().String())
+	closeKombo, err := connectKombo(ctx, &config, getenv, *sandboxAt, product)
 	if err != nil {
 		return err
 	}
@@ -94,11 +99,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, output 
 	server.RegisterOnShutdown(app.endStreams)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	fmt.Fprintf(output, "The product   http://%s/\n", listener.Addr())
+	fmt.Fprintf(output, "The product   %s/\n", product)
 	if config.sandboxURL != "" {
 		fmt.Fprintf(output, "A fake Kombo  %s\n", config.sandboxURL)
-	} else {
-		fmt.Fprintf(output, "Webhooks have to reach http://%s/webhooks/kombo, through a tunnel say.\n", listener.Addr())
+	} else if *publicURL == "" {
+		fmt.Fprintf(output, "Webhooks have to reach %s/webhooks/kombo: with a tunnel, start with -url and its address.\n", product)
 	}
 	select {
 	case err := <-served:
@@ -109,6 +114,15 @@ func run(ctx context.Context, args []string, getenv func(string) string, output 
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	return server.Shutdown(deadline)
+}
+
+// reachable returns an address at which this machine reaches the listener.
+func reachable(listener net.Listener) netip.AddrPort {
+	address := netip.MustParseAddrPort(listener.Addr().String())
+	if address.Addr().IsUnspecified() {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), address.Port())
+	}
+	return address
 }
 
 // connectKombo makes the client and the verifier, of the real Kombo where there is a key, else of a fake one.

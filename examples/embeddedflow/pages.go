@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -24,7 +25,7 @@ var offeredCategories = []category{
 	{ID: string(kombo.CategoryLMS), Label: "Learning", Description: "Courses and certificates"},
 }
 
-// scope is a scope config that a reconnection can change to. The real ones stand in Kombo's dashboard.
+// scope is a scope config that a reconnection can change to. The real ones are in Kombo's dashboard.
 type scope struct{ ID, Label string }
 
 var offeredScopes = []scope{
@@ -57,6 +58,7 @@ type page struct {
 	Attention              []store.Alert
 	Scopes                 []scope
 	LibraryURL, SandboxURL string
+	LibraryIntegrity       string // "" for a file of the product's own
 }
 
 func (a *app) page(ctx context.Context, signedIn company) (*page, error) {
@@ -71,9 +73,9 @@ func (a *app) page(ctx context.Context, signedIn company) (*page, error) {
 	for i := range attention {
 		attention[i].Tool = label(attention[i].Tool)
 	}
-	p := &page{Company: signedIn, Attention: attention, LibraryURL: libraryCDN, SandboxURL: a.sandboxURL}
+	p := &page{Company: signedIn, Attention: attention, LibraryURL: libraryCDN, LibraryIntegrity: libraryIntegrity, SandboxURL: a.sandboxURL}
 	if a.library != "" {
-		p.LibraryURL = "/static/kombo-connect.js"
+		p.LibraryURL, p.LibraryIntegrity = "/static/kombo-connect.js", ""
 	}
 	if a.sandboxURL != "" {
 		p.Scopes = offeredScopes // the real Kombo does not know these
@@ -117,18 +119,19 @@ func label(tool string) string {
 }
 
 func (a *app) showSignIn(w http.ResponseWriter, r *http.Request) {
-	if _, ok := a.signedIn(r); ok {
-		http.Redirect(w, r, "/settings", http.StatusSeeOther)
-		return
+	switch _, err := a.signedIn(r); {
+	case errors.Is(err, kombo.ErrFlowNotSignedIn):
+		a.render(w, r, "signin.html", map[string]any{"Companies": companies})
+	default:
+		a.redirect(w, r, "/settings", err)
 	}
-	a.render(w, r, "signin.html", map[string]any{"Companies": companies})
 }
 
 // showPage shows the settings page, or the part of it that changes.
 func (a *app) showPage(name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		signedIn, ok := a.signedIn(r)
-		if !ok {
+		signedIn, err := a.signedIn(r)
+		if errors.Is(err, kombo.ErrFlowNotSignedIn) {
 			if name == "settings.html" {
 				http.Redirect(w, r, "/", http.StatusSeeOther)
 			} else {
@@ -136,24 +139,29 @@ func (a *app) showPage(name string) http.HandlerFunc {
 			}
 			return
 		}
-		p, err := a.page(r.Context(), signedIn)
-		if r.Context().Err() != nil {
-			return // the browser has left the page
+		var p *page
+		if err == nil {
+			p, err = a.page(r.Context(), signedIn)
 		}
 		if err != nil {
-			a.log.ErrorContext(r.Context(), "page", "error", err)
-			http.Error(w, "something went wrong", http.StatusInternalServerError)
+			a.failed(w, r, err)
 			return
 		}
 		a.render(w, r, name, p)
 	}
 }
 
+func (a *app) failed(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() == nil { // else the browser has left the page
+		a.log.ErrorContext(r.Context(), "page", "error", err)
+	}
+	http.Error(w, "something went wrong", http.StatusInternalServerError)
+}
+
 func (a *app) render(w http.ResponseWriter, r *http.Request, name string, data any) {
 	var content bytes.Buffer
 	if err := a.templates.ExecuteTemplate(&content, name, data); err != nil {
-		a.log.ErrorContext(r.Context(), "page", "error", err)
-		http.Error(w, "something went wrong", http.StatusInternalServerError)
+		a.failed(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -179,7 +187,7 @@ func (a *app) static(w http.ResponseWriter, r *http.Request) {
 func (a *app) secured(next http.Handler) http.Handler {
 	scripts := "'self'"
 	if a.library == "" {
-		scripts += " https://unpkg.com"
+		scripts += " " + libraryCDN
 	}
 	policy := fmt.Sprintf("default-src 'none'; script-src %s; style-src 'self'; img-src 'self'; connect-src 'self'; frame-src %s; "+
 		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'", scripts, a.frameSource)
@@ -207,9 +215,12 @@ func (a *app) listen() <-chan struct{} {
 
 // stream tells a page whenever what it shows has changed, on whichever replica.
 func (a *app) stream(w http.ResponseWriter, r *http.Request) {
-	signedIn, ok := a.signedIn(r)
-	if !ok {
+	signedIn, err := a.signedIn(r)
+	if errors.Is(err, kombo.ErrFlowNotSignedIn) {
 		http.Error(w, "sign in first", http.StatusUnauthorized)
+		return
+	} else if err != nil {
+		a.failed(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -221,6 +232,9 @@ func (a *app) stream(w http.ResponseWriter, r *http.Request) {
 	for asked := 0; ; asked++ {
 		changed := a.listen()
 		version, err := a.store.Version(r.Context(), signedIn.ID)
+		if err == nil {
+			_, err = a.signedIn(r) // the session may have ended meanwhile
+		}
 		if err != nil {
 			return // the page comes again
 		}

@@ -177,7 +177,16 @@ func endsGracefully(t *testing.T, binary string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page.AddCookie(&http.Cookie{Name: sessionCookie, Value: "acme." + (&app{appConfig: appConfig{sessionKey: []byte(replicaSessionKey)}}).sign("acme")})
+	s, err := store.Open(t.Context(), r.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // it was only read, at last
+	session, err := s.StartSession(t.Context(), "acme", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page.AddCookie(&http.Cookie{Name: sessionCookie, Value: session})
 	stream, err := new(http.Transport).RoundTrip(page)
 	if err != nil {
 		t.Fatal(err)
@@ -238,19 +247,12 @@ func endsGracefully(t *testing.T, binary string) {
 		t.Errorf("the answer is %s", response.Status)
 	}
 	r.awaitEnd()
-	s, err := store.Open(t.Context(), r.dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close() //nolint:errcheck // it was only read
 	if got, err := s.Connections(t.Context(), "acme"); err != nil || len(got) != 1 || got[0].IntegrationID != "personio:1" {
 		t.Errorf("connections = %+v, %v", got, err)
 	}
 }
 
 // ---- processes ----
-
-const replicaSessionKey = "a key that all replicas have"
 
 // replica is a process of the product, which has the same address each time.
 type replica struct {
@@ -285,7 +287,7 @@ func (r *replica) url() string { return "http://" + r.address }
 // start starts the process, and returns once it serves.
 func (r *replica) start() {
 	r.output, r.ended = new(bytes.Buffer), make(chan error, 1)
-	r.command = exec.Command(r.binary, "-listen", r.address, "-database", r.dsn, "-session-key", replicaSessionKey)
+	r.command = exec.Command(r.binary, "-listen", r.address, "-database", r.dsn)
 	r.command.Env, r.command.Dir = r.environment, filepath.Dir(r.binary)
 	r.command.Stdout, r.command.Stderr = r.output, r.output
 	if err := r.command.Start(); err != nil {

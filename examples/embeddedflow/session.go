@@ -1,13 +1,14 @@
 package main
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
+	"context"
+	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/examples/embeddedflow/store"
 )
 
 // company is a customer of the product. ID is what Kombo knows as the end user's origin id.
@@ -22,19 +23,7 @@ var companies = []company{
 	{"mueller", "Müller & Söhne GmbH", "MS", "karla@mueller.example"},
 }
 
-const sessionCookie = "rosterly_session"
-
-// signedIn returns who is signed in. The cookie holds who it is, and proof that this product wrote it, so that
-// every replica knows it.
-func (a *app) signedIn(r *http.Request) (company, bool) {
-	cookie, err := r.Cookie(sessionCookie)
-	if err != nil {
-		return company{}, false
-	}
-	id, signature, _ := strings.Cut(cookie.Value, ".")
-	if !hmac.Equal([]byte(signature), []byte(a.sign(id))) {
-		return company{}, false
-	}
+func companyByID(id string) (company, bool) {
 	i := slices.IndexFunc(companies, func(c company) bool { return c.ID == id })
 	if i < 0 {
 		return company{}, false
@@ -42,31 +31,82 @@ func (a *app) signedIn(r *http.Request) (company, bool) {
 	return companies[i], true
 }
 
-func (a *app) sign(id string) string {
-	mac := hmac.New(sha256.New, a.sessionKey)
-	mac.Write([]byte(id))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+const (
+	sessionCookie   = "rosterly_session"
+	sessionLifetime = 12 * time.Hour
+)
+
+// signedIn returns who is signed in, or [kombo.ErrFlowNotSignedIn]. The cookie contains a random id, and the store
+// knows whose it is and until when: a copy of the cookie is worth nothing after the customer has signed out.
+func (a *app) signedIn(r *http.Request) (company, error) {
+	cookie, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return company{}, kombo.ErrFlowNotSignedIn
+	}
+	id, err := a.store.Session(r.Context(), cookie.Value)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return company{}, err
+	}
+	signedIn, ok := companyByID(id)
+	if !ok {
+		return company{}, kombo.ErrFlowNotSignedIn
+	}
+	return signedIn, nil
 }
 
 func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
-	id := r.PostFormValue("company")
-	if !slices.ContainsFunc(companies, func(c company) bool { return c.ID == id }) {
+	signedIn, ok := companyByID(r.PostFormValue("company"))
+	if !ok {
 		http.Error(w, "there is no such company", http.StatusBadRequest)
 		return
 	}
-	a.setCookie(w, r, id+"."+a.sign(id), 12*time.Hour)
-	http.Redirect(w, r, "/settings", http.StatusSeeOther)
+	err := a.endSession(r) // of whoever was signed in before
+	if err == nil {
+		var id string
+		if id, err = a.store.StartSession(r.Context(), signedIn.ID, sessionLifetime); err == nil {
+			a.setCookie(w, r, id, sessionLifetime)
+		}
+	}
+	a.redirect(w, r, "/settings", err)
 }
 
 func (a *app) signOut(w http.ResponseWriter, r *http.Request) {
-	a.setCookie(w, r, "", -1)
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	err := a.endSession(r)
+	if err == nil {
+		a.setCookie(w, r, "", -time.Second)
+	}
+	a.redirect(w, r, "/", err)
 }
 
+func (a *app) endSession(r *http.Request) error {
+	cookie, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return nil //nolint:nilerr // nobody is signed in
+	}
+	return toTheEnd(r, func(ctx context.Context) error { return a.store.EndSession(ctx, cookie.Value) })
+}
+
+// setCookie makes the browser forget the cookie if the lifetime is negative.
 func (a *app) setCookie(w http.ResponseWriter, r *http.Request, value string, lifetime time.Duration) {
-	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure wherever there is TLS, which a demo on loopback has not
-		Name: sessionCookie, Value: value, Path: "/", MaxAge: int(lifetime.Seconds()),
-		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https",
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure if the browser uses TLS, which a demo on loopback has not
+		Name: sessionCookie, Value: value, Path: "/", MaxAge: int(lifetime / time.Second),
+		HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Secure: r.TLS != nil || a.https || r.Header.Get("X-Forwarded-Proto") == "https",
 	})
+}
+
+func (a *app) redirect(w http.ResponseWriter, r *http.Request, to string, err error) {
+	if err != nil {
+		a.failed(w, r, err)
+		return
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+// toTheEnd does work that a browser that leaves must not interrupt halfway.
+func toTheEnd(r *http.Request, work func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Minute)
+	defer cancel()
+	return work(ctx)
 }
