@@ -125,8 +125,8 @@ type Error struct {
 	err error
 	// hint names a likely mistake of the caller, or is "".
 	hint string
-	// unsure means that an attempt before the last may have had its effect although it failed.
-	unsure bool
+	// mayHaveExecuted means that an attempt before the last may have been executed although it failed.
+	mayHaveExecuted bool
 }
 
 // errorInfo is what an answer says about an error. Only the message is never null.
@@ -187,7 +187,7 @@ func unexpectedAnswer(operation transport.Operation, answer *transport.Answer, p
 func newError(operation transport.Operation, answer *transport.Answer) *Error {
 	return &Error{
 		Op: operation.String(), StatusCode: answer.StatusCode,
-		RetryAfter: answer.RetryAfter, Attempts: answer.Attempts, unsure: answer.Unsure,
+		RetryAfter: answer.RetryAfter, Attempts: answer.Attempts, mayHaveExecuted: answer.MayHaveExecuted,
 	}
 }
 

@@ -257,7 +257,7 @@ var deleteIntegrationOperation = transport.Operation{
 // Kombo's documentation: https://docs.kombo.dev/v1/delete-integrations-integration-id
 func (s *IntegrationsService) Delete(ctx context.Context, integrationID string) error {
 	_, err := call[nothing](ctx, (*service)(s), deleteIntegrationOperation, emptyRequest{}, integrationID)
-	if kerr, ok := errors.AsType[*Error](err); ok && kerr.unsure && errors.Is(kerr, ErrIntegrationNotFound) {
+	if kerr, ok := errors.AsType[*Error](err); ok && kerr.mayHaveExecuted && errors.Is(kerr, ErrIntegrationNotFound) {
 		return nil
 	}
 	return err

@@ -166,7 +166,7 @@ func logAttempt(ctx context.Context, logger *slog.Logger, attempt transport.Atte
 	} else {
 		attributes = append(attributes, slog.Int("status", attempt.StatusCode))
 	}
-	if attempt.Again {
+	if attempt.WillRetry {
 		attributes = append(attributes, slog.Duration("retry_in", attempt.Wait))
 	}
 	logger.LogAttrs(ctx, slog.LevelDebug, "kombo: attempt", attributes...)

@@ -257,7 +257,7 @@ func (r *PassthroughResponse) Bytes() ([]byte, error) {
 }
 
 var passthroughOperation = transport.Operation{
-	Method: http.MethodPost, Path: "/passthrough/{tool}/{api}", Timeout: DefaultTimeout, Once: true,
+	Method: http.MethodPost, Path: "/passthrough/{tool}/{api}", Timeout: DefaultTimeout, NonIdempotent: true,
 }
 
 // Passthrough sends a request to the own API of the tool behind an integration, for what Kombo's API does not

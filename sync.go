@@ -37,7 +37,7 @@ type syncRequest struct {
 
 func (syncRequest) validate() string { return "" }
 
-var syncOperation = transport.Operation{Method: http.MethodPost, Path: "/force-sync", Timeout: DefaultTimeout, Once: true}
+var syncOperation = transport.Operation{Method: http.MethodPost, Path: "/force-sync", Timeout: DefaultTimeout, NonIdempotent: true}
 
 // Sync starts a sync of an integration; "" means [SyncFull]. Kombo syncs on its own schedule and advises against
 // triggering syncs periodically; use this for exceptions such as a "sync now" button.

@@ -8,14 +8,14 @@ import (
 	"unicode/utf8"
 )
 
-// Operation is one endpoint of the API: what is sent where, and whether it may be sent again.
+// Operation is one endpoint of the API: its route, and whether it is safe to retry.
 type Operation struct {
 	Method string
 	// Path is the route below the base URL, such as "/integrations/{integration_id}/relink".
 	Path string
-	// Once marks an operation that acts each time it runs. It is sent again only where the
-	// request surely did not run.
-	Once bool
+	// NonIdempotent marks an operation that has another effect each time. It is retried only if the
+	// request was not executed, or if the response says that a retry is safe.
+	NonIdempotent bool
 	// Secret marks an operation whose path values are credentials.
 	Secret bool
 	// Timeout is the time limit of one attempt, unless the Transport has one. Zero means none.
@@ -57,18 +57,18 @@ func (o Operation) expand(values []string) (string, error) {
 	return path.String(), nil
 }
 
-// maxPathValue is the length in bytes of the longest path value: activation tokens come from
-// browsers, which can send anything.
-const maxPathValue = 8 << 10
+// maxValue is the length in bytes of the longest path value or header value: activation tokens come
+// from browsers, which can send anything.
+const maxValue = 8 << 10
 
-// escapeSegment escapes everything but unreserved characters: url.PathEscape leaves colons as they
-// are, and integration ids hold one.
+// escapeSegment escapes everything except unreserved characters: url.PathEscape leaves colons as they
+// are, and integration ids contain one.
 func escapeSegment(name, value string) (string, error) {
 	switch {
 	case value == "":
 		return "", fmt.Errorf("%s is empty", name)
-	case len(value) > maxPathValue:
-		return "", fmt.Errorf("%s is longer than %d bytes", name, maxPathValue)
+	case len(value) > maxValue:
+		return "", fmt.Errorf("%s is longer than %d bytes", name, maxValue)
 	case !utf8.ValidString(value):
 		return "", fmt.Errorf("%s is not valid UTF-8", name)
 	}
@@ -82,11 +82,12 @@ func escapeSegment(name, value string) (string, error) {
 	return strings.ReplaceAll(url.QueryEscape(value), "+", "%20"), nil
 }
 
-// checkHeaderValue refuses what cannot stand in a header: net/http would refuse it too, but each time it is sent.
+// checkHeaderValue rejects values that are not allowed in a header. net/http rejects them too, but as a
+// failed attempt.
 func checkHeaderValue(name, value string) error {
 	switch {
-	case len(value) > maxPathValue:
-		return fmt.Errorf("%s is longer than %d bytes", name, maxPathValue)
+	case len(value) > maxValue:
+		return fmt.Errorf("%s is longer than %d bytes", name, maxValue)
 	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
 		return fmt.Errorf("%s holds characters that a header cannot", name)
 	}

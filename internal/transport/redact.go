@@ -8,7 +8,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"syscall"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -230,12 +229,12 @@ func (e *redactedError) Is(target error) bool {
 
 func (e *redactedError) As(target any) bool {
 	switch target.(type) {
-	case **net.OpError, **net.DNSError, *syscall.Errno,
+	case **net.OpError, **net.DNSError,
 		**tls.CertificateVerificationError, *tls.RecordHeaderError, *tls.AlertError,
 		*x509.UnknownAuthorityError, *x509.HostnameError, *x509.CertificateInvalidError:
 		return errors.As(e.err, target)
 	}
-	return false
+	return isErrno(target) && errors.As(e.err, target)
 }
 
 // Timeout makes it a net.Error, which errors.As finds in place of the one inside.

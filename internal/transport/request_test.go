@@ -59,7 +59,7 @@ func TestNobodyElseRepeatsWhatActsOnce(t *testing.T) {
 	for _, once := range []bool{true, false} {
 		seen := &recorder{}
 		transport := New(Config{BaseURL: "https://api.example/v1", APIKey: testKey, HTTPClient: &http.Client{Transport: seen}, Retry: RetryPolicy{MaxAttempts: 1}})
-		_, err := transport.Do(t.Context(), Request{Operation: Operation{Method: http.MethodPost, Path: "/force-sync", Once: once}, Body: []byte("{}")})
+		_, err := transport.Do(t.Context(), Request{Operation: Operation{Method: http.MethodPost, Path: "/force-sync", NonIdempotent: once}, Body: []byte("{}")})
 		if err != nil || (seen.last.GetBody == nil) != once {
 			t.Errorf("once %v: GetBody is nil: %v, %v", once, seen.last.GetBody == nil, err)
 		}

@@ -103,11 +103,11 @@ func (c *call) nextWait() (wait time.Duration, again bool) {
 	case c.context.Err() != nil:
 		return 0, false
 	case c.err != nil:
-		again = !permanent(c.err) && (!c.what.Operation.Once || neverSent(c.err))
+		again = !permanent(c.err) && (!c.what.Operation.NonIdempotent || neverSent(c.err))
 	default:
 		// A rate limit turns a request away before it runs; the 5xx answers prove nothing.
 		again = retryableStatus(c.response.StatusCode) &&
-			(!c.what.Operation.Once || c.response.StatusCode == http.StatusTooManyRequests)
+			(!c.what.Operation.NonIdempotent || c.response.StatusCode == http.StatusTooManyRequests)
 	}
 	policy := &c.transport.retry
 	if !again || c.attempts >= policy.MaxAttempts {
@@ -144,7 +144,7 @@ func (c *call) checkRetry(_ context.Context, _ *http.Response, err error) (bool,
 	wait, again := c.nextWait()
 	c.logAttempt(wait, again)
 	if again {
-		c.unsure = c.unsure || c.mayHaveRun()
+		c.mayHaveExecuted = c.mayHaveExecuted || c.mayHaveRun()
 	}
 	c.wait, c.decided = wait, !again
 	return again, nil

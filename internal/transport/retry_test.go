@@ -73,7 +73,7 @@ func TestWhatIsRetried(t *testing.T) {
 					s := &script{steps: []step{test.step}}
 					answer, err := newTest(s, nil).do(t.Context(), operation)
 					want := test.read
-					if operation.Once {
+					if operation.NonIdempotent {
 						want = test.once
 					}
 					if s.attempts != want {
@@ -87,8 +87,8 @@ func TestWhatIsRetried(t *testing.T) {
 							t.Fatalf("answer = %+v, %v, want status %d", answer, err, test.step.status)
 						}
 						// What the last attempt did, the answer itself tells.
-						if want := want > 1 && test.step.status >= 500; answer.Unsure != want {
-							t.Errorf("Unsure = %v, want %v", answer.Unsure, want)
+						if want := want > 1 && test.step.status >= 500; answer.MayHaveExecuted != want {
+							t.Errorf("MayHaveExecuted = %v, want %v", answer.MayHaveExecuted, want)
 						}
 						return
 					}
@@ -113,13 +113,13 @@ func TestRetriesEndWithTheAnswer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if answer.StatusCode != 200 || string(answer.Body) != "up" || answer.Attempts != 3 || !answer.Unsure {
+		if answer.StatusCode != 200 || string(answer.Body) != "up" || answer.Attempts != 3 || !answer.MayHaveExecuted {
 			t.Errorf("answer = %+v", answer)
 		}
 	})
 }
 
-func TestUnsure(t *testing.T) {
+func TestMayHaveExecuted(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name  string
@@ -142,8 +142,8 @@ func TestUnsure(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &script{steps: []step{test.first, {status: 404}}}
 				answer, err := newTest(s, nil).do(t.Context(), read)
-				if err != nil || answer.Unsure != test.want {
-					t.Errorf("answer = %+v, %v, want Unsure %v", answer, err, test.want)
+				if err != nil || answer.MayHaveExecuted != test.want {
+					t.Errorf("answer = %+v, %v, want MayHaveExecuted %v", answer, err, test.want)
 				}
 			})
 		})

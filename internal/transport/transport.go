@@ -33,9 +33,9 @@ type Config struct {
 	// HTTPClient is copied; one that is nil or has no Transport uses the connection pool that all
 	// Transports share.
 	HTTPClient *http.Client
-	// AttemptTimeout ends one attempt, reading the answer included; zero means no limit, and nil the
-	// one of the operation. Where the HTTPClient has a limit too, it counts in place of the
-	// operation's, or if it is shorter.
+	// AttemptTimeout limits one attempt, reading the response included; zero means no limit, and nil
+	// the operation's limit. HTTPClient.Timeout, if set, replaces the operation's limit; if both are
+	// set, the shorter counts.
 	AttemptTimeout *time.Duration
 	Retry          RetryPolicy
 	// Log is told of each attempt; nil means nobody is.
@@ -50,15 +50,15 @@ type Attempt struct {
 	Duration time.Duration
 	// StatusCode is that of the answer; 0 where there was none.
 	StatusCode int
-	// Again means that there will be another attempt, after Wait.
-	Again bool
-	Wait  time.Duration
+	// WillRetry means that another attempt follows, after Wait.
+	WillRetry bool
+	Wait      time.Duration
 
 	call *call
 }
 
-// Err says why there was no answer, without secrets; nil where there was one. It can be asked until the
-// function that was told of the attempt returns.
+// Err returns why there was no response, without secrets; nil if there was one. It must not be called
+// after Config.Log returns.
 func (a Attempt) Err() error {
 	if a.call.err == nil {
 		return nil
@@ -109,6 +109,8 @@ func New(config Config) *Transport {
 	return t
 }
 
+func (t *Transport) apiKey() string { return strings.TrimPrefix(t.authorization(), bearer) }
+
 // BaseURL returns the address below which requests are sent.
 func (t *Transport) BaseURL() string { return t.baseURL }
 
@@ -136,8 +138,8 @@ type Answer struct {
 	RetryAfter time.Duration
 	// Attempts is how often the request was sent.
 	Attempts int
-	// Unsure means that an earlier attempt may have had its effect although it failed.
-	Unsure bool
+	// MayHaveExecuted means that an earlier attempt may have been executed although it failed.
+	MayHaveExecuted bool
 
 	call *call
 }
@@ -195,14 +197,18 @@ type call struct {
 	body     []byte
 	tooLarge bool
 	err      error
+	// interrupted means that the caller's context had ended when err came: then err reports the same,
+	// in the words of net/http or of another RoundTripper.
+	interrupted bool
 
 	wait    time.Duration
 	decided bool
-	unsure  bool
-	answer  Answer
+	// mayHaveExecuted is about the attempts before the last.
+	mayHaveExecuted bool
+	answer          Answer
 }
 
-// Do makes the call. An error that is no *CallError means that the input made it impossible.
+// Do makes the call. Any error other than a *CallError means invalid input.
 func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
 	path, err := r.Operation.expand(r.PathValues)
 	if err != nil {
@@ -256,14 +262,14 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
 	switch {
 	case c.decided && c.err == nil:
 		c.answer = Answer{
-			StatusCode: c.response.StatusCode,
-			Header:     c.response.Header,
-			Body:       c.body,
-			TooLarge:   c.tooLarge,
-			RetryAfter: retryAfter(c.response.Header),
-			Attempts:   c.attempts,
-			Unsure:     c.unsure,
-			call:       c,
+			StatusCode:      c.response.StatusCode,
+			Header:          c.response.Header,
+			Body:            c.body,
+			TooLarge:        c.tooLarge,
+			RetryAfter:      retryAfter(c.response.Header),
+			Attempts:        c.attempts,
+			MayHaveExecuted: c.mayHaveExecuted,
+			call:            c,
 		}
 		return &c.answer, nil
 	case ctx.Err() != nil:
@@ -276,7 +282,7 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
 
 // secrets lists what errors and logs must not hold.
 func (c *call) secrets() []string {
-	secrets := []string{strings.TrimPrefix(c.transport.authorization(), bearer)}
+	secrets := []string{c.transport.apiKey()}
 	if c.what.Operation.Secret {
 		secrets = append(secrets, c.what.PathValues...)
 	}
@@ -291,7 +297,7 @@ func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
 	if c.transport.log != nil {
 		c.started = time.Now()
 	}
-	if c.what.Operation.Once {
+	if c.what.Operation.NonIdempotent {
 		// Or net/http would repeat it by itself after errors of HTTP/2 that do not prove that it never ran.
 		request = request.WithContext(request.Context())
 		request.GetBody = nil
@@ -322,7 +328,7 @@ func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
 		if limit > 0 && request.Context().Err() != nil && c.context.Err() == nil {
 			err = &attemptTimeoutError{limit: limit, cause: err}
 		}
-		c.err = err
+		c.err, c.interrupted = err, c.context.Err() != nil
 		return nil, err
 	}
 	c.response = response
@@ -344,21 +350,18 @@ func (c *call) readBody(response *http.Response) error {
 	return err
 }
 
-// contextError returns the reason why the caller's context ended, and how the last attempt did.
+// contextError returns why the caller's context ended, and how the last attempt failed if that was
+// before.
 func (c *call) contextError() error {
-	err := c.context.Err()
-	if cause := context.Cause(c.context); cause != err { //nolint:errorlint // a cause may wrap the error and say more
-		// A cause is often the error of another request, URL included.
-		err = fmt.Errorf("%w: %w", err, redactError(cause, c.secrets()))
-	}
+	err := contextError(c.context, c.secrets())
 	before := ""
 	switch {
-	case c.err != nil && !errors.Is(c.err, c.context.Err()):
+	case c.err != nil && !c.interrupted:
 		before = redactError(c.err, c.secrets()).Error()
 	case c.response != nil:
 		before = fmt.Sprintf("the answer was %d %s", c.response.StatusCode, http.StatusText(c.response.StatusCode))
 	}
-	if before != "" {
+	if before != "" && !strings.Contains(err.Error(), before) {
 		err = fmt.Errorf("%w (before that: %s)", err, before)
 	}
 	return err
@@ -369,7 +372,7 @@ func (c *call) logAttempt(wait time.Duration, again bool) {
 		return
 	}
 	attempt := Attempt{
-		Operation: c.what.Operation, Number: c.attempts, Duration: time.Since(c.started), Again: again, Wait: wait, call: c,
+		Operation: c.what.Operation, Number: c.attempts, Duration: time.Since(c.started), WillRetry: again, Wait: wait, call: c,
 	}
 	if c.err == nil {
 		attempt.StatusCode = c.response.StatusCode

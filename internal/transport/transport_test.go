@@ -26,7 +26,7 @@ const (
 
 var (
 	read = Operation{Method: http.MethodGet, Path: "/connect/integration-by-token/{token}", Secret: true}
-	once = Operation{Method: http.MethodPost, Path: "/force-sync/{token}", Once: true, Secret: true}
+	once = Operation{Method: http.MethodPost, Path: "/force-sync/{token}", NonIdempotent: true, Secret: true}
 )
 
 // step is what happens at one attempt.
@@ -218,7 +218,7 @@ func TestCancellation(t *testing.T) {
 				return ctx, func() { cancel(nil) }
 			},
 			[]error{context.Canceled, cause},
-			1, "context canceled: shutting down: context canceled",
+			1, "shutting down: context canceled",
 		},
 		{
 			"with a cause that tells a secret",
@@ -441,10 +441,10 @@ func TestLog(t *testing.T) {
 		}
 		want := []logged{
 			{
-				Attempt{Operation: read, Number: 1, Duration: 3 * time.Second, Again: true},
+				Attempt{Operation: read, Number: 1, Duration: 3 * time.Second, WillRetry: true},
 				`Get "https://api.example/v1/[redacted]?k=[redacted]": read: connection reset by peer`,
 			},
-			{Attempt: Attempt{Operation: read, Number: 2, Duration: time.Second, StatusCode: 503, Again: true}},
+			{Attempt: Attempt{Operation: read, Number: 2, Duration: time.Second, StatusCode: 503, WillRetry: true}},
 			{Attempt: Attempt{Operation: read, Number: 3, StatusCode: 200}},
 		}
 		for i := range s.times[1:] {
