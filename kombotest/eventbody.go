@@ -36,7 +36,10 @@ func eventData(event kombo.Event) (any, error) {
 	case *kombo.IntegrationDeletedEvent:
 		d := e.Data
 		return object{
-			{"id", d.ID}, {"tool", d.Tool}, {"category", d.Category}, {"end_user", endUser(d.EndUser)},
+			{"id", d.ID},
+			{"tool", d.Tool},
+			{"category", d.Category},
+			{"end_user", endUser(d.EndUser)},
 			{"deleted_at", timeText(d.DeletedAt)},
 		}, nil
 	case *kombo.IntegrationStateChangedEvent:
@@ -44,25 +47,34 @@ func eventData(event kombo.Event) (any, error) {
 	case *kombo.ConnectionFlowFailedEvent:
 		d := e.Data
 		return object{
-			{"integration_tool", d.IntegrationTool}, {"integration_category", d.IntegrationCategory},
-			{"end_user", endUser(d.EndUser)}, {"log_url", d.LogURL},
+			{"integration_tool", d.IntegrationTool},
+			{"integration_category", d.IntegrationCategory},
+			{"end_user", endUser(d.EndUser)},
+			{"log_url", d.LogURL},
 		}, nil
 	case *kombo.IssueStatusChangedEvent:
 		return issueData(e.Data), nil
 	case *kombo.DataChangedEvent:
 		d := e.Data
 		return object{
-			{"integration_id", d.IntegrationID}, {"integration_tool", d.IntegrationTool},
+			{"integration_id", d.IntegrationID},
+			{"integration_tool", d.IntegrationTool},
 			{"integration_category", d.IntegrationCategory},
 			{"changed_models", all(d.ChangedModels, func(m kombo.ChangedModel) object { return object{{"name", m.Name}} })},
 		}, nil
 	case *kombo.SyncFinishedEvent:
 		d := e.Data
 		return object{
-			{"sync_id", d.SyncID}, {"sync_state", d.SyncState}, {"sync_started_at", timeText(d.SyncStartedAt)},
-			{"sync_ended_at", timeText(d.SyncEndedAt)}, {"sync_duration_seconds", d.SyncDurationSeconds},
-			{"integration_id", d.IntegrationID}, {"integration_tool", d.IntegrationTool},
-			{"integration_category", d.IntegrationCategory}, {"end_user", endUser(d.EndUser)}, {"log_url", d.LogURL},
+			{"sync_id", d.SyncID},
+			{"sync_state", d.SyncState},
+			{"sync_started_at", timeText(d.SyncStartedAt)},
+			{"sync_ended_at", timeText(d.SyncEndedAt)},
+			{"sync_duration_seconds", d.SyncDurationSeconds},
+			{"integration_id", d.IntegrationID},
+			{"integration_tool", d.IntegrationTool},
+			{"integration_category", d.IntegrationCategory},
+			{"end_user", endUser(d.EndUser)},
+			{"log_url", d.LogURL},
 		}, nil
 	case *kombo.AssessmentOrderReceivedEvent:
 		return assessmentOrderData(e.Data), nil
@@ -71,16 +83,24 @@ func eventData(event kombo.Event) (any, error) {
 	case *kombo.AIApplyApplicationStatusUpdatedEvent:
 		d := e.Data
 		return object{
-			{"id", d.ID}, {"job_posting_id", d.JobPostingID}, {"status", d.Status}, {"created_at", timeText(d.CreatedAt)},
+			{"id", d.ID},
+			{"job_posting_id", d.JobPostingID},
+			{"status", d.Status},
+			{"created_at", timeText(d.CreatedAt)},
 			{"updated_at", timeText(d.UpdatedAt)},
 		}, nil
 	case *kombo.AIApplyJobPostingStatusUpdatedEvent:
 		d := e.Data
 		return object{
-			{"id", d.ID}, {"career_site", object{{"id", d.CareerSite.ID}, {"label", d.CareerSite.Label}}}, {"url", d.URL},
-			{"job_code", orNull(d.JobCode)}, {"archived_at", timeOrNull(d.ArchivedAt)},
-			{"archived_reason", orNull(d.ArchivedReason)}, {"created_at", timeText(d.CreatedAt)},
-			{"updated_at", timeText(d.UpdatedAt)}, {"availability", d.Availability},
+			{"id", d.ID},
+			{"career_site", object{{"id", d.CareerSite.ID}, {"label", d.CareerSite.Label}}},
+			{"url", d.URL},
+			{"job_code", orNull(d.JobCode)},
+			{"archived_at", timeOrNull(d.ArchivedAt)},
+			{"archived_reason", orNull(d.ArchivedReason)},
+			{"created_at", timeText(d.CreatedAt)},
+			{"updated_at", timeText(d.UpdatedAt)},
+			{"availability", d.Availability},
 		}, nil
 	case *kombo.UnknownEvent:
 		// These bytes are the test's own.
@@ -112,8 +132,11 @@ func endUser(u kombo.EndUser) object {
 
 func stateChangedData(d kombo.IntegrationStateChangedData) object {
 	data := object{
-		{"integration_tool", d.IntegrationTool}, {"integration_category", d.IntegrationCategory},
-		{"integration_id", d.IntegrationID}, {"end_user", endUser(d.EndUser)}, {"qa_status", d.QAStatus},
+		{"integration_tool", d.IntegrationTool},
+		{"integration_category", d.IntegrationCategory},
+		{"integration_id", d.IntegrationID},
+		{"end_user", endUser(d.EndUser)},
+		{"qa_status", d.QAStatus},
 	}
 	if d.SetupStatus != "" { // older payloads don't have it
 		data = append(data, member{"setup_status", d.SetupStatus})
@@ -129,8 +152,12 @@ func issueData(d kombo.IssueStatusChangedData) object {
 	return object{
 		{"change", d.Change},
 		{"issue", object{
-			{"id", d.Issue.ID}, {"type", d.Issue.Type}, {"title", d.Issue.Title}, {"status", d.Issue.Status},
-			{"markdown_message", d.Issue.MarkdownMessage}, {"first_observed_at", timeText(d.Issue.FirstObservedAt)},
+			{"id", d.Issue.ID},
+			{"type", d.Issue.Type},
+			{"title", d.Issue.Title},
+			{"status", d.Issue.Status},
+			{"markdown_message", d.Issue.MarkdownMessage},
+			{"first_observed_at", timeText(d.Issue.FirstObservedAt)},
 			{"resolved_at", timeOrNull(d.Issue.ResolvedAt)},
 		}},
 		{"integration", integration},
@@ -140,18 +167,29 @@ func issueData(d kombo.IssueStatusChangedData) object {
 func assessmentOrderData(d kombo.AssessmentOrderData) object {
 	candidate, job := d.Candidate, d.Job
 	return object{
-		{"id", d.ID}, {"integration_id", d.IntegrationID}, {"package_id", d.PackageID}, {"status", d.Status},
+		{"id", d.ID},
+		{"integration_id", d.IntegrationID},
+		{"package_id", d.PackageID},
+		{"status", d.Status},
 		{"candidate", object{
-			{"remote_id", orNull(candidate.RemoteID)}, {"email", candidate.Email}, {"first_name", orNull(candidate.FirstName)},
-			{"last_name", orNull(candidate.LastName)}, {"phone", orNull(candidate.Phone)},
+			{"remote_id", orNull(candidate.RemoteID)},
+			{"email", candidate.Email},
+			{"first_name", orNull(candidate.FirstName)},
+			{"last_name", orNull(candidate.LastName)},
+			{"phone", orNull(candidate.Phone)},
 		}},
 		{"application", object{{"remote_id", orNull(d.Application.RemoteID)}}},
 		{"job", object{
-			{"remote_id", orNull(job.RemoteID)}, {"name", orNull(job.Name)}, {"job_code", orNull(job.JobCode)},
-			{"description", orNull(job.Description)}, {"location", location(job.Location)},
+			{"remote_id", orNull(job.RemoteID)},
+			{"name", orNull(job.Name)},
+			{"job_code", orNull(job.JobCode)},
+			{"description", orNull(job.Description)},
+			{"location", location(job.Location)},
 			{"hiring_team", all(job.HiringTeam, func(u kombo.AssessmentHiringTeamUser) object {
 				return object{
-					{"first_name", orNull(u.FirstName)}, {"last_name", orNull(u.LastName)}, {"remote_id", orNull(u.RemoteID)},
+					{"first_name", orNull(u.FirstName)},
+					{"last_name", orNull(u.LastName)},
+					{"remote_id", orNull(u.RemoteID)},
 					{"email", orNull(u.Email)},
 					{"hiring_team_roles", all(u.HiringTeamRoles, func(r kombo.HiringTeamRole) kombo.HiringTeamRole { return r })},
 				}
@@ -167,8 +205,13 @@ func location(l *kombo.AssessmentLocation) any {
 	}
 	parts := object{}
 	for _, part := range (object{
-		{"street_1", l.Street1}, {"street_2", l.Street2}, {"city", l.City}, {"state", l.State}, {"zip_code", l.ZIPCode},
-		{"country", l.Country}, {"raw", l.Raw},
+		{"street_1", l.Street1},
+		{"street_2", l.Street2},
+		{"city", l.City},
+		{"state", l.State},
+		{"zip_code", l.ZIPCode},
+		{"country", l.Country},
+		{"raw", l.Raw},
 	}) {
 		if part.value != "" {
 			parts = append(parts, part)

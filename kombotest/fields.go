@@ -134,8 +134,13 @@ func page[T any](c call, list []T, longest int, id func(T) string, write func(T)
 
 func integrationField(f kombo.IntegrationField) object {
 	return object{
-		{"id", f.ID}, {"key", f.Key}, {"model", f.Model}, {"type", f.Type}, {"label", orNull(f.Label)},
-		{"is_passthrough_enabled", f.IsPassthroughEnabled}, {"is_writable", f.IsWritable},
+		{"id", f.ID},
+		{"key", f.Key},
+		{"model", f.Model},
+		{"type", f.Type},
+		{"label", orNull(f.Label)},
+		{"is_passthrough_enabled", f.IsPassthroughEnabled},
+		{"is_writable", f.IsWritable},
 	}
 }
 
@@ -145,7 +150,11 @@ func customField(f kombo.CustomField) object {
 		mapped = object{{"id", m.ID}, {"key", m.Key}, {"type", m.Type}, {"label", orNull(m.Label)}}
 	}
 	return object{
-		{"id", f.ID}, {"key", f.Key}, {"integration_field", mapped}, {"model", f.Model}, {"label", orNull(f.Label)},
+		{"id", f.ID},
+		{"key", f.Key},
+		{"integration_field", mapped},
+		{"model", f.Model},
+		{"label", orNull(f.Label)},
 		{"description", orNull(f.Description)},
 	}
 }

@@ -209,7 +209,7 @@ func TestCustomEventIsCarriedExactly(t *testing.T) {
 	}
 	bodies, _ := app.seen()
 	want := "{\"id\":\"event1\",\"type\":\"brand-new\",\"data\":" + data + "}"
-	if got := regexp.MustCompile(`\n *|(": )`).ReplaceAllStringFunc(bodies[0], func(s string) string { return strings.TrimSpace(s) }); got != want {
+	if got := regexp.MustCompile(`\n *|(": )`).ReplaceAllStringFunc(bodies[0], strings.TrimSpace); got != want {
 		t.Errorf("body = %s\nwant %s", got, want)
 	}
 }

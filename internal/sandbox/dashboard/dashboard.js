@@ -485,6 +485,10 @@ function integrationRow(first) {
       (answer) => linkResult(`Reconnect link for ${organization(row.item.end_user)}`, answer)));
     return el;
   };
+  const issue = (label, action, change, done) => {
+    const el = button(label, action, () => act(el, () => call("POST", `${integrationPath(row.item.id)}/issue`, { change }), done));
+    return el;
+  };
   const event = button("Send an event about it", "event-about", () => {
     $("#ev-integration").value = row.item.id;
     $("#webhooks").scrollIntoView({ block: "start" });
@@ -521,6 +525,7 @@ function integrationRow(first) {
         group("State", h("div.seg", {}, ...stateButtons.map(([, el]) => el))),
         group("Setup", h("div.seg", {}, ...setupButtons.map(([, el]) => el))),
         group("Reconnect", relink("Embedded link", "relink", "EMBEDDED"), relink("Magic link", "relink-magic", "MAGIC_LINK")),
+        group("Issue", issue("Raise: authentication failed", "raise-issue", "raised", "The issue is raised"), issue("Resolve", "resolve-issue", "resolved", "The issue is resolved")),
         group("More", event, remove)))));
   const el = h("tbody", { role: "rowgroup", "data-integration": first.id }, summary, details);
   disclosure(manage, summary, details);
@@ -797,6 +802,7 @@ const presets = [
   ["503-html", "503 HTML", { status: 503, body: "<html><body><h1>503 Service Unavailable</h1></body></html>\n" }],
   ["429", "429, Retry-After 2 s", { status: 429, code: "PLATFORM.RATE_LIMIT_EXCEEDED", retry_after_seconds: 2 }],
   ["500", "500 JSON", { status: 500, code: "PLATFORM.UNKNOWN_ERROR" }],
+  ["409", "409 not ready", { status: 409, code: "INTEGRATION.SETUP_INCOMPLETE" }],
   ["401", "401 bad key", { status: 401, code: "PLATFORM.AUTHENTICATION_INVALID" }],
   ["slow", "Slow 5 s", { delay_ms: 5000 }],
   ["truncated", "Truncated answer", { truncate: true }],
