@@ -1,8 +1,10 @@
 package kombotest
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
+	"reflect"
 	"testing"
 )
 
@@ -54,4 +56,36 @@ func TestUnit(t *testing.T) {
 			t.Errorf("%q is taken for %U", text, got)
 		}
 	}
+}
+
+// Whatever the JSON is, it means the same afterwards, and encoding it again changes nothing.
+func FuzzEncodeJSON(f *testing.F) {
+	for _, seed := range []string{
+		`{"a":[1.0,-0,1e400,null,true],"b":"\u003c\u2028\ud83d\ude00\ud83d\/\\u0041"}`, `"\u0022\u005c\u0000\u001f\b"`, "\"\xff\u2029\"", `[]`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		decode := func(text []byte) (value any, err error) {
+			decoder := json.NewDecoder(bytes.NewReader(text))
+			decoder.UseNumber()
+			err = decoder.Decode(&value)
+			return value, err
+		}
+		if !json.Valid([]byte(text)) {
+			return
+		}
+		encoded, err := encodeJSON(json.RawMessage(text), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := decode([]byte(text))
+		got, gotErr := decode(encoded)
+		if err != nil || gotErr != nil || !reflect.DeepEqual(want, got) {
+			t.Fatalf("%q became %q: %v, %v", text, encoded, err, gotErr)
+		}
+		if again, err := encodeJSON(json.RawMessage(encoded), ""); err != nil || !bytes.Equal(again, encoded) {
+			t.Errorf("%q became %q, %v", encoded, again, err)
+		}
+	})
 }
