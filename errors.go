@@ -156,6 +156,8 @@ func errorFromAnswer(operation transport.Operation, answer *transport.Answer) *E
 	e.Message = answer.Redact(info.Message, maxErrorMessage)
 	e.LogURL = answer.Redact(info.LogURL, maxErrorLine)
 	switch {
+	case answer.StatusCode == http.StatusNotModified:
+		e.err = &unexpectedError{problem: "the request was not conditional"}
 	case answer.StatusCode >= 300 && answer.StatusCode <= 399:
 		e.err = &unexpectedError{problem: "a redirect, which is not followed"}
 	case e.Code != "" || e.Message != "":

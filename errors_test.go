@@ -296,9 +296,15 @@ func TestStatusesThatAreNoSuccess(t *testing.T) {
 			if info != nil || !ok || kerr.StatusCode != status {
 				t.Errorf("%d %s: %v, %v", status, body, info, err)
 			}
-			redirect := status >= 300 && status <= 399
-			if redirect && (!errors.Is(err, kombo.ErrUnexpectedResponse) || !strings.Contains(err.Error(), "a redirect, which is not followed")) {
-				t.Errorf("%d %s: %v, want a redirect", status, body, err)
+			want := ""
+			switch {
+			case status == 304:
+				want = ": the request was not conditional"
+			case status >= 300 && status <= 399:
+				want = "a redirect, which is not followed"
+			}
+			if want != "" && (!errors.Is(err, kombo.ErrUnexpectedResponse) || !strings.Contains(err.Error(), want)) {
+				t.Errorf("%d %s: %v, want %s", status, body, err, want)
 			}
 		}
 	}
