@@ -3,6 +3,7 @@ package kombo
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -185,6 +186,50 @@ var getIntegrationOperation = transport.Operation{
 // Kombo's documentation: https://docs.kombo.dev/v1/get-integrations-integration-id
 func (s *IntegrationsService) Get(ctx context.Context, integrationID string) (*Integration, error) {
 	return call[Integration](ctx, (*service)(s), getIntegrationOperation, nil, integrationID)
+}
+
+// Poll intervals of WaitUntilReady: doubling, with jitter.
+const (
+	firstPoll   = 2 * time.Second
+	longestPoll = 30 * time.Second
+)
+
+// WaitUntilReady waits until the setup of an integration is complete ([SetupStatusCompleted]) and returns the
+// integration. Check its Status: the customer may have to reconnect by then. WaitUntilReady calls
+// [IntegrationsService.Get] at once, after about 2 seconds, and then less and less often, up to every 30
+// seconds. It calls progress, unless nil, with each result, the last included.
+//
+// Only ctx limits the time. WaitUntilReady fails with the first error of Get, and if ctx ends between two calls
+// of Get; [Error.Attempts] is the number of requests of the last one. If you receive webhooks, you do not need
+// it: [IntegrationStateChangedEvent] has the setup status.
+func (s *IntegrationsService) WaitUntilReady(ctx context.Context, integrationID string, progress func(*Integration)) (*Integration, error) {
+	attempts := 0
+	if ctx != nil { // Get reports that it is nil
+		ctx = ContextWithObserver(ctx, func(_ context.Context, call CallInfo) { attempts = call.Attempts })
+	}
+	for poll := firstPoll; ; poll = min(2*poll, longestPoll) {
+		integration, err := s.Get(ctx, integrationID)
+		if err != nil {
+			return nil, err
+		}
+		if progress != nil {
+			progress(integration)
+		}
+		if integration.SetupStatus == SetupStatusCompleted {
+			return integration, nil
+		}
+		timer := time.NewTimer(poll/2 + rand.N(poll/2)) //nolint:gosec // it is no secret
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			// The status is the server's text, so the error does not quote it.
+			return nil, &Error{
+				Op: getIntegrationOperation.String(), Message: "the setup is not complete",
+				Attempts: attempts, err: s.transport.ContextError(ctx),
+			}
+		}
+	}
 }
 
 type setEnabledRequest struct {

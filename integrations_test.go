@@ -1,9 +1,13 @@
 package kombo_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -254,4 +258,165 @@ func TestDeleteWhoseAnswerWasLost(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestWaitUntilReady(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		answer := strings.Replace(fixture(t, "integration"), `"ACTIVE"`, `"INVALID"`, 1)
+		statuses := []kombo.SetupStatus{"INCOMPLETE", "INCOMPLETE", "WAITING", "INCOMPLETE", "FINAL_SYNC_PENDING", "FINAL_SYNC_PENDING", "COMPLETED"}
+		var waits []time.Duration
+		last, n := time.Now(), 0
+		mock := httpmock.NewMockTransport()
+		mock.RegisterResponder("GET", integrationURL, func(*http.Request) (*http.Response, error) {
+			waits = append(waits, time.Since(last))
+			last = time.Now()
+			n++
+			return httpmock.NewStringResponse(200, strings.Replace(answer, `"COMPLETED"`, `"`+string(statuses[n-1])+`"`, 1)), nil
+		})
+		client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}))
+		var told []kombo.SetupStatus
+		integration, err := client.Integrations.WaitUntilReady(t.Context(), testIntegrationID, func(i *kombo.Integration) {
+			told = append(told, i.SetupStatus)
+		})
+		if err != nil || integration.SetupStatus != kombo.SetupStatusCompleted || integration.Status != kombo.StateInvalid {
+			t.Fatalf("%+v, %v", integration, err)
+		}
+		if diff := cmp.Diff(statuses, told); diff != "" {
+			t.Errorf("progress (-want +got):\n%s", diff)
+		}
+		for i, longest := range []time.Duration{0, 2, 4, 8, 16, 30, 30} {
+			longest *= time.Second
+			if waits[i] < longest/2 || waits[i] > longest {
+				t.Errorf("wait %d is %v, want %v to %v", i, waits[i], longest/2, longest)
+			}
+		}
+	})
+}
+
+// However the context ends between two looks, errors.Is finds out why, and the error quotes nothing that the
+// server sent.
+func TestWaitUntilReadyEndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("shutting down")
+	leak := &url.Error{Op: "Get", URL: testLink, Err: fmt.Errorf("key %s: %w", testAPIKey, cause)}
+	cancelled := func(cause error) func(context.Context) (context.Context, context.CancelFunc) {
+		return func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancelCause(ctx)
+			time.AfterFunc(10*time.Minute, func() { cancel(cause) })
+			return ctx, func() { cancel(nil) }
+		}
+	}
+	late := func(cause error) func(context.Context) (context.Context, context.CancelFunc) {
+		return func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeoutCause(ctx, 10*time.Minute, cause)
+		}
+	}
+	for _, end := range []struct {
+		name      string
+		end       func(context.Context) (context.Context, context.CancelFunc)
+		is        []error
+		wantError string
+	}{
+		{"cancelled", cancelled(nil), []error{context.Canceled}, "context canceled"},
+		{"cancelled with a cause", cancelled(cause), []error{context.Canceled, cause}, "context canceled: shutting down"},
+		{"deadline", late(nil), []error{context.DeadlineExceeded}, "context deadline exceeded"},
+		{"deadline with a cause", late(cause), []error{context.DeadlineExceeded, cause}, "context deadline exceeded: shutting down"},
+		{"cancelled with a cause that has secrets", cancelled(leak), []error{context.Canceled, cause}, ""},
+	} {
+		for name, status := range map[string]string{
+			"usual": "INCOMPLETE", "with the key": testAPIKey, "with a token": testToken, "in lines": `one\ntwo\u2028three`, "large": strings.Repeat("é", 1<<15),
+		} {
+			t.Run(end.name+", status "+name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					answer := strings.Replace(fixture(t, "integration"), "COMPLETED", status, 1)
+					unavailable := httpmock.NewStringResponder(503, "")
+					mock := httpmock.NewMockTransport()
+					mock.RegisterNoResponder(func(r *http.Request) (*http.Response, error) {
+						if mock.GetTotalCallCount()%3 != 0 {
+							return unavailable(r)
+						}
+						return httpmock.NewStringResponse(200, answer), nil
+					})
+					client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}),
+						kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 3, BaseDelay: time.Nanosecond}))
+					ctx, cancel := end.end(t.Context())
+					defer cancel()
+					start, looks := time.Now(), 0
+					integration, err := client.Integrations.WaitUntilReady(ctx, testIntegrationID, func(*kombo.Integration) { looks++ })
+					var kerr *kombo.Error
+					if integration != nil || !errors.As(err, &kerr) || time.Since(start).Round(time.Second) != 10*time.Minute {
+						t.Fatalf("%+v, %v after %v", integration, err, time.Since(start))
+					}
+					if kerr.Attempts != 3 || mock.GetTotalCallCount() != 3*looks || looks < 10 {
+						t.Errorf("attempts = %d; %d looks, %d requests; every look needs 3", kerr.Attempts, looks, mock.GetTotalCallCount())
+					}
+					for _, target := range end.is {
+						if !errors.Is(err, target) {
+							t.Errorf("errors.Is(%v, %v) = false", err, target)
+						}
+					}
+					if errors.Is(err, kombo.ErrNetwork) {
+						t.Errorf("%v is ErrNetwork", err)
+					}
+					want := "kombo: GET /integrations/{integration_id}: the setup is not complete: " + end.wantError + " (attempts: 3)"
+					if end.wantError != "" && err.Error() != want {
+						t.Errorf("error:\n got %.2000s\nwant %s", err, want)
+					}
+					said := fmt.Sprintf("%v %+v %#v %+v %v", err, err, err, *kerr, errors.Unwrap(err))
+					for _, secret := range []string{testAPIKey, "eyJ", "é", "three"} {
+						if strings.Contains(said, secret) || len(said) > 4000 {
+							t.Fatalf("%q is in the error, or it is too long: %.2000s", secret, said)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// The same over a real connection, and if the context ends during a request.
+func TestWaitUntilReadyEndsOnARealConnection(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("shutting down")
+	for name, duringRequest := range map[string]bool{"between requests": false, "during a request": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if duringRequest {
+					cancel(cause)
+					waitForHangUp(w, r)
+					return
+				}
+				_, _ = io.WriteString(w, strings.Replace(fixture(t, "integration"), "COMPLETED", "INCOMPLETE", 1))
+			})
+			integration, err := client.Integrations.WaitUntilReady(ctx, testIntegrationID, func(*kombo.Integration) { cancel(cause) })
+			var kerr *kombo.Error
+			if integration != nil || !errors.As(err, &kerr) || kerr.Attempts != 1 || !errors.Is(err, context.Canceled) || !errors.Is(err, cause) {
+				t.Errorf("%+v, %v", integration, err)
+			}
+			if got := err.Error(); strings.Count(got, "shutting down") != 1 {
+				t.Errorf("the error repeats itself: %s", got)
+			}
+		})
+	}
+}
+
+func TestWaitUntilReadyFails(t *testing.T) {
+	t.Parallel()
+	client, _ := mocked(t, "*", "", 404, notFoundAnswer)
+	told := 0
+	_, err := client.Integrations.WaitUntilReady(t.Context(), testIntegrationID, func(*kombo.Integration) { told++ })
+	if !errors.Is(err, kombo.ErrIntegrationNotFound) || told != 0 {
+		t.Errorf("error = %v, told %d times", err, told)
+	}
+	client, got := mocked(t, "*", "", 200, "{}")
+	_, err = client.Integrations.WaitUntilReady(t.Context(), "", nil)
+	checkRefused(t, err, got, "kombo: GET /integrations/{integration_id}: integration_id is empty (nothing was sent)")
+	var none context.Context
+	_, err = client.Integrations.WaitUntilReady(none, testIntegrationID, nil)
+	checkRefused(t, err, got, "kombo: GET /integrations/{integration_id}: the context is nil (nothing was sent)")
 }

@@ -2,9 +2,7 @@ package kombo
 
 import (
 	"context"
-	"math/rand/v2"
 	"net/http"
-	"time"
 
 	"github.com/kombo-go/kombo/internal/transport"
 )
@@ -58,43 +56,4 @@ func headerProblem(integrationID string) string {
 		return "integration_id is empty"
 	}
 	return ""
-}
-
-// How long WaitUntilReady waits between two looks: longer each time, and never in step with others.
-const (
-	firstLookAgain = 2 * time.Second
-	lastLookAgain  = 30 * time.Second
-)
-
-// WaitUntilReady waits until the setup of an integration is completed ([SetupStatusCompleted]), and returns the
-// integration then. Look at its Status: a customer may have to reconnect meanwhile. It asks Kombo at once,
-// again after about 2 seconds, and then less and less often, up to every 30 seconds; progress, unless nil, is
-// told of each answer, the last included.
-//
-// It ends with ctx, whose deadline is the only limit, and with the first call that fails as
-// [IntegrationsService.Get] does. Where webhooks arrive there is no need for it: [IntegrationStateChangedEvent]
-// tells the setup status.
-func (s *IntegrationsService) WaitUntilReady(ctx context.Context, integrationID string, progress func(*Integration)) (*Integration, error) {
-	for wait := firstLookAgain; ; wait = min(2*wait, lastLookAgain) {
-		integration, err := s.Get(ctx, integrationID)
-		if err != nil {
-			return nil, err
-		}
-		if progress != nil {
-			progress(integration)
-		}
-		if integration.SetupStatus == SetupStatusCompleted {
-			return integration, nil
-		}
-		timer := time.NewTimer(wait/2 + rand.N(wait/2)) //nolint:gosec // it is no secret
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, &Error{
-				Op: getIntegrationOperation.String(), Message: "the setup is " + string(integration.SetupStatus) + " still",
-				Attempts: 1, err: ctx.Err(),
-			}
-		}
-	}
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -199,70 +198,4 @@ func TestRepetitionsOfEachOperation(t *testing.T) {
 			}
 		}
 	}
-}
-
-func TestWaitUntilReady(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		answer := strings.Replace(fixture(t, "integration"), `"ACTIVE"`, `"INVALID"`, 1)
-		statuses := []kombo.SetupStatus{"INCOMPLETE", "INCOMPLETE", "WAITING", "INCOMPLETE", "FINAL_SYNC_PENDING", "FINAL_SYNC_PENDING", "COMPLETED"}
-		var waits []time.Duration
-		last, n := time.Now(), 0
-		mock := httpmock.NewMockTransport()
-		mock.RegisterResponder("GET", integrationURL, func(*http.Request) (*http.Response, error) {
-			waits = append(waits, time.Since(last))
-			last = time.Now()
-			n++
-			return httpmock.NewStringResponse(200, strings.Replace(answer, `"COMPLETED"`, `"`+string(statuses[n-1])+`"`, 1)), nil
-		})
-		client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}))
-		var told []kombo.SetupStatus
-		integration, err := client.Integrations.WaitUntilReady(t.Context(), testIntegrationID, func(i *kombo.Integration) {
-			told = append(told, i.SetupStatus)
-		})
-		if err != nil || integration.SetupStatus != kombo.SetupStatusCompleted || integration.Status != kombo.StateInvalid {
-			t.Fatalf("%+v, %v", integration, err)
-		}
-		if diff := cmp.Diff(statuses, told); diff != "" {
-			t.Errorf("progress (-want +got):\n%s", diff)
-		}
-		for i, longest := range []time.Duration{0, 2, 4, 8, 16, 30, 30} {
-			longest *= time.Second
-			if waits[i] < longest/2 || waits[i] > longest {
-				t.Errorf("wait %d is %v, want %v to %v", i, waits[i], longest/2, longest)
-			}
-		}
-	})
-}
-
-func TestWaitUntilReadyEndsWithTheContext(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		client, _ := mocked(t, "GET", integrationURL, 200, strings.Replace(fixture(t, "integration"), "COMPLETED", "INCOMPLETE", 1))
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-		defer cancel()
-		begun := time.Now()
-		integration, err := client.Integrations.WaitUntilReady(ctx, testIntegrationID, nil)
-		var kerr *kombo.Error
-		if integration != nil || !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &kerr) || time.Since(begun) != 10*time.Minute {
-			t.Fatalf("%+v, %v after %v", integration, err, time.Since(begun))
-		}
-		const want = "kombo: GET /integrations/{integration_id}: the setup is INCOMPLETE still: context deadline exceeded (attempts: 1)"
-		if err.Error() != want || kerr.Attempts != 1 {
-			t.Errorf("error:\n got %v\nwant %s", err, want)
-		}
-	})
-}
-
-func TestWaitUntilReadyFails(t *testing.T) {
-	t.Parallel()
-	client, _ := mocked(t, "*", "", 404, notFoundAnswer)
-	told := 0
-	_, err := client.Integrations.WaitUntilReady(t.Context(), testIntegrationID, func(*kombo.Integration) { told++ })
-	if !errors.Is(err, kombo.ErrIntegrationNotFound) || told != 0 {
-		t.Errorf("error = %v, told %d times", err, told)
-	}
-	client, got := mocked(t, "*", "", 200, "{}")
-	_, err = client.Integrations.WaitUntilReady(t.Context(), "", nil)
-	checkRefused(t, err, got, "kombo: GET /integrations/{integration_id}: integration_id is empty (nothing was sent)")
 }
