@@ -11,15 +11,15 @@ import (
 // ConnectService makes connection links and exchanges activation tokens. It is [Client.Connect].
 type ConnectService service
 
-// CreateLinkRequest says whom a connection link is for and what it connects. The end user fields
-// are labels: Kombo echoes them in answers and webhooks, and later links change nothing about an
-// integration that exists.
+// CreateLinkRequest describes whom a connection link is for and what it connects. The end user fields
+// are labels: Kombo returns them in responses and webhooks, and later links do not change them in an
+// existing integration.
 type CreateLinkRequest struct {
 	// EndUserEmail is the e-mail address of the person who will connect. Required.
 	EndUserEmail string `json:"end_user_email"`
 	// EndUserOrganizationName is the name of that person's organization. Required.
 	EndUserOrganizationName string `json:"end_user_organization_name"`
-	// EndUserOriginID is the caller's own id of the customer. Set it: it is how a back end knows that
+	// EndUserOriginID is the caller's own id of the customer. Set it: a back end needs it to check that
 	// an integration belongs to the customer who is signed in.
 	EndUserOriginID string `json:"end_user_origin_id,omitempty"`
 	// IntegrationCategory is the kind of system; "" means [CategoryHRIS].
@@ -38,9 +38,9 @@ type CreateLinkRequest struct {
 	EnableFiltering bool `json:"enable_filtering,omitempty"`
 	// EnableFieldMapping lets the customer map fields.
 	EnableFieldMapping bool `json:"enable_field_mapping,omitempty"`
-	// EnableStaticIPs asks for calls from fixed addresses, which [Link.StaticIPs] tells.
+	// EnableStaticIPs makes Kombo call the tool from fixed addresses, see [Link.StaticIPs].
 	EnableStaticIPs bool `json:"enable_static_ips,omitempty"`
-	// LinkType says how the link reaches the customer; "" means [LinkTypeEmbedded].
+	// LinkType is how the link reaches the customer; "" means [LinkTypeEmbedded].
 	LinkType LinkType `json:"link_type,omitempty"`
 }
 
@@ -66,34 +66,37 @@ func looksLikeEmail(s string) bool {
 
 var createLinkOperation = transport.Operation{Method: http.MethodPost, Path: "/connect/create-link", Timeout: DefaultLinkTimeout}
 
-// CreateLink makes a link that leads a customer into the connection flow. No integration exists
-// until the customer has finished the flow, and an abandoned flow leaves nothing behind; but each
-// finished flow makes a new integration, also of a tool that is connected already: use
-// [IntegrationsService.Relink] to update credentials.
+// CreateLink makes a link that leads a customer into the connection flow. No integration exists until the
+// customer has finished the flow, and an abandoned flow leaves nothing behind. Each finished flow makes a
+// new integration, even of a tool that is already connected: use [IntegrationsService.Relink] to update
+// credentials.
 //
-// It fails with [ErrInvalidInput] where the request breaks a rule, and as every call does.
+// It fails with [ErrInvalidInput] if the request breaks a rule.
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/post-connect-create-link
 func (s *ConnectService) CreateLink(ctx context.Context, request CreateLinkRequest) (*Link, error) {
 	return call[Link](ctx, (*service)(s), createLinkOperation, request)
 }
 
-// ConnectedIntegration is the integration that an activation token stands for.
+// ConnectedIntegration is the integration of an activation token, after a first connection or after a
+// reconnection. Store the ID with the customer. It does not contain the state of the integration: after a
+// reconnection the new state arrives as an [IntegrationStateChangedEvent], and [IntegrationsService.Get]
+// returns it at once.
 type ConnectedIntegration struct {
 	// ID is the integration's id, such as "personio:CBNMt7dSNCzBdnRTx87dev4E". Store it; it is not
 	// for public display.
 	ID string `json:"id"`
 	// Tool is the slug of the connected tool.
 	Tool string `json:"tool"`
-	// EndUserOriginID is the caller's own id of the customer, "" where the link was made without
-	// one. Compare it with the customer who is signed in before storing ID: a token may be
-	// another customer's.
+	// EndUserOriginID is the caller's own id of the customer, "" if the link was made without one.
+	// Compare it with the customer who is signed in before storing ID: the token may belong to another
+	// customer.
 	EndUserOriginID string `json:"end_user_origin_id"`
 	// EndUserOrganizationName is the name of the customer's organization.
 	EndUserOrganizationName string `json:"end_user_organization_name"`
-	// EndUserEmail is the e-mail address of the person who connected, "" where Kombo has none.
+	// EndUserEmail is the e-mail address of the person who connected, "" if Kombo has none.
 	EndUserEmail string `json:"end_user_email"`
-	// SetupStatus says whether data is available already.
+	// SetupStatus is [SetupStatusCompleted] if data is available.
 	SetupStatus SetupStatus `json:"setup_status"`
 }
 
@@ -106,10 +109,9 @@ var integrationByTokenOperation = transport.Operation{
 	Method: http.MethodGet, Path: "/connect/integration-by-token/{token}", Secret: true, Timeout: DefaultTimeout,
 }
 
-// IntegrationByToken exchanges the activation token that the browser got at the end of the
-// connection flow for the integration that the flow made. The token is a short-lived credential:
-// it appears in no error and no log record. Which error an expired or unknown token gives is not
-// documented.
+// IntegrationByToken exchanges the activation token that the browser gets at the end of the connection
+// flow for the integration of that flow. The token is a short-lived credential: it appears in no error and
+// no log record. Kombo does not document the error for an expired or unknown token.
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/get-connect-integration-by-token-token
 func (s *ConnectService) IntegrationByToken(ctx context.Context, token string) (*ConnectedIntegration, error) {

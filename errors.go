@@ -13,18 +13,18 @@ import (
 	"github.com/kombo-go/kombo/internal/transport"
 )
 
-// The kinds of a failed call, for [errors.Is]. Those that Kombo reports are matched by the error
-// code. The HTTP status counts only where an answer holds no code, and only for 400, 401 and 429.
+// The kinds of a failed call, for [errors.Is]. Errors that Kombo reports are matched by their code. The
+// HTTP status counts only if the response has no code, and only for 400, 401 and 429.
 var (
-	// ErrAuthentication means that the API key is not accepted.
+	// ErrAuthentication means that Kombo does not accept the API key.
 	ErrAuthentication = errors.New("kombo: API key refused")
 	// ErrIPNotAllowed means that the API key may not be used from this address.
 	ErrIPNotAllowed = errors.New("kombo: IP address not allowed")
-	// ErrInvalidInput means that the request breaks a rule of the API. Where [Error.Attempts] is
-	// zero this package saw it, and nothing was sent.
+	// ErrInvalidInput means that the request breaks a rule of the API. If [Error.Attempts] is zero, this
+	// package found the mistake and sent nothing.
 	ErrInvalidInput = errors.New("kombo: invalid input")
-	// ErrIntegrationNotFound means that there is no such integration in the environment of the API
-	// key. A status 404 without that code is not taken for it: gateways answer so too.
+	// ErrIntegrationNotFound means that there is no such integration in the environment of the API key. A
+	// 404 without that code does not match, because gateways also return it.
 	ErrIntegrationNotFound = errors.New("kombo: integration not found")
 	// ErrIntegrationNotReady means that the setup of the integration is not complete, its first sync has
 	// not finished, or it has not passed Kombo's check ([CodeIntegrationSetupIncomplete],
@@ -40,21 +40,20 @@ var (
 	// flight for one integration; or [CodeRemoteRateLimitExceeded], too many from Kombo to the
 	// customer's tool, which other requests to Kombo need not wait for.
 	ErrRateLimited = errors.New("kombo: rate limited")
-	// ErrTaskTimedOut means that the work behind the request took Kombo too long.
+	// ErrTaskTimedOut means that the task behind the request took Kombo too long.
 	ErrTaskTimedOut = errors.New("kombo: task timed out")
 
-	// ErrNetwork means that no complete answer came: no connection, a connection that was cut, or
-	// the time limit of an attempt ([WithTimeout]; then [os.ErrDeadlineExceeded] matches too). The
-	// request may have had its effect nevertheless. The end of the call's own context is not
-	// ErrNetwork: it matches [context.Canceled] or [context.DeadlineExceeded].
+	// ErrNetwork means that there was no complete response: no connection, a connection that was cut, or
+	// the time limit of an attempt ([WithTimeout]; [os.ErrDeadlineExceeded] then matches too). The request
+	// may have been executed. If the caller's context ended the call, [context.Canceled] or
+	// [context.DeadlineExceeded] matches instead.
 	ErrNetwork = errors.New("kombo: no answer")
-	// ErrUnexpectedResponse means that an answer came that is not what the API promises: a
-	// redirect, HTML in place of JSON, a link without its URL.
+	// ErrUnexpectedResponse means that the response is not what the API promises: a redirect, HTML instead
+	// of JSON, a link without its URL.
 	ErrUnexpectedResponse = errors.New("kombo: unexpected response")
 )
 
-// ErrorCode is the code by which Kombo names the cause of an error. New codes appear without
-// notice.
+// ErrorCode is Kombo's code for the cause of an error. Kombo adds codes without notice.
 type ErrorCode string
 
 // The codes that Kombo documents: for its platform, for integrations, for the systems behind them, and
@@ -94,34 +93,33 @@ const (
 	CodeAIApplyJobFeedImportTimedOut       ErrorCode = "AI_APPLY.JOB_FEED_IMPORT_TIMED_OUT"
 )
 
-// MaxErrorBody is the size in bytes at which [Error.Body] is cut.
+// MaxErrorBody is the size in bytes to which [Error.Body] is truncated.
 const MaxErrorBody = 64 << 10
 
-// Error is the error of every failed call. None of its fields, and no way of printing it, holds the
-// API key, an activation token or a link: where an answer repeats one, it reads "[redacted]".
+// Error is the error of every failed call. Neither its fields nor any way of printing it contain the API
+// key, an activation token or a link: "[redacted]" replaces them in what the server sent.
 type Error struct {
 	// Op is the operation's route, such as "POST /integrations/{integration_id}/relink".
 	Op string
-	// StatusCode is the HTTP status of the last answer; zero where none came.
+	// StatusCode is the HTTP status of the last response; zero if there was none.
 	StatusCode int
-	// Code names the cause; "" where the answer has none.
+	// Code is the cause; "" if the response has none.
 	Code ErrorCode
-	// Title is a fixed label of the cause; "" where the answer has none.
+	// Title is a fixed label of the cause; "" if the response has none.
 	Title string
-	// Message says what went wrong this time. For input that was refused before it was sent, it
-	// names the field.
+	// Message describes what went wrong. For invalid input that was not sent, it names the field.
 	Message string
-	// LogURL leads to the entry in the log of Kombo's dashboard; "" where the answer has none.
+	// LogURL is the address of the entry in the log of Kombo's dashboard; "" if the response has none.
 	LogURL string
-	// RetryAfter is how long the last answer asks to wait; zero where it does not.
+	// RetryAfter is how long the last response asks to wait; zero if it does not.
 	RetryAfter time.Duration
 	// Attempts is the number of requests sent; 0 if the call failed before the first.
 	Attempts int
-	// Body is the last answer, cut at [MaxErrorBody], without secrets. It is nil for an answer that
-	// reports success: that may hold a link.
+	// Body is the body of the last response, truncated to [MaxErrorBody], without secrets. It is nil if the
+	// response reports success, because it may contain a link.
 	Body []byte
 
-	// err is the reason of a failure that no answer reports.
+	// err is the cause if no response reports it.
 	err error
 	// hint names a likely mistake of the caller, or is "".
 	hint string
@@ -129,7 +127,7 @@ type Error struct {
 	mayHaveExecuted bool
 }
 
-// errorInfo is what an answer says about an error. Only the message is never null.
+// errorInfo is the error in a response. Only the message is never null.
 type errorInfo struct {
 	Code    ErrorCode `json:"code"`
 	Title   string    `json:"title"`
@@ -137,15 +135,15 @@ type errorInfo struct {
 	LogURL  string    `json:"log_url"`
 }
 
-// errorFromAnswer turns an answer that reports an error into an *Error. Whatever the body is, the
-// status is kept.
+// errorFromAnswer turns a response that reports an error into an *Error, which has the status whatever the
+// body is.
 func errorFromAnswer(operation transport.Operation, answer *transport.Answer) *Error {
 	e := newError(operation, answer)
 	e.Body = []byte(answer.Redact(string(answer.Body), MaxErrorBody))
 	var decoded struct {
 		Error errorInfo `json:"error"`
 	}
-	// What can be decoded of an error of an unexpected form is still worth having.
+	// Use what can be decoded of an error of an unexpected form.
 	_ = json.Unmarshal(withoutBOM(answer.Body), &decoded)
 	info := decoded.Error
 	e.Code = info.Code
@@ -179,7 +177,7 @@ func looksLikeCode(code ErrorCode) bool {
 	return len(code) <= 100
 }
 
-// unexpectedAnswer reports an answer that claims success without being what the API promises.
+// unexpectedAnswer returns the error of a response that reports success but is not what the API promises.
 func unexpectedAnswer(operation transport.Operation, answer *transport.Answer, problem string) *Error {
 	e := newError(operation, answer)
 	e.err = &unexpectedError{problem: "not what the API promises: " + problem + " (" + describeAnswer(answer) + ")"}
@@ -193,7 +191,7 @@ func newError(operation transport.Operation, answer *transport.Answer) *Error {
 	}
 }
 
-// Error says which operation failed, why, and after how many attempts, in one line.
+// Error returns in one line which operation failed, why, and after how many attempts.
 func (e *Error) Error() string {
 	var text strings.Builder
 	text.WriteString("kombo: ")
@@ -231,7 +229,7 @@ func (e *Error) Error() string {
 // Unwrap returns the underlying network, context or decoding error, if any.
 func (e *Error) Unwrap() error { return e.err }
 
-// Is reports whether the error is of the kind that target stands for.
+// Is reports whether the error is of the kind target.
 func (e *Error) Is(target error) bool {
 	byStatus := e.Code == ""
 	switch target {
@@ -258,10 +256,10 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// GoString returns what Error returns.
+// GoString returns the same as Error.
 func (e *Error) GoString() string { return e.Error() }
 
-// LogValue gives [log/slog] the parts of the error as a group.
+// LogValue returns the parts of the error as a group for [log/slog].
 func (e *Error) LogValue() slog.Value {
 	attributes := []slog.Attr{slog.String("message", e.Error()), slog.String("op", e.Op), slog.Int("attempts", e.Attempts)}
 	if e.StatusCode != 0 {
@@ -276,14 +274,14 @@ func (e *Error) LogValue() slog.Value {
 	return slog.GroupValue(attributes...)
 }
 
-// unexpectedError is an answer that is not what the API promises.
+// unexpectedError is a response that is not what the API promises.
 type unexpectedError struct{ problem string }
 
 func (e *unexpectedError) Error() string { return e.problem }
 
 func (e *unexpectedError) Is(target error) bool { return target == ErrUnexpectedResponse }
 
-// networkError is a call to which no answer came.
+// networkError is a call without a response.
 type networkError struct{ err error }
 
 func (e *networkError) Error() string { return e.err.Error() }
@@ -293,13 +291,13 @@ func (e *networkError) Unwrap() error { return e.err }
 func (e *networkError) Is(target error) bool { return target == ErrNetwork }
 
 const (
-	// maxErrorLine bounds what one part of an answer adds to the text of an error, in bytes.
+	// maxErrorLine bounds what one part of a response adds to the text of an error, in bytes.
 	maxErrorLine = 500
 	// maxErrorMessage bounds the message itself.
 	maxErrorMessage = 8 << 10
 )
 
-// line makes text fit into one line of a log: no control characters, and not too long.
+// line makes text fit into one line of a log: it replaces control characters and truncates it.
 func line(text string) string {
 	if len(text) > maxErrorLine {
 		text = transport.Cut(text, maxErrorLine) + "…"

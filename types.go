@@ -8,8 +8,7 @@ import (
 	"log/slog"
 )
 
-// Category is a kind of HR system. New ones may appear: a value that this package does not know is
-// passed on as it is.
+// Category is a kind of HR system. Kombo may add others: unknown values are passed on unchanged.
 type Category string
 
 // The categories that Kombo documents.
@@ -32,19 +31,19 @@ const (
 	LanguageES Language = "es"
 )
 
-// LinkType says how a link reaches the customer.
+// LinkType is how a link reaches the customer.
 type LinkType string
 
 // The types of link that Kombo documents.
 const (
-	// LinkTypeEmbedded is a link that opens in an iframe of the caller's product. It is valid for
-	// one hour.
+	// LinkTypeEmbedded is a link that opens in an iframe of the caller's product. It is valid for one
+	// hour.
 	LinkTypeEmbedded LinkType = "EMBEDDED"
 	// LinkTypeMagicLink is a link that is sent to the customer by hand. It is valid for one year.
 	LinkTypeMagicLink LinkType = "MAGIC_LINK"
 )
 
-// State says whether an integration works. Kombo calls it state in webhooks and status elsewhere.
+// State is whether an integration works. Kombo calls it state in webhooks and status elsewhere.
 type State string
 
 // The states that Kombo documents.
@@ -52,21 +51,21 @@ const (
 	// StateActive means that data is synced.
 	StateActive State = "ACTIVE"
 	// StateInvalid means that the credentials no longer work: the customer must reconnect, see
-	// [IntegrationsService.Relink].
+	// [IntegrationsService.Relink]. Kombo retries them for three days in a row, then pauses syncs.
 	StateInvalid State = "INVALID"
 	// StateInactive means that the integration was switched off: by hand, or by Kombo in a development
 	// environment after two weeks without an API request.
 	StateInactive State = "INACTIVE"
 )
 
-// SetupStatus says how far the setup of an integration (filtering, field mapping) has come.
+// SetupStatus is the progress of the setup of an integration, such as filtering and field mapping.
 type SetupStatus string
 
 // The setup statuses that Kombo documents.
 const (
-	// SetupStatusIncomplete means that steps are left to do; there is no data yet.
+	// SetupStatusIncomplete means that setup steps remain; there is no data yet.
 	SetupStatusIncomplete SetupStatus = "INCOMPLETE"
-	// SetupStatusFinalSyncPending means that all steps are done and the data is on its way.
+	// SetupStatusFinalSyncPending means that all steps are done and the first sync is not; it can take hours.
 	SetupStatusFinalSyncPending SetupStatus = "FINAL_SYNC_PENDING"
 	// SetupStatusCompleted means that the integration is ready to use.
 	SetupStatusCompleted SetupStatus = "COMPLETED"
@@ -85,13 +84,13 @@ const (
 // EndUser is the caller's customer, as named in [CreateLinkRequest].
 type EndUser struct {
 	OrganizationName string `json:"organization_name"`
-	// CreatorEmail is "" where Kombo has none.
+	// CreatorEmail is "" if Kombo has none.
 	CreatorEmail string `json:"creator_email"`
-	// OriginID is the caller's own id of the customer, "" where the link was made without one.
+	// OriginID is the caller's own id of the customer, "" if the link was made without one.
 	OriginID string `json:"origin_id"`
 }
 
-// MarshalJSON writes null for what Kombo has not.
+// MarshalJSON writes null for what Kombo does not have.
 func (u EndUser) MarshalJSON() ([]byte, error) {
 	type plain EndUser // without this method
 	return marshal(struct {
@@ -101,8 +100,8 @@ func (u EndUser) MarshalJSON() ([]byte, error) {
 	}{plain(u), nullable(u.CreatorEmail), nullable(u.OriginID)})
 }
 
-// marshal is json.Marshal without escapes for HTML: the encoder that calls a MarshalJSON method adds
-// them where it is asked to.
+// marshal is json.Marshal without escapes for HTML: the encoder that calls a MarshalJSON method adds them
+// if it should.
 func marshal(value any) ([]byte, error) {
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)
@@ -111,7 +110,7 @@ func marshal(value any) ([]byte, error) {
 	return buffer.Bytes(), err
 }
 
-// required returns the first name in a list of names and values whose value is "", or "".
+// required returns the first name in a list of names and values whose value is "", or "" if there is none.
 func required(namesAndValues ...string) string {
 	for ; len(namesAndValues) >= 2; namesAndValues = namesAndValues[2:] {
 		if namesAndValues[1] == "" {
@@ -130,15 +129,15 @@ func nullable[T comparable](value T) *T {
 	return &value
 }
 
-// Link leads a customer into a flow of Kombo Connect. Whoever has its URL can enter the flow, so
-// printing a Link with fmt, or logging it with slog as an attribute of its own, hides the URL.
+// Link is a link into a flow of Kombo Connect. Whoever has its URL can enter the flow, so printing a Link
+// with fmt, or logging it with slog as an attribute of its own, hides the URL.
 // Encoding it as JSON shows it, since that is how a browser gets it. fmt cannot hide it for the verbs
 // %w and %p (go vet reports them), nor in an unexported struct field of type Link.
 type Link struct {
 	// URL is the link itself. Hand it to the customer, and to nobody else.
 	URL string `json:"link"`
-	// StaticIPs are the addresses that the customer's system will be called from, where
-	// [CreateLinkRequest.EnableStaticIPs] asked for them.
+	// StaticIPs are the addresses from which Kombo will call the customer's tool, if
+	// [CreateLinkRequest.EnableStaticIPs] was set.
 	StaticIPs []string `json:"static_ips,omitempty"`
 }
 

@@ -477,6 +477,42 @@ func TestEventHandlers(t *testing.T) {
 	}
 }
 
+// Every declared event type has a struct, a body in testdata, and a function of its own.
+func TestEventTypesAreComplete(t *testing.T) {
+	t.Parallel()
+	samples := map[string]kombo.Event{}
+	for name, body := range webhooks(t) {
+		event, err := kombo.ParseEvent(body)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		samples[string(event.EventType())] = event
+	}
+	types := declaredValues(t)["EventType"]
+	for _, eventType := range types {
+		switch samples[eventType].(type) {
+		case nil:
+			t.Errorf("%s has no body in testdata/webhooks", eventType)
+		case *kombo.UnknownEvent:
+			t.Errorf("%s has no struct", eventType)
+		}
+	}
+	var called []string
+	handlers := reflect.ValueOf(allHandlers(&called))
+	functions := 0
+	for field, function := range handlers.Fields() {
+		if field.Name == "Fallback" || field.Name == "OnError" || field.Name == "OnDelivery" {
+			continue
+		}
+		if functions++; function.IsNil() {
+			t.Errorf("allHandlers lacks %s", field.Name)
+		}
+	}
+	if functions != len(types) {
+		t.Errorf("%d functions for %d event types", functions, len(types))
+	}
+}
+
 // A nil event and a nil pointer of any event type reach no function.
 func TestHandleOfNothingIsAnError(t *testing.T) {
 	t.Parallel()
