@@ -395,13 +395,7 @@ type AssessmentCandidate struct {
 // MarshalJSON writes null for what the ATS does not have.
 func (c AssessmentCandidate) MarshalJSON() ([]byte, error) {
 	type plain AssessmentCandidate // without this method
-	return marshal(struct {
-		plain
-		RemoteID  *string `json:"remote_id"`
-		FirstName *string `json:"first_name"`
-		LastName  *string `json:"last_name"`
-		Phone     *string `json:"phone"`
-	}{plain(c), nullable(c.RemoteID), nullable(c.FirstName), nullable(c.LastName), nullable(c.Phone)})
+	return marshalWithNulls(plain(c), "remote_id", "first_name", "last_name", "phone")
 }
 
 // AssessmentApplication is the application that the order is part of.
@@ -413,10 +407,7 @@ type AssessmentApplication struct {
 // MarshalJSON writes null for what the ATS does not have.
 func (a AssessmentApplication) MarshalJSON() ([]byte, error) {
 	type plain AssessmentApplication // without this method
-	return marshal(struct {
-		plain
-		RemoteID *string `json:"remote_id"`
-	}{plain(a), nullable(a.RemoteID)})
+	return marshalWithNulls(plain(a), "remote_id")
 }
 
 // AssessmentJob is the job that the candidate applies for. A string that is null in the payload is
@@ -435,13 +426,7 @@ type AssessmentJob struct {
 // MarshalJSON writes null for what the ATS does not have.
 func (j AssessmentJob) MarshalJSON() ([]byte, error) {
 	type plain AssessmentJob // without this method
-	return marshal(struct {
-		plain
-		RemoteID    *string `json:"remote_id"`
-		Name        *string `json:"name"`
-		JobCode     *string `json:"job_code"`
-		Description *string `json:"description"`
-	}{plain(j), nullable(j.RemoteID), nullable(j.Name), nullable(j.JobCode), nullable(j.Description)})
+	return marshalWithNulls(plain(j), "remote_id", "name", "job_code", "description")
 }
 
 // AssessmentLocation is the location of a job. Each part is "" if the ATS does not have it, and is then
@@ -480,13 +465,7 @@ type AssessmentHiringTeamUser struct {
 // MarshalJSON writes null for what the ATS does not have.
 func (u AssessmentHiringTeamUser) MarshalJSON() ([]byte, error) {
 	type plain AssessmentHiringTeamUser // without this method
-	return marshal(struct {
-		plain
-		RemoteID  *string `json:"remote_id"`
-		Email     *string `json:"email"`
-		FirstName *string `json:"first_name"`
-		LastName  *string `json:"last_name"`
-	}{plain(u), nullable(u.RemoteID), nullable(u.Email), nullable(u.FirstName), nullable(u.LastName)})
+	return marshalWithNulls(plain(u), "remote_id", "email", "first_name", "last_name")
 }
 
 // AIApplyApplicationStatusUpdatedEvent reports the status of an application that was sent with AI Apply.
@@ -586,11 +565,7 @@ func (d *AIApplyJobPostingData) missing() string {
 // MarshalJSON writes null for what the posting does not have.
 func (d AIApplyJobPostingData) MarshalJSON() ([]byte, error) {
 	type plain AIApplyJobPostingData // without this method
-	return marshal(struct {
-		plain
-		JobCode        *string                `json:"job_code"`
-		ArchivedReason *AIApplyArchivedReason `json:"archived_reason"`
-	}{plain(d), nullable(d.JobCode), nullable(d.ArchivedReason)})
+	return marshalWithNulls(plain(d), "job_code", "archived_reason")
 }
 
 // AIApplyCareerSite is the site on which a job posting is published.

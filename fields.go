@@ -183,10 +183,7 @@ func (f *IntegrationField) missing() string { return required("id", f.ID, "key",
 // MarshalJSON writes null for what the tool has not.
 func (f IntegrationField) MarshalJSON() ([]byte, error) {
 	type plain IntegrationField // without this method
-	return marshal(struct {
-		plain
-		Label *string `json:"label"`
-	}{plain(f), nullable(f.Label)})
+	return marshalWithNulls(plain(f), "label")
 }
 
 var fieldsOperation = transport.Operation{
@@ -264,11 +261,7 @@ func (f *CustomField) missing() string { return required("id", f.ID, "key", f.Ke
 // MarshalJSON writes null for what Kombo has not.
 func (f CustomField) MarshalJSON() ([]byte, error) {
 	type plain CustomField // without this method
-	return marshal(struct {
-		plain
-		Label       *string `json:"label"`
-		Description *string `json:"description"`
-	}{plain(f), nullable(f.Label), nullable(f.Description)})
+	return marshalWithNulls(plain(f), "label", "description")
 }
 
 // MappedField is the field of the tool that a [CustomField] is mapped to.
@@ -284,10 +277,7 @@ type MappedField struct {
 // MarshalJSON writes null for what the tool has not.
 func (f MappedField) MarshalJSON() ([]byte, error) {
 	type plain MappedField // without this method
-	return marshal(struct {
-		plain
-		Label *string `json:"label"`
-	}{plain(f), nullable(f.Label)})
+	return marshalWithNulls(plain(f), "label")
 }
 
 var customFieldsOperation = transport.Operation{

@@ -502,7 +502,7 @@ func TestFieldsThatBreakTheirPromise(t *testing.T) {
 func TestPageRoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, document := range []string{
-		`{"results":[{"id":"f1","key":"tax_id","model":"hris_employees","type":"DEFAULT","is_passthrough_enabled":true,"is_writable":false,"label":null}],"next_cursor":"c2","next":"c2"}`,
+		`{"results":[{"id":"f1","key":"tax_id","model":"hris_employees","type":"DEFAULT","label":null,"is_passthrough_enabled":true,"is_writable":false}],"next_cursor":"c2","next":"c2"}`,
 		`{"results":[],"next_cursor":null,"next":null}`,
 	} {
 		var page kombo.Page[kombo.IntegrationField]

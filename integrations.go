@@ -84,10 +84,7 @@ type IntegrationTool struct {
 // MarshalJSON writes null for what Kombo has not.
 func (t IntegrationTool) MarshalJSON() ([]byte, error) {
 	type plain IntegrationTool // without this method
-	return marshal(struct {
-		plain
-		InternalLabel *string `json:"internal_label"`
-	}{plain(t), nullable(t.InternalLabel)})
+	return marshalWithNulls(plain(t), "internal_label")
 }
 
 // ScopeConfig is a set of permissions, which stand in Kombo's dashboard.
@@ -100,10 +97,7 @@ type ScopeConfig struct {
 // MarshalJSON writes null for what Kombo has not.
 func (c ScopeConfig) MarshalJSON() ([]byte, error) {
 	type plain ScopeConfig // without this method
-	return marshal(struct {
-		plain
-		Name *string `json:"name"`
-	}{plain(c), nullable(c.Name)})
+	return marshalWithNulls(plain(c), "name")
 }
 
 // CoverageStatus says whether a tool has a model, action or field, and Kombo supports it.

@@ -33,17 +33,7 @@ type Tool struct {
 // MarshalJSON writes null for what Kombo has not.
 func (t Tool) MarshalJSON() ([]byte, error) {
 	type plain Tool // without this method
-	return marshal(struct {
-		plain
-		InternalLabel              *string `json:"internal_label"`
-		PaidAPIDetailsMarkdown     *string `json:"paid_api_details_markdown"`
-		FastTrackDetailsMarkdown   *string `json:"fast_track_details_markdown"`
-		PartnerOnlyDetailsMarkdown *string `json:"partner_only_details_markdown"`
-		ConnectionGuideURL         *string `json:"connection_guide_url"`
-	}{
-		plain(t), nullable(t.InternalLabel), nullable(t.PaidAPIDetailsMarkdown), nullable(t.FastTrackDetailsMarkdown),
-		nullable(t.PartnerOnlyDetailsMarkdown), nullable(t.ConnectionGuideURL),
-	})
+	return marshalWithNulls(plain(t), "internal_label", "paid_api_details_markdown", "fast_track_details_markdown", "partner_only_details_markdown", "connection_guide_url")
 }
 
 // ToolAssets are images of a tool.

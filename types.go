@@ -93,11 +93,7 @@ type EndUser struct {
 // MarshalJSON writes null for what Kombo does not have.
 func (u EndUser) MarshalJSON() ([]byte, error) {
 	type plain EndUser // without this method
-	return marshal(struct {
-		plain
-		CreatorEmail *string `json:"creator_email"`
-		OriginID     *string `json:"origin_id"`
-	}{plain(u), nullable(u.CreatorEmail), nullable(u.OriginID)})
+	return marshalWithNulls(plain(u), "creator_email", "origin_id")
 }
 
 // marshal is json.Marshal without escapes for HTML: the encoder that calls a MarshalJSON method adds them
@@ -108,6 +104,18 @@ func marshal(value any) ([]byte, error) {
 	encoder.SetEscapeHTML(false)
 	err := encoder.Encode(value)
 	return buffer.Bytes(), err
+}
+
+// marshalWithNulls encodes value, a struct, with null in place of "" for the members with these names, as Kombo
+// does. No struct inside value may have a member of such a name that is "".
+func marshalWithNulls(value any, names ...string) ([]byte, error) {
+	document, err := marshal(value)
+	for _, name := range names {
+		// Quotes inside of strings are escaped, so this is a member.
+		member := `"` + name + `":`
+		document = bytes.Replace(document, []byte(member+`""`), []byte(member+"null"), 1)
+	}
+	return document, err
 }
 
 // required returns the first name in a list of names and values whose value is "", or "" if there is none.
