@@ -23,11 +23,16 @@ type service struct {
 	usualKey  bool     // the API key has the form of those that Kombo issues
 }
 
-// A request is the body of a call that has rules which can be checked before it is sent.
-type request interface {
-	// validate returns what is wrong, starting with the name of the field, or "".
-	validate() string
+// A validator is the body of a call that has rules which can be checked before it is sent.
+type validator interface {
+	// validate returns an error that starts with the name of the field.
+	validate() error
 }
+
+// inputError is an error about the input of a call. It may start with the name of a field, in capitals.
+type inputError string
+
+func (e inputError) Error() string { return string(e) }
 
 // A promise is an answer that cannot do without some of its fields.
 type promise interface {
@@ -121,16 +126,16 @@ func (*nothing) UnmarshalJSON([]byte) error { return nil }
 
 // input is what a call sends.
 type input struct {
-	body          request // nil for none
+	body          any // nil for none
 	pathValues    []string
 	query         url.Values
 	integrationID string // of the header
-	problem       string // why it cannot be sent, unless ""
+	err           error  // why it cannot be sent, unless nil
 }
 
 // call makes one call of the API: body is sent as JSON unless it is nil, and the data of the answer
 // is returned as a T. Every error is an *Error.
-func call[T any](ctx context.Context, s *service, operation transport.Operation, body request, pathValues ...string) (*T, error) {
+func call[T any](ctx context.Context, s *service, operation transport.Operation, body any, pathValues ...string) (*T, error) {
 	return callWith[T](ctx, s, operation, input{body: body, pathValues: pathValues})
 }
 
@@ -250,29 +255,9 @@ func withoutBOM(document []byte) []byte { return bytes.TrimPrefix(document, []by
 
 // send validates and sends a request.
 func (s *service) send(ctx context.Context, operation transport.Operation, in input) (*transport.Answer, error) {
-	if s == nil || s.transport == nil {
-		return nil, &Error{Op: operation.String(), Message: "the client was not made by NewClient", err: ErrInvalidInput}
-	}
-	if in.problem != "" {
-		return nil, &Error{Op: operation.String(), Message: in.problem, err: ErrInvalidInput}
-	}
-	for name, values := range in.query {
-		if slices.ContainsFunc(values, func(value string) bool { return !utf8.ValidString(value) }) {
-			return nil, &Error{Op: operation.String(), Message: name + notUTF8, err: ErrInvalidInput}
-		}
-	}
-	var encoded []byte
-	if in.body != nil {
-		if problem := in.body.validate(); problem != "" {
-			return nil, &Error{Op: operation.String(), Message: problem, err: ErrInvalidInput}
-		}
-		var err error
-		if encoded, err = json.Marshal(in.body); err != nil {
-			return nil, &Error{Op: operation.String(), Message: "the request cannot be encoded", err: ErrInvalidInput}
-		}
-		if problem := invalidText(in.body, encoded); problem != "" {
-			return nil, &Error{Op: operation.String(), Message: problem, err: ErrInvalidInput}
-		}
+	encoded, err := s.encode(in)
+	if err != nil {
+		return nil, &Error{Op: operation.String(), Message: err.Error(), err: ErrInvalidInput}
 	}
 	answer, err := s.transport.Do(ctx, transport.Request{
 		Operation: operation, PathValues: in.pathValues, Query: in.query, IntegrationID: in.integrationID, Body: encoded,
@@ -291,6 +276,34 @@ func (s *service) send(ctx context.Context, operation transport.Operation, in in
 		Op: operation.String(), Attempts: failure.Attempts,
 		err: &networkError{failure.Err},
 	}
+}
+
+// encode validates what a call sends and returns its body in JSON.
+func (s *service) encode(in input) ([]byte, error) {
+	if s == nil || s.transport == nil {
+		return nil, inputError("the client was not made by NewClient")
+	}
+	if in.err != nil {
+		return nil, in.err
+	}
+	for name, values := range in.query {
+		if slices.ContainsFunc(values, func(value string) bool { return !utf8.ValidString(value) }) {
+			return nil, inputError(name + notUTF8)
+		}
+	}
+	if in.body == nil {
+		return nil, nil
+	}
+	if body, ok := in.body.(validator); ok {
+		if err := body.validate(); err != nil {
+			return nil, err
+		}
+	}
+	encoded, err := json.Marshal(in.body)
+	if err != nil {
+		return nil, inputError("the request cannot be encoded") // err may quote it
+	}
+	return encoded, checkText(in.body, encoded)
 }
 
 // describeAnswer says in a few words what kind of answer came. The content type is not quoted: it is

@@ -44,18 +44,18 @@ type CreateLinkRequest struct {
 	LinkType LinkType `json:"link_type,omitempty"`
 }
 
-func (r CreateLinkRequest) validate() string {
+func (r CreateLinkRequest) validate() error {
 	switch {
 	case r.EndUserEmail == "":
-		return "EndUserEmail is required"
+		return inputError("EndUserEmail is required")
 	case !looksLikeEmail(r.EndUserEmail):
-		return "EndUserEmail is not an e-mail address"
+		return inputError("EndUserEmail is not an e-mail address")
 	case r.EndUserOrganizationName == "":
-		return "EndUserOrganizationName is required"
+		return inputError("EndUserOrganizationName is required")
 	case r.RemoteEnvironment != "" && r.IntegrationTool == "":
-		return "RemoteEnvironment needs an IntegrationTool"
+		return inputError("RemoteEnvironment needs an IntegrationTool")
 	}
-	return ""
+	return nil
 }
 
 // looksLikeEmail rejects obvious mistakes only; Kombo validates the rest.

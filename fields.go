@@ -21,19 +21,18 @@ type Paging struct {
 	PageSize int
 }
 
-// query returns what is wrong with p where it cannot be sent.
-func (p Paging) query(longest int) (query url.Values, problem string) {
+func (p Paging) query(longest int) (url.Values, error) {
 	if p.PageSize < 0 || p.PageSize > longest {
-		return nil, "PageSize is not between 1 and " + strconv.Itoa(longest) + ", or 0 for the default"
+		return nil, inputError("PageSize is not between 1 and " + strconv.Itoa(longest) + ", or 0 for the default")
 	}
-	query = url.Values{}
+	query := url.Values{}
 	if p.Cursor != "" {
 		query.Set("cursor", p.Cursor)
 	}
 	if p.PageSize > 0 {
 		query.Set("page_size", strconv.Itoa(p.PageSize))
 	}
-	return query, ""
+	return query, nil
 }
 
 // Page is a part of a list.
@@ -92,8 +91,8 @@ func (c *cursor) UnmarshalJSON(document []byte) error {
 
 // page fetches a part of a list.
 func page[T any](ctx context.Context, s *service, operation transport.Operation, paging Paging, longest int, integrationID string) (*Page[T], error) {
-	query, problem := paging.query(longest)
-	answer, err := callWith[pageAnswer[T]](ctx, s, operation, input{pathValues: []string{integrationID}, query: query, problem: problem})
+	query, err := paging.query(longest)
+	answer, err := callWith[pageAnswer[T]](ctx, s, operation, input{pathValues: []string{integrationID}, query: query, err: err})
 	if err != nil {
 		return nil, err
 	}
@@ -224,8 +223,6 @@ type setFieldPassthroughRequest struct {
 	EnablePassthrough bool `json:"enable_passthrough"`
 }
 
-func (setFieldPassthroughRequest) validate() string { return "" }
-
 var setFieldPassthroughOperation = transport.Operation{
 	Method: http.MethodPatch, Path: "/integrations/{integration_id}/integration-fields/{integration_field_id}", Timeout: DefaultTimeout,
 }
@@ -302,8 +299,6 @@ func (s *IntegrationsService) CustomFieldsPage(ctx context.Context, integrationI
 type mapCustomFieldRequest struct {
 	IntegrationFieldID *string `json:"integration_field_id"`
 }
-
-func (mapCustomFieldRequest) validate() string { return "" }
 
 var mapCustomFieldOperation = transport.Operation{
 	Method: http.MethodPut, Path: "/integrations/{integration_id}/custom-fields/{custom_field_id}", Timeout: DefaultTimeout,

@@ -25,8 +25,6 @@ type RelinkRequest struct {
 	LinkType LinkType `json:"link_type,omitempty"`
 }
 
-func (RelinkRequest) validate() string { return "" }
-
 var relinkOperation = transport.Operation{
 	Method: http.MethodPost, Path: "/integrations/{integration_id}/relink", Timeout: DefaultLinkTimeout,
 }
@@ -230,8 +228,6 @@ type setEnabledRequest struct {
 	Value bool `json:"value"`
 }
 
-func (setEnabledRequest) validate() string { return "" }
-
 var setEnabledOperation = transport.Operation{
 	Method: http.MethodPut, Path: "/integrations/{integration_id}/enabled", Timeout: DefaultTimeout,
 }
@@ -255,11 +251,11 @@ type SetupLinkRequest struct {
 	Language Language `json:"language,omitempty"`
 }
 
-func (r SetupLinkRequest) validate() string {
+func (r SetupLinkRequest) validate() error {
 	if r.LinkType == "" {
-		return "LinkType is required"
+		return inputError("LinkType is required")
 	}
-	return ""
+	return nil
 }
 
 var setupLinkOperation = transport.Operation{
@@ -279,8 +275,6 @@ func (s *IntegrationsService) SetupLink(ctx context.Context, integrationID strin
 
 // emptyRequest is the body {}.
 type emptyRequest struct{}
-
-func (emptyRequest) validate() string { return "" }
 
 var deleteIntegrationOperation = transport.Operation{
 	Method: http.MethodDelete, Path: "/integrations/{integration_id}", Timeout: DefaultTimeout,

@@ -43,25 +43,25 @@ type PassthroughRequest struct {
 
 var passthroughMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
-func (r PassthroughRequest) validate() string {
+func (r PassthroughRequest) validate() error {
 	switch {
 	case r.Method == "":
-		return "Method is required"
+		return inputError("Method is required")
 	case !slices.Contains(passthroughMethods, r.Method):
-		return "Method is not one of " + strings.Join(passthroughMethods, ", ")
+		return inputError("Method is not one of " + strings.Join(passthroughMethods, ", "))
 	case r.Path == "":
-		return "Path is required"
+		return inputError("Path is required")
 	case r.Data != nil && r.MultipartFormData != nil:
-		return "Data and MultipartFormData exclude each other"
+		return inputError("Data and MultipartFormData exclude each other")
 	case becomesOther(reflect.ValueOf(r.Data)):
-		return "Data would not be sent as it is: for bytes or a reader, give a json.RawMessage (JSON) or a string (text)"
+		return inputError("Data would not be sent as it is: for bytes or a reader, give a json.RawMessage (JSON) or a string (text)")
 	}
 	for _, field := range r.MultipartFormData {
-		if problem := field.problem(); problem != "" {
-			return "MultipartFormData: " + problem
+		if err := field.validate(); err != nil {
+			return inputError("MultipartFormData: " + err.Error())
 		}
 	}
-	return ""
+	return nil
 }
 
 // becomesOther reports whether data is bytes, which encoding/json sends in base64, or as numbers if they are an array,
@@ -74,14 +74,11 @@ func becomesOther(data reflect.Value) bool {
 		case io.Reader, io.Writer:
 			return true
 		}
-		switch kind := data.Kind(); {
-		case kind == reflect.Pointer || kind == reflect.Interface:
-			data = data.Elem()
-		case kind == reflect.Slice || kind == reflect.Array:
-			return data.Type().Elem().Kind() == reflect.Uint8
-		default:
-			return false
+		kind := data.Kind()
+		if kind != reflect.Pointer && kind != reflect.Interface {
+			return (kind == reflect.Slice || kind == reflect.Array) && data.Type().Elem().Kind() == reflect.Uint8
 		}
+		data = data.Elem()
 	}
 	return false
 }
@@ -95,22 +92,22 @@ type PassthroughFormField struct {
 	File  *PassthroughFile
 }
 
-func (f PassthroughFormField) problem() string {
+func (f PassthroughFormField) validate() error {
 	switch {
 	case f.Name == "":
-		return "Name is required"
+		return inputError("Name is required")
 	case f.File == nil:
-		return ""
+		return nil
 	case f.Value != "":
-		return "Value and File exclude each other"
+		return inputError("Value and File exclude each other")
 	case f.File.Name == "":
-		return "File.Name is required"
+		return inputError("File.Name is required")
 	case (f.File.DataURL == "") == (f.File.Data == nil):
-		return "File needs either Data or DataURL"
+		return inputError("File needs either Data or DataURL")
 	case f.File.Data != nil && f.File.ContentType == "":
-		return "File.ContentType is required with Data"
+		return inputError("File.ContentType is required with Data")
 	}
-	return ""
+	return nil
 }
 
 // MarshalJSON writes the value that there is.
@@ -270,7 +267,7 @@ var passthroughOperation = transport.Operation{
 // Kombo's documentation: https://docs.kombo.dev/v1/post-passthrough-tool-api
 func (s *IntegrationsService) Passthrough(ctx context.Context, integrationID, tool, api string, request PassthroughRequest) (*PassthroughResponse, error) {
 	decoded, err := respond[passthroughData](ctx, (*service)(s), passthroughOperation, input{
-		body: request, pathValues: []string{tool, api}, integrationID: integrationID, problem: headerProblem(integrationID),
+		body: request, pathValues: []string{tool, api}, integrationID: integrationID, err: checkHeaderID(integrationID),
 	})
 	if err != nil {
 		return nil, err

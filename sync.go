@@ -33,8 +33,6 @@ type syncRequest struct {
 	Type SyncType `json:"type,omitempty"`
 }
 
-func (syncRequest) validate() string { return "" }
-
 var syncOperation = transport.Operation{Method: http.MethodPost, Path: "/force-sync", Timeout: DefaultTimeout, NonIdempotent: true}
 
 // Sync starts a sync of an integration; "" means [SyncFull]. Kombo syncs on its own schedule and advises against
@@ -46,14 +44,14 @@ var syncOperation = transport.Operation{Method: http.MethodPost, Path: "/force-s
 // Kombo's documentation: https://docs.kombo.dev/v1/post-force-sync
 func (s *IntegrationsService) Sync(ctx context.Context, integrationID string, syncType SyncType) (*SyncRun, error) {
 	return callWith[SyncRun](ctx, (*service)(s), syncOperation, input{
-		body: syncRequest{syncType}, integrationID: integrationID, problem: headerProblem(integrationID),
+		body: syncRequest{syncType}, integrationID: integrationID, err: checkHeaderID(integrationID),
 	})
 }
 
-// headerProblem rejects an empty id for calls that have the id only in a header, which would be left out.
-func headerProblem(integrationID string) string {
+// checkHeaderID rejects an empty id for calls that have the id only in a header, which would be left out.
+func checkHeaderID(integrationID string) error {
 	if integrationID == "" {
-		return "integration_id is empty"
+		return inputError("integration_id is empty")
 	}
-	return ""
+	return nil
 }

@@ -12,15 +12,18 @@ import (
 	"github.com/kombo-go/kombo/internal/transport"
 )
 
-// invalidText describes the first string of body that is sent and is not valid UTF-8, by the names of the fields
-// that contain it; it returns "" if there is none. encoded is body as encoding/json encodes it, which puts U+FFFD
-// in place of everything that is not UTF-8: two different strings could arrive as the same one.
-func invalidText(body any, encoded []byte) string {
+// checkText returns an error that names the first string of body that is sent and is not valid UTF-8. encoded is
+// body as encoding/json encodes it, which puts U+FFFD in place of everything that is not UTF-8: two different strings
+// could arrive as the same one.
+func checkText(body any, encoded []byte) error {
 	if !maybeChanged(encoded) {
-		return ""
+		return nil
 	}
 	search := textSearch{}
-	return strings.TrimPrefix(search.find(reflect.ValueOf(body), false), ": ")
+	if problem := search.find(reflect.ValueOf(body), false); problem != "" {
+		return inputError(strings.TrimPrefix(problem, ": "))
+	}
+	return nil
 }
 
 // maybeChanged reports whether a JSON document contains text that is not UTF-8, or U+FFFD, which may be in place of
@@ -35,7 +38,9 @@ type textSearch map[reference]bool
 
 type reference struct {
 	pointer uintptr
+	length  int // two slices may begin with the same element
 	kind    reflect.Type
+	inside  bool
 }
 
 const notUTF8 = " is not valid UTF-8"
@@ -44,15 +49,18 @@ const notUTF8 = " is not valid UTF-8"
 // every field may be one that is sent.
 func (s textSearch) find(v reflect.Value, inside bool) string {
 	kind := v.Kind()
-	switch {
-	case kind == reflect.Interface:
+	if kind == reflect.Interface {
 		return s.find(v.Elem(), inside)
-	case kind == reflect.Pointer || kind == reflect.Map || kind == reflect.Slice:
-		found := reference{v.Pointer(), v.Type()}
-		if v.IsNil() || s[found] {
+	}
+	if kind == reflect.Pointer || kind == reflect.Map || kind == reflect.Slice {
+		this := reference{v.Pointer(), 0, v.Type(), inside}
+		if kind == reflect.Slice {
+			this.length = v.Len()
+		}
+		if v.IsNil() || s[this] {
 			return ""
 		}
-		s[found] = true
+		s[this] = true
 	}
 	if !inside {
 		switch m := marshalerOf(v).(type) {

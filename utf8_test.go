@@ -72,6 +72,7 @@ func TestTextThatIsNoUTF8IsRefused(t *testing.T) {
 		Email *string
 	}
 	bad := invalid
+	names := []string{"ok", invalid}
 	tests := []struct {
 		name string
 		call func(*kombo.Client) error
@@ -152,6 +153,7 @@ func TestTextThatIsNoUTF8IsRefused(t *testing.T) {
 		{"structs", data([]person{{Name: "ok"}, {Name: invalid}}), "Data: Name is not valid UTF-8"},
 		{"embedded", data(struct{ person }{person{Name: invalid}}), "Data: person: Name is not valid UTF-8"},
 		{"array", data([2]string{"", invalid}), "Data is not valid UTF-8"},
+		{"lists that begin with the same element", data([]any{names[:1], names}), "Data is not valid UTF-8"},
 		{"JSON", data(json.RawMessage("{\"a\":\"" + invalid + "\"}")), "Data is not valid UTF-8"},
 		{"JSON inside", data(map[string]any{"raw": json.RawMessage("\"\xff\"")}), `Data: the value of "raw" is not valid UTF-8`},
 		{"own JSON", data(ownJSON{invalid}), "Data is not valid UTF-8"},
