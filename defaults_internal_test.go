@@ -52,3 +52,24 @@ func TestLimits(t *testing.T) {
 		}
 	}
 }
+
+// Kombo's own SDKs give every POST 300 seconds.
+func TestTimeoutsOfOperations(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		operation transport.Operation
+		want      time.Duration
+	}{
+		{createLinkOperation, 300 * time.Second},
+		{relinkOperation, 300 * time.Second},
+		{setupLinkOperation, 300 * time.Second},
+		{syncOperation, 300 * time.Second},
+		{passthroughOperation, 300 * time.Second},
+		{checkAPIKeyOperation, 60 * time.Second},
+		{getIntegrationOperation, 60 * time.Second},
+	} {
+		if got := test.operation.Timeout; got != test.want {
+			t.Errorf("%s: %v, want %v", test.operation, got, test.want)
+		}
+	}
+}

@@ -16,9 +16,10 @@ import (
 
 // The default time limits of one attempt; [WithTimeout] replaces both.
 const (
-	// DefaultTimeout is the limit for all operations except those that create a link.
+	// DefaultTimeout is the limit for all operations except POST requests.
 	DefaultTimeout = 60 * time.Second
-	// DefaultLinkTimeout is the limit for operations that create a link, as in Kombo's own SDKs.
+	// DefaultLinkTimeout is the limit for POST requests (operations that create a link, Sync and
+	// Passthrough), as in Kombo's own SDKs.
 	DefaultLinkTimeout = 300 * time.Second
 )
 

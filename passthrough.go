@@ -254,7 +254,7 @@ func (r *PassthroughResponse) Bytes() ([]byte, error) {
 }
 
 var passthroughOperation = transport.Operation{
-	Method: http.MethodPost, Path: "/passthrough/{tool}/{api}", Timeout: DefaultTimeout, NonIdempotent: true,
+	Method: http.MethodPost, Path: "/passthrough/{tool}/{api}", Timeout: DefaultLinkTimeout, NonIdempotent: true,
 }
 
 // Passthrough sends a request to the own API of the tool behind an integration, for what Kombo's API does not

@@ -70,8 +70,15 @@ func permanent(err error) bool {
 		strings.Contains(text, "invalid header field")
 }
 
-// neverSent reports whether err proves that no byte of the request left: no connection was made, be
-// it to the server or to a proxy.
+// neverSent reports whether no byte of the request left: net/http got no connection, be it to the
+// server or through a proxy, or an error proves the same of another RoundTripper.
+func (c *call) neverSent() bool {
+	if c.connection != unknownConnection {
+		return c.connection == noConnection
+	}
+	return neverSent(c.err)
+}
+
 func neverSent(err error) bool {
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
 		return true
@@ -103,9 +110,9 @@ func (c *call) nextWait() (wait time.Duration, again bool) {
 	case c.context.Err() != nil:
 		return 0, false
 	case c.err != nil:
-		again = !permanent(c.err) && (!c.what.Operation.NonIdempotent || neverSent(c.err))
+		again = !permanent(c.err) && (!c.what.Operation.NonIdempotent || c.neverSent())
 	default:
-		// A rate limit turns a request away before it runs; the 5xx answers prove nothing.
+		// A 429 means that the request was not executed; after a 5xx it is unknown.
 		again = retryableStatus(c.response.StatusCode) &&
 			(!c.what.Operation.NonIdempotent || c.response.StatusCode == http.StatusTooManyRequests)
 	}
@@ -130,13 +137,13 @@ func (c *call) nextWait() (wait time.Duration, again bool) {
 // mayHaveRun reports whether the last attempt may have had its effect although it failed.
 func (c *call) mayHaveRun() bool {
 	if c.err != nil {
-		return !neverSent(c.err)
+		return !c.neverSent()
 	}
 	return c.response.StatusCode >= http.StatusInternalServerError
 }
 
-// checkRetry is go-retryablehttp's question after each attempt. What it passes is not used: the
-// call knows its attempt better (an error comes without its request, and with the URL in it).
+// checkRetry is called by go-retryablehttp after each attempt. Only the error is used, and only if no
+// attempt was made: RoundTrip has recorded the rest, and without the URL in the error.
 func (c *call) checkRetry(_ context.Context, _ *http.Response, err error) (bool, error) {
 	if c.response == nil && c.err == nil {
 		c.err = err // the http.Client refused the request before the first attempt
@@ -150,7 +157,7 @@ func (c *call) checkRetry(_ context.Context, _ *http.Response, err error) (bool,
 	return again, nil
 }
 
-// backoff is go-retryablehttp's question for the wait that checkRetry has settled.
+// backoff returns the wait that checkRetry has decided on.
 func (c *call) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duration {
 	return c.wait
 }

@@ -4,11 +4,9 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -182,11 +180,12 @@ func (*attemptTimeoutError) Timeout() bool { return true }
 
 func (*attemptTimeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
 
-// call is the state of one call. go-retryablehttp does not tell its hooks which request they are
-// asked about, so each call has a Client of its own; all of it is one allocation.
+// call is the state of one call. go-retryablehttp does not pass the request to its hooks, so each call
+// has a Client of its own; all of it is one allocation.
 type call struct {
 	transport *Transport
 	what      Request
+	url       string
 	context   context.Context //nolint:containedctx // lives as long as the call
 	http      http.Client
 	retry     retryablehttp.Client
@@ -200,6 +199,8 @@ type call struct {
 	// interrupted means that the caller's context had ended when err came: then err reports the same,
 	// in the words of net/http or of another RoundTripper.
 	interrupted bool
+	// connection is how far net/http got when err came.
+	connection int32
 
 	wait    time.Duration
 	decided bool
@@ -223,27 +224,13 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
 	if len(r.Query) > 0 {
 		path += "?" + r.Query.Encode()
 	}
-	c := &call{transport: t, what: r, context: ctx, http: t.client}
+	c := &call{transport: t, what: r, url: t.baseURL + path, context: ctx, http: t.client}
 	if ctx.Err() != nil {
 		return nil, &CallError{Canceled: true, Err: c.contextError()}
 	}
-	var body any
-	if r.Body != nil {
-		body = r.Body
-	}
-	request, err := retryablehttp.NewRequestWithContext(ctx, r.Operation.Method, t.baseURL+path, body)
+	request, err := c.newRequest()
 	if err != nil {
 		return nil, redactError(err, c.secrets())
-	}
-	header := request.Header
-	header.Set("Authorization", t.authorization())
-	header.Set("Accept", "application/json")
-	header.Set("User-Agent", t.userAgent)
-	if body != nil {
-		header.Set("Content-Type", "application/json")
-	}
-	if r.IntegrationID != "" {
-		header.Set("X-Integration-Id", r.IntegrationID)
 	}
 
 	c.http.Transport = c
@@ -251,10 +238,11 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
 	c.retry.RetryMax = t.retry.MaxAttempts - 1
 	c.retry.CheckRetry = c.checkRetry
 	c.retry.Backoff = c.backoff
+	c.retry.PrepareRetry = c.prepareRetry
 	c.retry.ErrorHandler = retryablehttp.PassthroughErrorHandler
-	// The response and the error are those of the last attempt, which the call has at hand: the
-	// body is closed already. Only the end of the context during a wait is news.
-	response, err := c.retry.Do(request)
+	// RoundTrip has recorded the response or error of the last attempt, and closed the body. Do itself
+	// reports only that the context ended during a wait.
+	response, err := c.retry.Do(&retryablehttp.Request{Request: request})
 	if response != nil {
 		_ = response.Body.Close()
 	}
@@ -287,67 +275,6 @@ func (c *call) secrets() []string {
 		secrets = append(secrets, c.what.PathValues...)
 	}
 	return secrets
-}
-
-// RoundTrip makes one attempt. It reads the answer to its end here, so that the time limit covers
-// it, a cut body counts as a failed attempt, and nothing is left to close on any path.
-func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
-	c.attempts++
-	c.response, c.body, c.tooLarge, c.err = nil, nil, false, nil
-	if c.transport.log != nil {
-		c.started = time.Now()
-	}
-	if c.what.Operation.NonIdempotent {
-		// Or net/http would repeat it by itself after errors of HTTP/2 that do not prove that it never ran.
-		request = request.WithContext(request.Context())
-		request.GetBody = nil
-	}
-	limit := c.what.Operation.Timeout
-	if c.transport.timeout != nil {
-		limit = *c.transport.timeout
-	}
-	if limit > 0 {
-		ctx, cancel := context.WithTimeout(request.Context(), limit)
-		defer cancel()
-		request = request.WithContext(ctx)
-	}
-	response, err := c.transport.base.RoundTrip(request)
-	if err == nil && response == nil {
-		err = errors.New("the http.RoundTripper returned neither a response nor an error")
-	}
-	if response != nil && response.Body != nil {
-		// After 101 the body is the connection itself, which has no end and heeds no context.
-		if err == nil && response.StatusCode != http.StatusSwitchingProtocols {
-			err = c.readBody(response)
-		}
-		_ = response.Body.Close() // whatever it says, the answer is complete or its error is known
-		response.Body = http.NoBody
-	}
-	if err != nil {
-		// The error alone proves nothing: a dialer that gives up says that a deadline was exceeded.
-		if limit > 0 && request.Context().Err() != nil && c.context.Err() == nil {
-			err = &attemptTimeoutError{limit: limit, cause: err}
-		}
-		c.err, c.interrupted = err, c.context.Err() != nil
-		return nil, err
-	}
-	c.response = response
-	return response, nil
-}
-
-func (c *call) readBody(response *http.Response) error {
-	var buffer bytes.Buffer
-	if n := response.ContentLength; n > 0 {
-		// The length is the server's word only, so it reserves little. MinRead more lets the buffer
-		// see the end without growing.
-		buffer.Grow(int(min(n, 64<<10)) + bytes.MinRead)
-	}
-	_, err := buffer.ReadFrom(io.LimitReader(response.Body, MaxBody+1))
-	c.body, c.tooLarge = buffer.Bytes(), buffer.Len() > MaxBody
-	if c.tooLarge {
-		c.body = c.body[:MaxBody]
-	}
-	return err
 }
 
 // contextError returns why the caller's context ended, and how the last attempt failed if that was

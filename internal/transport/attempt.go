@@ -1,0 +1,138 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+)
+
+// newRequest returns the request as it is before anyone adds to it. Each attempt needs one of its own:
+// http.Client adds cookies, RoundTrippers add headers, and net/http may still read the request of an
+// attempt that has ended.
+func (c *call) newRequest() (*http.Request, error) {
+	var body io.Reader
+	if c.what.Body != nil {
+		body = bytes.NewReader(c.what.Body)
+	}
+	request, err := http.NewRequestWithContext(c.context, c.what.Operation.Method, c.url, body)
+	if err != nil {
+		return nil, err
+	}
+	if c.what.Operation.NonIdempotent {
+		// Without GetBody, net/http cannot resend it after an HTTP/2 error that leaves open whether it
+		// was executed.
+		request.GetBody = nil
+	}
+	values := make([]string, 0, 6) // in one allocation
+	set := func(name, value string) {
+		values = append(values, value)
+		request.Header[name] = values[len(values)-1 : len(values) : len(values)]
+	}
+	set("Authorization", c.transport.authorization())
+	set("Accept", "application/json")
+	set("User-Agent", c.transport.userAgent)
+	if body != nil {
+		set("Content-Type", "application/json")
+	}
+	if c.what.IntegrationID != "" {
+		set("X-Integration-Id", c.what.IntegrationID)
+	}
+	return request, nil
+}
+
+// prepareRetry replaces the request of the last attempt.
+func (c *call) prepareRetry(request *http.Request) error {
+	fresh, err := c.newRequest()
+	if err == nil {
+		*request = *fresh
+	}
+	return err
+}
+
+// RoundTrip makes one attempt. It reads the response to its end here, so that the time limit covers
+// it, a body that breaks off counts as a failed attempt, and nothing is left to close on any path.
+func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
+	c.attempts++
+	c.response, c.body, c.tooLarge, c.err = nil, nil, false, nil
+	if c.transport.log != nil {
+		c.started = time.Now()
+	}
+	ctx, connection := request.Context(), &connectionTrace{}
+	limit := c.what.Operation.Timeout
+	if c.transport.timeout != nil {
+		limit = *c.transport.timeout
+	}
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	request = request.WithContext(connection.follow(ctx))
+	response, err := c.transport.base.RoundTrip(request)
+	if err == nil && response == nil {
+		err = errors.New("the http.RoundTripper returned neither a response nor an error")
+	}
+	valid := err == nil
+	if response != nil && response.Body != nil {
+		// After 101 the body is the connection itself, which has no end and ends with no context.
+		if valid && response.StatusCode != http.StatusSwitchingProtocols {
+			err = c.readBody(response)
+		}
+		_ = response.Body.Close() // whatever it returns, the body is complete or its error is known
+		response.Body = http.NoBody
+	}
+	if err != nil {
+		c.interrupted = c.context.Err() != nil
+		// The error alone proves nothing: a dialer that gives up also reports that a deadline was exceeded.
+		if limit > 0 && ctx.Err() != nil && !c.interrupted {
+			err = &attemptTimeoutError{limit: limit, cause: err}
+		}
+		c.err, c.connection = err, connection.state.Load()
+		if !valid {
+			return nil, err
+		}
+		return response, nil // for the cookie jar
+	}
+	c.response = response
+	return response, nil
+}
+
+// connectionTrace follows how far net/http gets with the connection of an attempt.
+type connectionTrace struct {
+	httptrace.ClientTrace
+
+	state atomic.Int32
+}
+
+// The states of a connectionTrace.
+const (
+	unknownConnection int32 = iota // a RoundTripper that is not net/http's
+	noConnection                   // net/http has asked for a connection, and got none
+	gotConnection
+)
+
+func (t *connectionTrace) follow(ctx context.Context) context.Context {
+	t.GetConn = func(string) { t.state.Store(noConnection) }
+	t.GotConn = func(httptrace.GotConnInfo) { t.state.Store(gotConnection) }
+	return httptrace.WithClientTrace(ctx, &t.ClientTrace)
+}
+
+func (c *call) readBody(response *http.Response) error {
+	var buffer bytes.Buffer
+	if n := response.ContentLength; n > 0 {
+		// The length is only the server's claim, so it reserves little. MinRead more lets the buffer
+		// see the end without growing.
+		buffer.Grow(int(min(n, 64<<10)) + bytes.MinRead)
+	}
+	_, err := buffer.ReadFrom(io.LimitReader(response.Body, MaxBody+1))
+	c.body, c.tooLarge = buffer.Bytes(), buffer.Len() > MaxBody
+	if c.tooLarge {
+		c.body = c.body[:MaxBody]
+	}
+	return err
+}

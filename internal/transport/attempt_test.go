@@ -1,0 +1,200 @@
+package transport
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var jarring = Operation{Method: http.MethodPost, Path: "/connect/create-link"}
+
+// greedy adds to the request of an attempt whatever there is to add to.
+type greedy struct {
+	base http.RoundTripper
+	seen []string
+}
+
+func (g *greedy) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, _ := io.ReadAll(r.Body)
+	again, _ := r.GetBody()
+	twice, _ := io.ReadAll(again)
+	g.seen = append(g.seen, fmt.Sprintf("%s %s %s %v %v %v %s %s %d %v",
+		r.Method, r.URL, r.Host, r.Header, r.Trailer, r.TransferEncoding, body, twice, r.ContentLength, r.Close))
+	response, err := g.base.RoundTrip(r)
+	r.Header.Add("Accept", "text/html")
+	r.Header.Set("Traceparent", "00-1")
+	r.Header["Authorization"][0] = "Basic other"
+	r.Header.Del("User-Agent")
+	r.URL.Path += "/more"
+	r.URL.RawQuery = "a=b"
+	r.URL.Host = "other.example"
+	r.Host = "other.example"
+	r.Method = http.MethodPut
+	r.Trailer = http.Header{"X": {"y"}}
+	r.TransferEncoding = []string{"chunked"}
+	r.ContentLength = 1
+	r.Body = io.NopCloser(strings.NewReader("x"))
+	r.GetBody = nil
+	r.Close = true
+	return response, err
+}
+
+// Nothing that an attempt adds to its request is in the request of the next one.
+func TestEachAttemptSendsAFreshRequest(t *testing.T) {
+	t.Parallel()
+	for name, failing := range map[string]step{"answered": {status: 503}, "cut": {err: errReset}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := &greedy{base: &script{steps: []step{failing}}}
+			transport := newTest(g, func(c *Config) { c.Retry.BaseDelay, c.Retry.MaxDelay = 1, 1 })
+			_, _ = transport.Do(t.Context(), Request{Operation: jarring, IntegrationID: "personio:1", Body: []byte("{}")})
+			want := []string{g.seen[0], g.seen[0], g.seen[0], g.seen[0]}
+			if diff := cmp.Diff(want, g.seen); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The values of headers are adjacent in memory: adding to one must not write over the next.
+func TestHeadersCanBeAddedTo(t *testing.T) {
+	t.Parallel()
+	seen := &recorder{}
+	transport := newTest(seen, nil)
+	if _, err := transport.Do(t.Context(), Request{Operation: jarring, IntegrationID: "personio:1", Body: []byte("{}")}); err != nil {
+		t.Fatal(err)
+	}
+	before := seen.last.Header.Clone()
+	for name := range before {
+		seen.last.Header.Add(name, "more")
+	}
+	for name, values := range seen.last.Header {
+		if want := append(before[name], "more"); !cmp.Equal(want, values) {
+			t.Errorf("%s = %q, want %q", name, values, want)
+		}
+	}
+}
+
+// A load balancer moves the session to another node: each attempt sends the newest cookie, once, also if
+// the response that set it broke off.
+func TestCookiesOfRetries(t *testing.T) {
+	t.Parallel()
+	var got []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got = append(got, strings.Join(r.Header["Cookie"], " | "))
+		switch len(got) {
+		case 1, 2:
+			w.Header().Set("Set-Cookie", fmt.Sprintf("lb=node%d; Path=/", len(got)+1))
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case 3:
+			w.Header().Set("Set-Cookie", "lb=node4; Path=/")
+			w.Header().Set("Content-Length", "100")
+			_, _ = w.Write([]byte("{"))
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		default:
+			_, _ = w.Write([]byte("{}"))
+		}
+	}))
+	defer server.Close()
+	jar := newJar(t, server.URL, &http.Cookie{Name: "lb", Value: "node1"})
+	transport := newTest(nil, func(c *Config) {
+		c.BaseURL, c.HTTPClient = server.URL, &http.Client{Jar: jar}
+		c.Retry.BaseDelay, c.Retry.MaxDelay = 1, 1
+	})
+	answer, err := transport.Do(t.Context(), Request{Operation: jarring, Body: []byte("{}")})
+	if err != nil || answer.StatusCode != 200 || answer.Attempts != 4 {
+		t.Fatalf("answer = %+v, %v", answer, err)
+	}
+	if diff := cmp.Diff([]string{"lb=node1", "lb=node2", "lb=node3", "lb=node4"}, got); diff != "" {
+		t.Errorf("cookies (-want +got):\n%s", diff)
+	}
+}
+
+func newJar(t *testing.T, address string, cookies ...*http.Cookie) http.CookieJar {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jar.SetCookies(u, cookies)
+	return jar
+}
+
+// An attempt that ends by its time limit leaves net/http reading its request, while the next attempt
+// begins. Under the race detector this finds whatever they share.
+func TestAttemptsShareNothing(t *testing.T) {
+	t.Parallel()
+	cookies := make([]*http.Cookie, 20)
+	for i := range cookies {
+		cookies[i] = &http.Cookie{Name: fmt.Sprintf("cookie%d", i), Value: strings.Repeat("x", 50)}
+	}
+	tests := []struct {
+		name     string
+		callers  int
+		calls    int
+		attempts int
+		limit    func(call int) time.Duration
+		slow     time.Duration // of the server
+	}{
+		{"16 callers, tiny limits", 16, 6, 6, func(call int) time.Duration { return time.Duration(50+300*call) * time.Microsecond }, 0},
+		{"64 callers, 100 ms", 64, 2, 3, func(int) time.Duration { return 100 * time.Millisecond }, 150 * time.Millisecond},
+	}
+	for _, test := range tests {
+		for _, http2 := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, http2=%v", test.name, http2), func(t *testing.T) {
+				t.Parallel()
+				server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					_, _ = io.Copy(io.Discard, r.Body)
+					if test.slow > 0 {
+						timer := time.NewTimer(test.slow)
+						defer timer.Stop()
+						select {
+						case <-timer.C:
+						case <-r.Context().Done():
+						}
+					}
+					w.Header().Set("Set-Cookie", "cookie0=y; Path=/")
+					_, _ = w.Write([]byte("{}"))
+				}))
+				server.EnableHTTP2 = http2
+				server.StartTLS()
+				defer server.Close()
+				client := server.Client()
+				client.Jar = newJar(t, server.URL, cookies...)
+				body := bytes.Repeat([]byte(" "), 4<<10)
+				var wait sync.WaitGroup
+				for range test.callers {
+					wait.Go(func() {
+						for call := range test.calls {
+							transport := newTest(nil, func(c *Config) {
+								c.BaseURL, c.HTTPClient, c.AttemptTimeout = server.URL, client, new(test.limit(call))
+								c.Retry = RetryPolicy{MaxAttempts: test.attempts, BaseDelay: 1, MaxDelay: 1}
+							})
+							answer, err := transport.Do(t.Context(), Request{Operation: jarring, Body: body})
+							if failure, ok := errors.AsType[*CallError](err); err != nil && (!ok || failure.Attempts != test.attempts) || err == nil && answer.StatusCode != 200 {
+								t.Errorf("answer = %+v, %v", answer, err)
+							}
+						}
+					})
+				}
+				wait.Wait()
+			})
+		}
+	}
+}
