@@ -12,7 +12,7 @@ import (
 	"github.com/kombo-go/kombo/internal/transport"
 )
 
-// Paging says where a list begins, and how much of it comes at once. The zero value is fine.
+// Paging selects the first page of a list, and the size of its pages. The zero value is fine.
 type Paging struct {
 	// Cursor is the Next of an earlier page; "" begins with the first.
 	Cursor string
@@ -38,7 +38,7 @@ func (p Paging) query(longest int) (url.Values, error) {
 // Page is a part of a list.
 type Page[T any] struct {
 	Results []T `json:"results"`
-	// Next is the cursor of the next page; "" where this is the last.
+	// Next is the cursor of the next page; "" on the last page.
 	Next string `json:"next"`
 }
 
@@ -55,7 +55,7 @@ func (p Page[T]) MarshalJSON() ([]byte, error) {
 	}{results, nullable(p.Next), nullable(p.Next)})
 }
 
-// pageAnswer is a page in which what is missing can be told from what is empty or null.
+// pageAnswer distinguishes what is missing in a page from what is empty or null.
 type pageAnswer[T any] struct {
 	Results *[]T   `json:"results"`
 	Next    cursor `json:"next"`
@@ -99,7 +99,7 @@ func page[T any](ctx context.Context, s *service, operation transport.Operation,
 	return &Page[T]{Results: *answer.Results, Next: answer.Next.value}, nil
 }
 
-// maxEmptyPages is how many pages without results may follow each other. A caller has no chance to stop then.
+// maxEmptyPages ends a list with so many empty pages in a row: during them, the caller cannot break out of the loop.
 const maxEmptyPages = 100
 
 // all goes through the pages of a list.
@@ -132,7 +132,7 @@ func all[T any](operation transport.Operation, paging Paging, fetch func(Paging)
 				endless(strconv.Itoa(maxEmptyPages) + " empty pages in a row came")
 				return
 			}
-			// Hashes of cursors take less room than they.
+			// Store hashes, because cursors can be long.
 			hash := maphash.String(seed, fetched.Next)
 			if seen[hash] {
 				endless("a cursor came again")
@@ -144,7 +144,7 @@ func all[T any](operation transport.Operation, paging Paging, fetch func(Paging)
 	}
 }
 
-// one returns the only paging, if any.
+// one returns the last paging, if any.
 func one(paging []Paging) Paging {
 	if len(paging) == 0 {
 		return Paging{}
@@ -169,9 +169,9 @@ type IntegrationField struct {
 	// Model is the model that the field belongs to, such as "hris_employees".
 	Model string    `json:"model"`
 	Type  FieldType `json:"type"`
-	// Label is "" where the tool has none.
+	// Label is "" if the tool has none.
 	Label string `json:"label"`
-	// IsPassthroughEnabled is true where the field is among the integration_fields of its model.
+	// IsPassthroughEnabled is true if the field is among the integration_fields of its model.
 	IsPassthroughEnabled bool `json:"is_passthrough_enabled"`
 	// IsWritable belongs to a feature that is deprecated, and means nothing.
 	IsWritable bool `json:"is_writable"`
@@ -204,8 +204,9 @@ const (
 //		…
 //	}
 //
-// It fails with [ErrIntegrationNotFound] where there is no such integration, with [ErrUnexpectedResponse] where
-// Kombo's cursors would never end (one comes again, or 100 pages in a row are empty), and as every call does.
+// It fails with [ErrIntegrationNotFound] if there is no such integration, and with [ErrUnexpectedResponse] if a page
+// does not say whether it is the last (it has neither next nor next_cursor), or if the list would never end (a cursor
+// comes again, or 100 pages in a row are empty).
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/get-integrations-integration-id-integration-fields
 func (s *IntegrationsService) Fields(ctx context.Context, integrationID string, paging ...Paging) iter.Seq2[IntegrationField, error] {
@@ -230,8 +231,8 @@ var setFieldPassthroughOperation = transport.Operation{
 // SetFieldPassthrough says whether a field of the tool is among the integration_fields of its model, and
 // returns the field as it is then.
 //
-// It fails with [ErrIntegrationNotFound] where there is no such integration, and as every call does. Which
-// error an unknown field gives is not documented.
+// It fails with [ErrIntegrationNotFound] if there is no such integration. Kombo does not document how it rejects an
+// unknown field.
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/patch-integrations-integration-id-integration-fields-integration-field-id
 func (s *IntegrationsService) SetFieldPassthrough(ctx context.Context, integrationID, fieldID string, enabled bool) (*IntegrationField, error) {
@@ -244,11 +245,11 @@ type CustomField struct {
 	ID string `json:"id"`
 	// Key is the field's name among the custom_fields of its model.
 	Key string `json:"key"`
-	// IntegrationField is the field of the tool that it is mapped to; nil where it is mapped to none.
+	// IntegrationField is the field of the tool that it is mapped to; nil if it is mapped to none.
 	IntegrationField *MappedField `json:"integration_field"`
 	// Model is the model that the field belongs to, such as "hris_employees".
 	Model string `json:"model"`
-	// Label and Description are "" where it has none.
+	// Label and Description are "" if it has none.
 	Label       string `json:"label"`
 	Description string `json:"description"`
 }
@@ -267,7 +268,7 @@ type MappedField struct {
 	// Key is the field's name in the tool.
 	Key  string    `json:"key"`
 	Type FieldType `json:"type"`
-	// Label is "" where the tool has none.
+	// Label is "" if the tool has none.
 	Label string `json:"label"`
 }
 
@@ -307,8 +308,8 @@ var mapCustomFieldOperation = transport.Operation{
 // MapCustomField maps a custom field to a field of the tool; "" as integrationFieldID takes the mapping away. It
 // returns the custom field as it is then.
 //
-// It fails with [ErrIntegrationNotFound] where there is no such integration, and as every call does. Which
-// error an unknown field gives is not documented.
+// It fails with [ErrIntegrationNotFound] if there is no such integration. Kombo does not document how it rejects an
+// unknown field.
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/put-integrations-integration-id-custom-fields-custom-field-id
 func (s *IntegrationsService) MapCustomField(ctx context.Context, integrationID, customFieldID, integrationFieldID string) (*CustomField, error) {

@@ -33,7 +33,7 @@ var relinkOperation = transport.Operation{
 // when the old ones no longer work ([StateInvalid]) or to agree to another scope config. The link is
 // valid for one hour unless its type says otherwise.
 //
-// It fails with [ErrIntegrationNotFound] where there is no such integration, and as every call does.
+// It fails with [ErrIntegrationNotFound] if there is no such integration.
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/post-integrations-integration-id-relink
 func (s *IntegrationsService) Relink(ctx context.Context, integrationID string, request RelinkRequest) (*Link, error) {
@@ -46,13 +46,13 @@ type Integration struct {
 	ID       string          `json:"id"`
 	Tool     IntegrationTool `json:"tool"`
 	Category Category        `json:"category"`
-	// Status is [StateInvalid] where the customer must reconnect. Webhooks call it state.
+	// Status is [StateInvalid] if the customer must reconnect. Webhooks call it state.
 	Status      State       `json:"status"`
 	SetupStatus SetupStatus `json:"setup_status"`
 	EndUser     EndUser     `json:"end_user"`
 	ScopeConfig ScopeConfig `json:"scope_config"`
 	// DataExpiredAt is when a change of the configuration made the data invalid that was synced
-	// before, until the next sync succeeds; nil where the data is valid.
+	// before, until the next sync succeeds; nil if the data is valid.
 	DataExpiredAt *time.Time `json:"data_expired_at"`
 	CreatedAt     time.Time  `json:"created_at"`
 	// Beta is true for integrations that Kombo calls so.
@@ -71,7 +71,7 @@ type IntegrationTool struct {
 	ID string `json:"id"`
 	// Label is the name for customers.
 	Label string `json:"label"`
-	// InternalLabel tells variants of an integration apart; "" where there are none. It is not for
+	// InternalLabel tells variants of an integration apart; "" if there are none. It is not for
 	// customers.
 	InternalLabel string `json:"internal_label"`
 	// LogoURL is an SVG that usually holds the name, IconURL a square one.
@@ -88,7 +88,7 @@ func (t IntegrationTool) MarshalJSON() ([]byte, error) {
 // ScopeConfig is a set of permissions, which stand in Kombo's dashboard.
 type ScopeConfig struct {
 	ID string `json:"id"`
-	// Name is "" where it has none.
+	// Name is "" if it has none.
 	Name string `json:"name"`
 }
 
@@ -128,11 +128,11 @@ type ReadModel struct {
 	// ID is the name of the model, such as "hris_employees".
 	ID    string `json:"id"`
 	Label string `json:"label"`
-	// IsAvailable is true where it is supported, enabled, and not opted out of.
+	// IsAvailable is true if it is supported, enabled, and not opted out of.
 	IsAvailable        bool               `json:"is_available"`
 	CoverageStatus     CoverageStatus     `json:"coverage_status"`
 	ScopeConfigSetting ScopeConfigSetting `json:"scope_config_setting"`
-	// OptedOutByCustomer is true where the customer has switched it off in the connection flow.
+	// OptedOutByCustomer is true if the customer has switched it off in the connection flow.
 	OptedOutByCustomer bool             `json:"opted_out_by_customer"`
 	Fields             []ReadModelField `json:"fields"`
 }
@@ -173,7 +173,7 @@ var getIntegrationOperation = transport.Operation{
 
 // Get returns an integration with everything that a settings page shows of it.
 //
-// It fails with [ErrIntegrationNotFound] where there is no such integration, and as every call does.
+// It fails with [ErrIntegrationNotFound] if there is no such integration.
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/get-integrations-integration-id
 func (s *IntegrationsService) Get(ctx context.Context, integrationID string) (*Integration, error) {
@@ -235,7 +235,7 @@ var setEnabledOperation = transport.Operation{
 // SetEnabled switches an integration off ([StateInactive]), which cancels syncs that are running, or on
 // again. Credentials and configuration are kept.
 //
-// It fails with [ErrIntegrationNotFound] where there is no such integration, and as every call does.
+// It fails with [ErrIntegrationNotFound] if there is no such integration.
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/put-integrations-integration-id-enabled
 func (s *IntegrationsService) SetEnabled(ctx context.Context, integrationID string, enabled bool) error {
@@ -265,8 +265,8 @@ var setupLinkOperation = transport.Operation{
 // SetupLink makes a link with which a customer gets back to the setup steps of an integration, such as
 // filtering and field mapping, without going through the whole connection flow.
 //
-// It fails with [ErrIntegrationNotFound] where there is no such integration, with [ErrInvalidInput] where none
-// of its setup steps is enabled, and as every call does.
+// It fails with [ErrIntegrationNotFound] if there is no such integration, and with [ErrInvalidInput] if none of its
+// setup steps is enabled.
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/post-integrations-integration-id-setup-link
 func (s *IntegrationsService) SetupLink(ctx context.Context, integrationID string, request SetupLinkRequest) (*Link, error) {
@@ -280,12 +280,11 @@ var deleteIntegrationOperation = transport.Operation{
 	Method: http.MethodDelete, Path: "/integrations/{integration_id}", Timeout: DefaultTimeout,
 }
 
-// Delete ends a connection. It cannot be undone. Whether a deletion by the API also sends the
-// webhook [IntegrationDeletedEvent] is not documented: be ready for both.
+// Delete ends a connection. It cannot be undone. Kombo does not document
+// whether a deletion by the API also sends the webhook [IntegrationDeletedEvent]: be ready for both.
 //
-// It fails with [ErrIntegrationNotFound] where there is no such integration, and as every call
-// does. Where an attempt failed in a way that leaves open whether it had its effect, and the next
-// one finds no integration, the deletion has succeeded and Delete returns nil.
+// It fails with [ErrIntegrationNotFound] if there is no such integration. If an attempt may have been executed
+// although it failed, and the next one finds no integration, the deletion has succeeded and Delete returns nil.
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/delete-integrations-integration-id
 func (s *IntegrationsService) Delete(ctx context.Context, integrationID string) error {

@@ -33,9 +33,9 @@ type PassthroughRequest struct {
 	// JSON and a string for other text. Inside of a struct, map or slice a []byte becomes base64, as always
 	// in encoding/json.
 	Data any `json:"data,omitempty"`
-	// MultipartFormData is the body in place of Data where the Content-Type is multipart/form-data.
+	// MultipartFormData is the body in place of Data if the Content-Type is multipart/form-data.
 	MultipartFormData []PassthroughFormField `json:"multipart_form_data,omitempty"`
-	// ResponseAsBase64 is for answers that are no text, such as PDFs; see [PassthroughResponse.Bytes].
+	// ResponseAsBase64 is for responses that are not text, such as PDFs; see [PassthroughResponse.Bytes].
 	ResponseAsBase64 bool `json:"response_as_base64,omitempty"`
 	// APIOptions are for very advanced uses, and not documented.
 	APIOptions map[string]string `json:"api_options,omitempty"`
@@ -135,22 +135,22 @@ type PassthroughFile struct {
 	Data []byte `json:"data,omitzero"`
 }
 
-// PassthroughResponse is what a tool answered.
+// PassthroughResponse is the response of a tool.
 type PassthroughResponse struct {
 	// URL is where Kombo sent the request, to find mistakes in Path.
 	URL string `json:"url"`
-	// StatusCode is the tool's: 404 and 500 are answers, not errors of the call.
+	// StatusCode is the tool's: a 404 or 500 is not an error of the call.
 	StatusCode int `json:"status"`
-	// Header is the tool's, under canonical names.
+	// Header is the tool's, with canonical names. Values that are not strings are in it as JSON.
 	Header http.Header `json:"headers"`
-	// Data is the body in JSON: what the tool wrote where that was JSON, else a string, which holds base64
-	// where it was asked for; nil where there is none.
+	// Data is the response body: the tool's JSON, or else a JSON string (base64 if ResponseAsBase64 was set).
+	// It is nil if there is no body.
 	Data json.RawMessage `json:"data,omitempty"`
-	// Warnings are Kombo's, for developers: log them.
+	// Warnings are from Kombo to developers: log them. At most 100 are kept.
 	Warnings []PassthroughWarning `json:"-"`
 }
 
-// PassthroughWarning is a hint of Kombo's.
+// PassthroughWarning is a hint from Kombo.
 type PassthroughWarning struct {
 	Message string `json:"message"`
 }
@@ -240,7 +240,7 @@ func (r PassthroughResponse) MarshalJSON() ([]byte, error) {
 	}{plain(r), headers})
 }
 
-// Bytes returns the body of an answer that was asked for with ResponseAsBase64. For others, decode Data.
+// Bytes returns the body of a response to a request with ResponseAsBase64. For others, decode Data.
 func (r *PassthroughResponse) Bytes() ([]byte, error) {
 	var encoded string
 	if err := json.Unmarshal(r.Data, &encoded); err != nil {
@@ -258,11 +258,10 @@ var passthroughOperation = transport.Operation{
 }
 
 // Passthrough sends a request to the own API of the tool behind an integration, for what Kombo's API does not
-// cover. Which APIs a tool has stands in Kombo's documentation; many have one that is called after the tool.
+// cover. Kombo's documentation lists the APIs of each tool; many tools have one, named after the tool.
 //
-// It is never repeated unless it surely did not run, such as after a 429, whatever the request's Method. It fails
-// with [ErrIntegrationNotFound] where there is no such integration, and as every call does; what the tool answers
-// is no error.
+// It is retried only if it was not executed, such as after a 429, whatever the request's Method. It fails with
+// [ErrIntegrationNotFound] if there is no such integration. An error response of the tool is not an error.
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/post-passthrough-tool-api
 func (s *IntegrationsService) Passthrough(ctx context.Context, integrationID, tool, api string, request PassthroughRequest) (*PassthroughResponse, error) {

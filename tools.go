@@ -15,17 +15,17 @@ type Tool struct {
 	ID string `json:"id"`
 	// Label is the name for customers.
 	Label string `json:"label"`
-	// InternalLabel tells variants apart; "" where there are none. It is not for customers.
+	// InternalLabel tells variants apart; "" if there are none. It is not for customers.
 	InternalLabel string     `json:"internal_label"`
 	Assets        ToolAssets `json:"assets"`
-	// PaidAPIDetailsMarkdown describes what the tool's API costs; "" where it costs nothing.
+	// PaidAPIDetailsMarkdown describes what the tool's API costs; "" if it costs nothing.
 	PaidAPIDetailsMarkdown string `json:"paid_api_details_markdown"`
-	// FastTrackDetailsMarkdown describes the fast track; "" where there is none.
+	// FastTrackDetailsMarkdown describes the fast track; "" if there is none.
 	FastTrackDetailsMarkdown string `json:"fast_track_details_markdown"`
-	// PartnerOnlyDetailsMarkdown describes the partnership that the tool requires; "" where it requires
+	// PartnerOnlyDetailsMarkdown describes the partnership that the tool requires; "" if it requires
 	// none.
 	PartnerOnlyDetailsMarkdown string `json:"partner_only_details_markdown"`
-	// ConnectionGuideURL leads to a guide for customers; "" where there is none.
+	// ConnectionGuideURL leads to a guide for customers; "" if there is none.
 	ConnectionGuideURL string       `json:"connection_guide_url"`
 	Coverage           ToolCoverage `json:"coverage"`
 }
@@ -95,7 +95,7 @@ var toolsOperation = transport.Operation{Method: http.MethodGet, Path: "/tools/{
 // Tools returns the tools of a category that are enabled in the environment of the API key, with what Kombo
 // can do with each: for a grid of one's own in place of the flow's first step.
 //
-// It fails with [ErrInvalidInput] for an unknown category, and as every call does.
+// It fails with [ErrInvalidInput] for an unknown category.
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/get-tools-category
 func (s *ConnectService) Tools(ctx context.Context, category Category) ([]Tool, error) {

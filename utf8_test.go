@@ -1,8 +1,11 @@
 package kombo_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -223,5 +226,30 @@ func TestTextArrivesAsItWasGiven(t *testing.T) {
 				t.Errorf("data on the wire (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// In the embedded flow, an origin ID that is not UTF-8 is an error of the service when a flow begins. If it were
+// replaced, the exchange of the token would refuse the customer for ever.
+func TestEmbeddedFlowRefusesAnOriginIDThatIsNoUTF8(t *testing.T) {
+	t.Parallel()
+	client, got := mocked(t, "*", "", 200, "{}")
+	var reported error
+	flow, err := kombo.NewEmbeddedFlow(client, kombo.EmbeddedFlowConfig{
+		SignedIn:  func(*http.Request) (string, error) { return invalid, nil },
+		Link:      func(*http.Request, string) (kombo.CreateLinkRequest, error) { return linkRequest, nil },
+		Connected: func(context.Context, *kombo.ConnectedIntegration) error { return nil },
+		OnError:   func(_ context.Context, _ int, err error) { reported = err },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorder := httptest.NewRecorder()
+	flow.InitHandler().ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, "/init", nil))
+	if recorder.Code != http.StatusInternalServerError {
+		t.Errorf("status = %d, want 500", recorder.Code)
+	}
+	if reported == nil || !strings.Contains(reported.Error(), "EndUserOriginID is not valid UTF-8") || got.Method != "" {
+		t.Errorf("OnError got %v; sent: %v", reported, got)
 	}
 }
