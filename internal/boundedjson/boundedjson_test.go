@@ -1,0 +1,372 @@
+package boundedjson
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+type small struct {
+	ID string `json:"id"`
+	N  int    `json:"n"`
+}
+
+type Base struct{ X, Y, Z string }
+
+type large struct {
+	ID, Label, C, D, E, F string
+	Nested                struct{ List []small }
+	Pointer               *small
+	Time                  time.Time
+	Map                   map[string]small
+	*Base
+}
+
+type tree struct {
+	Children []tree
+	Next     *tree
+	Named    map[string]tree
+}
+
+// own decodes itself in the usual way.
+type own struct {
+	List []small
+}
+
+func (o *own) UnmarshalJSON(document []byte) error {
+	type plain own
+	return json.Unmarshal(document, (*plain)(o))
+}
+
+// every has a field of every kind.
+type every struct {
+	Structs   []large
+	Pointers  []*large
+	Twice     []**small
+	Anys      []any
+	Any       any
+	AnyMap    map[string]any
+	Map       map[string]string
+	IntMap    map[int]small
+	LargeMap  map[string]large
+	Strings   []string
+	Lists     [][]string
+	Ints      []int
+	Floats    []float64
+	Bytes     []byte
+	ByteLists [][]byte
+	Raw       json.RawMessage
+	Raws      []json.RawMessage
+	Times     []time.Time
+	Tree      tree
+	Own       own
+	Owns      []own
+	Header    map[string][]string
+	String    string
+	Embedding []struct{ *Base }
+	Arrays    [][4]small
+	Bools     []bool
+	Numbers   []json.Number
+	Quoted    []struct {
+		N int `json:"n,string"`
+	}
+}
+
+// fill returns a list of so many bytes that repeats an element.
+func fill(element string, size int) string {
+	return "[" + strings.Repeat(element+",", size/(len(element)+1)) + element + "]"
+}
+
+// keys returns an object of so many bytes with keys that all differ.
+func keys(value string, size int) string {
+	var b strings.Builder
+	for i := 0; b.Len() < size; i++ {
+		b.WriteString(`,"` + strconv.FormatInt(int64(i), 36) + `":` + value)
+	}
+	return "{" + b.String()[1:] + "}"
+}
+
+// allocated returns how much f allocates. Tests that call it must not run in parallel with others.
+func allocated(f func()) int {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return int(after.TotalAlloc - before.TotalAlloc)
+}
+
+//nolint:paralleltest // it measures what is allocated
+func TestUnmarshalAllocatesInProportion(t *testing.T) {
+	size, perByte := 64<<10, 9
+	if builtWith("-race", "true") {
+		size, perByte = 16<<10, 12 // what is smaller than 16 bytes takes 16 then
+	}
+	next := builtWith("GOEXPERIMENT", "jsonv2")
+	if next {
+		perByte = 12 // the next encoding/json makes more garbage of escapes
+	}
+	elements := []string{
+		`{}`, `null`, `""`, `[]`, `0`, `-12345678901234567890123456789012345`, `true`, `[0]`, `[""]`, `[[]]`, `[{}]`, `{"":0}`, `"a"`, `"\n"`, `"\u0041\""`, `"\\"`,
+		"\"\xff\xff\xff\xff\xff\xff\xff\"", `{"x":"1"}`, `{"n":"12"}`, `{"id":"abc","n":3}`, `{"ID":""}`, `{"list":[{},{},{}]}`,
+		`{"Nested":{"List":[{},{}]}}`, `{"children":[{},{}]}`, `{"next":{"next":{}}}`, `{"Pointer":{}}`, `{"Pointer":{},"pointer":null,"pointer":{}}`,
+		`"2024-01-02T15:04:05Z"`, `"YWJj"`,
+	}
+	contents := map[string]string{}
+	for _, e := range elements {
+		contents["list of "+e] = fill(e, size)
+		contents["keys of "+e] = keys(e, size)
+		contents["object with list of "+e] = `{"list":` + fill(e, size) + `,"children":` + fill(e, size) + `}`
+	}
+	contents["a string that is not UTF-8"] = `"` + strings.Repeat("\xff", size) + `"`
+	contents["a string of escapes"] = `"` + strings.Repeat(`\n`, size/2) + `"`
+	contents["a deep list"] = fill(strings.Repeat("[", 500)+strings.Repeat("]", 500), size)
+	contents["a deep object"] = fill(strings.Repeat(`{"a":`, 500)+"0"+strings.Repeat("}", 500), size)
+	refused := 0
+	for content, document := range contents {
+		for _, f := range reflect.VisibleFields(reflect.TypeFor[every]()) {
+			document := []byte(`{"` + f.Name + `":` + document + `}`)
+			var err error
+			took := allocated(func() { err = Unmarshal(document, new(every)) })
+			if errors.Is(err, ErrTooMuch) {
+				refused++
+			}
+			if next && err != nil {
+				continue // it makes garbage of each error, too
+			}
+			most := perByte*len(document) + floor
+			if f.Name == "Owns" { // each call of json.Unmarshal by a method leaves some garbage, which is not charged
+				most += 300 * len(document) / 3
+			}
+			if took > most {
+				t.Errorf("%s into %s took %.1f times its size (%v)", content, f.Name, float64(took)/float64(len(document)), err)
+			}
+		}
+	}
+	if refused == 0 {
+		t.Error("nothing was refused")
+	}
+}
+
+func builtWith(key, value string) bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == key && strings.Contains(s.Value, value) })
+}
+
+//nolint:paralleltest // as above
+func TestSuchDocumentsAreRefused(t *testing.T) {
+	hidden := fill("{}", 1<<20)
+	for name, document := range map[string]string{
+		"as it is":           `{"structs":%s}`,
+		"in another case":    `{"STRUCTS":%s}`,
+		"in Kelvins":         `{"` + "\u017ftruct\u017f" + `":%s}`,
+		"with escapes":       `{"\u0053truct\u0073":%s}`,
+		"with white space":   " {\n\t\"Structs\" \r: %s }",
+		"after null":         `{"Structs":null,"Structs":%s}`,
+		"before null":        `{"Structs":%s,"Structs":null}`,
+		"after a short list": `{"Structs":[],"Structs":%s}`,
+		"in a list":          `{"Lists":[[],["a"]],"Tree":{"Children":[{}]},"Structs":%s}`,
+		"by a pointer":       `{"Tree":{"Next":{"Next":{"Children":%s}}}}`,
+		"in a map":           `{"Tree":{"Named":{"a":{"Named":{"b":{"Children":%s}}}}}}`,
+		"in a type's own":    `{"Own":{"List":%s}}`,
+		"in an embedded":     `{"Embedding":%s}`,
+		"in an any":          `{"Any":{"a":{"b":%s}}}`,
+		"as the last value":  `{"Structs":%s`,
+	} {
+		document := []byte(strings.Replace(document, "%s", hidden, 1))
+		if took := allocated(func() {
+			err := Unmarshal(document, new(every))
+			if _, invalid := errors.AsType[*json.SyntaxError](err); !errors.Is(err, ErrTooMuch) && !invalid {
+				t.Errorf("%s: error = %v", name, err)
+			}
+		}); took > 9*len(document) {
+			t.Errorf("%s: took %d bytes", name, took)
+		}
+	}
+}
+
+func TestWhatIsNotDecodedIsFree(t *testing.T) {
+	t.Parallel()
+	for name, document := range map[string]string{
+		"an unknown field": `{"unknown":%s,"String":"read"}`,
+		"in a list":        `{"Structs":[{"unknown":%s}],"String":"read"}`,
+		"in a dropped one": `{"Arrays":[[{},{},{},{},{"x":%s}]],"String":"read"}`,
+	} {
+		document := []byte(strings.Replace(document, "%s", fill(`{"a":[{},"}]",null]}`, 1<<20), 1))
+		var v every
+		if err := Unmarshal(document, &v); err != nil || v.String != "read" {
+			t.Errorf("%s: error = %v", name, err)
+		}
+	}
+}
+
+func TestSmallDocumentsPass(t *testing.T) {
+	t.Parallel()
+	for _, element := range []string{`{}`, `null`, `{"id":""}`} {
+		var v every
+		if err := Unmarshal([]byte(`{"structs":`+fill(element, 500)+`}`), &v); err != nil {
+			t.Errorf("%s: %v", element, err)
+		}
+	}
+}
+
+// Names are those of encoding/json. "Loud" stands at two places of one depth, so that nobody gets it.
+func TestFields(t *testing.T) {
+	t.Parallel()
+	type inner struct {
+		Deep   []small
+		Shared []small `json:"shared"`
+		Loud   []small
+	}
+	type Other struct{ Loud []small }
+	type target struct {
+		inner
+		*Other
+		Plain    []small
+		Tagged   []small `json:"tag"`
+		Ignored  []small `json:"-"`
+		Dash     []small `json:"-,"`          //nolint:staticcheck // somebody may write it
+		Wrong    []small `json:"wrong\"name"` //nolint:staticcheck // as above
+		Shared   []small
+		Over     []small `json:"Same"`
+		Same     []small
+		hidden   []small
+		Kelvin   []small `json:"kelvin"`
+		TaggedIn inner   `json:"in"`
+	}
+	_ = target{}.hidden
+	for _, name := range []string{
+		"Deep", "deep", "shared", "Shared", "SHARED", "Loud", "Plain", "pLAIN", "Tagged", "tag", "TAG", "Ignored", "-", "wrong\"name", "Wrong", "Same", "same",
+		"Over", "hidden", "Kelvin", "\u212aelvin", "in", "inner", "Other", "", "\u017fame",
+	} {
+		key, _ := json.Marshal(name)
+		document := fmt.Appendf(nil, `{%s:%s}`, key, fill("{}", 3000))
+		var decoded target
+		if err := json.Unmarshal(document, &decoded); err != nil {
+			continue // it is no list
+		}
+		want := sizeOf(reflect.ValueOf(decoded)) > 0
+		if got := chargeFor(document, new(target)) > 10_000; got != want {
+			t.Errorf("%q: charged = %t, decoded = %t", name, got, want)
+		}
+	}
+}
+
+func TestWhatIsNotJSON(t *testing.T) {
+	t.Parallel()
+	for _, document := range []string{``, ` `, `"`, `"\`, `"\"`, `[`, `{`, `{"`, `{"a`, `{"a"`, `{"a":`, `{"a":"`, `[,`, `n`, `t`, `-`, `}`, `]`, `:`, strings.Repeat("[", 20_000)} {
+		for _, into := range []any{new(every), new(any), new(string), new(json.RawMessage), new(map[string]own), new([]time.Time), new([2]own), new(*own), new(json.Number)} {
+			walk([]byte(document), reflect.ValueOf(into).Elem(), 1<<30) // does not panic
+		}
+		if err := Unmarshal([]byte(document), new(every)); err == nil {
+			t.Errorf("%q was decoded", document)
+		}
+	}
+	for _, v := range []any{nil, every{}, (*every)(nil)} {
+		if _, ok := errors.AsType[*json.InvalidUnmarshalError](Unmarshal([]byte(`{}`), v)); !ok {
+			t.Errorf("%T: no error", v)
+		}
+	}
+}
+
+func TestTheOutermostListsAreMadeAtOnce(t *testing.T) {
+	t.Parallel()
+	type page struct {
+		Data *struct{ Results *[]large }
+	}
+	element := `{"ID":"` + strings.Repeat("x", 300) + `"}`
+	var v page
+	if err := Unmarshal([]byte(`{"data":{"results":`+fill(element, 1<<20)+`}}`), &v); err != nil {
+		t.Fatal(err)
+	}
+	if list := *v.Data.Results; len(list) < 1000 || cap(list) != len(list) {
+		t.Errorf("length = %d, capacity = %d", len(list), cap(list))
+	}
+	if err := Unmarshal([]byte(`{"data":{"results":`+fill(element, 1<<20)+`,"results":null}}`), &v); err != nil || v.Data.Results != nil {
+		t.Errorf("results = %v, error = %v", v.Data.Results, err)
+	}
+}
+
+func chargeFor(document []byte, v any) int {
+	return walk(document, reflect.ValueOf(v).Elem(), 1<<50).total
+}
+
+// sizeOf returns the least that what a variable refers to takes.
+func sizeOf(v reflect.Value) int {
+	total := 0
+	switch v.Kind() { //nolint:exhaustive // the others refer to nothing
+	case reflect.String:
+		return v.Len()
+	case reflect.Slice:
+		total = v.Len() * int(v.Type().Elem().Size())
+		fallthrough
+	case reflect.Array:
+		for i := range v.Len() {
+			total += sizeOf(v.Index(i))
+		}
+	case reflect.Pointer:
+		if !v.IsNil() && v.Type() != reflect.TypeFor[*time.Location]() {
+			total = int(v.Type().Elem().Size()) + sizeOf(v.Elem())
+		}
+	case reflect.Interface:
+		if !v.IsNil() && v.Elem().Kind() != reflect.Bool {
+			total = sizeOf(v.Elem())
+			if v.Elem().Kind() != reflect.Map {
+				total += int(v.Elem().Type().Size())
+			}
+		}
+	case reflect.Map:
+		for key, value := range v.Seq2() {
+			total += int(key.Type().Size()+value.Type().Size()) + sizeOf(key) + sizeOf(value)
+		}
+	case reflect.Struct:
+		for _, field := range v.Fields() {
+			total += sizeOf(field)
+		}
+	}
+	return total
+}
+
+// For any document: no panic; what json.Unmarshal decodes is charged for; and what is decoded with lists that are made at once is
+// what json.Unmarshal decodes.
+func FuzzUnmarshal(f *testing.F) {
+	for _, seed := range []string{
+		`{"structs":[{},null,{"id":"a","nested":{"list":[{"n":1}]},"Pointer":{},"X":"embedded"}],"STRUCTS":[{}],"\u0053tructs":[{}]}`,
+		`{"anys":[{},[],"a",1,true,null,{"a":{"b":[1,2]}}],"any":{"":0},"anymap":{"a":[]},"map":{"k":"v"},"intmap":{"1":{}},"largemap":{"":{}}}`,
+		`{"strings":["","\n","\u00e4"],"lists":[[],[""]],"bytes":"YWJj","bytelists":["YQ==",[1]],"raw":{"a": 1},"raws":[null,0],"times":["2024-01-02T15:04:05Z"]}`,
+		`{"tree":{"children":[{"next":{}}],"named":{"a":{}}},"own":{"list":[{}]},"owns":[{"list":[]}],"header":{"a":["b"]},"arrays":[[{},{},{},{},{}]],"numbers":[1],"quoted":[{"n":"1"}]}`,
+		"{\"string\":\"\xff\xfe\"}", "{\"\xff\":1}", `{"`, `{"a`, `{"a":`, `{"structs":[`, `[[[[`, `{"a":"\`, `{"a":"\"`, `nul`, `{"structs":nul`, `{,}`, `{"structs":[,]}`, ``, ` `, `"`, `}`,
+		`{"structs":null,"structs":[{},{},{}]}`, `{"structs":[],"structs":[{},{}],"structs":null}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, document []byte) {
+		var want, got every
+		wantErr := json.Unmarshal(document, &want)
+		if _, invalid := errors.AsType[*json.SyntaxError](wantErr); !invalid {
+			if least, charged := sizeOf(reflect.ValueOf(want)), chargeFor(document, new(every)); charged < least {
+				t.Errorf("charged %d for %d", charged, least)
+			}
+		}
+		// Behind so much white space the document is too long not to be looked at.
+		gotErr := Unmarshal(append([]byte(strings.Repeat(" ", 4096)), document...), &got)
+		if errors.Is(gotErr, ErrTooMuch) {
+			return
+		}
+		if (gotErr == nil) != (wantErr == nil) {
+			t.Fatalf("error = %v, want %v", gotErr, wantErr)
+		}
+		if diff := cmp.Diff(want, got); wantErr == nil && diff != "" {
+			t.Error(diff)
+		}
+	})
+}
