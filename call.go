@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/kombo-go/kombo/internal/boundedjson"
 	"github.com/kombo-go/kombo/internal/transport"
 )
 
@@ -57,18 +58,28 @@ type envelope struct {
 
 func (e *envelope) outer() *envelope { return e }
 
-// maxWarnings bounds how many warnings of a response are kept: nobody depends on them.
-const maxWarnings = 100
+// maxWarnings bounds how many warnings of a response are read, and maxWarningBytes how long they are: nobody
+// depends on them.
+const (
+	maxWarnings     = 100
+	maxWarningBytes = 64 << 10
+)
 
 // warnings returns what is in the place of the warnings. They are documented as a list of objects with a message, but
 // anything else is only for people to read.
 func (e *envelope) warnings() []PassthroughWarning {
+	if len(e.Warnings) > maxWarningBytes {
+		return nil
+	}
 	decoder := json.NewDecoder(bytes.NewReader(e.Warnings))
 	if bytes.HasPrefix(e.Warnings, []byte("[")) {
 		_, _ = decoder.Token()
 	}
 	var warnings []PassthroughWarning
-	for decoder.More() && len(warnings) < maxWarnings {
+	for range maxWarnings {
+		if !decoder.More() {
+			break
+		}
 		var item json.RawMessage
 		if decoder.Decode(&item) != nil {
 			break
@@ -89,7 +100,7 @@ func (e *envelope) warnings() []PassthroughWarning {
 // textOf returns a JSON string as it is, and any other value as its JSON text.
 func textOf(value json.RawMessage) string {
 	var text string
-	if json.Unmarshal(value, &text) == nil {
+	if boundedjson.Unmarshal(value, &text) == nil {
 		return text
 	}
 	var compact bytes.Buffer
@@ -196,7 +207,10 @@ func decode(operation transport.Operation, answer *transport.Answer, decoded any
 		return unexpectedAnswer(operation, answer, fmt.Sprintf("it is longer than %d bytes", transport.MaxBody))
 	}
 	document := withoutBOM(answer.Body)
-	err := json.Unmarshal(document, decoded)
+	err := boundedjson.Unmarshal(document, decoded)
+	if errors.Is(err, boundedjson.ErrTooMuch) {
+		return unexpectedAnswer(operation, answer, err.Error())
+	}
 	if err != nil && !json.Valid(document) {
 		return unexpectedAnswer(operation, answer, "it is not JSON")
 	}
@@ -227,7 +241,7 @@ func problemOf(operation transport.Operation, document []byte, decoded anyRespon
 		}
 	}
 	if decodeErr != nil {
-		switch wrong := findMisfit(document, decoded, "", counts); {
+		switch wrong := findMisfit(document, decoded, "", decodeErr, counts); {
 		case wrong == nil && missing == "" && succeeded:
 			return "it cannot be decoded"
 		case wrong == nil:

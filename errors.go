@@ -1,7 +1,6 @@
 package kombo
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/kombo-go/kombo/internal/boundedjson"
 	"github.com/kombo-go/kombo/internal/transport"
 )
 
@@ -144,7 +144,7 @@ func errorFromAnswer(operation transport.Operation, answer *transport.Answer) *E
 		Error errorInfo `json:"error"`
 	}
 	// Use what can be decoded of an error of an unexpected form.
-	_ = json.Unmarshal(withoutBOM(answer.Body), &decoded)
+	_ = boundedjson.Unmarshal(withoutBOM(answer.Body), &decoded)
 	info := decoded.Error
 	e.Code = info.Code
 	if !looksLikeCode(info.Code) {

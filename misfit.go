@@ -3,6 +3,7 @@ package kombo
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
 	"time"
@@ -20,9 +21,25 @@ type misfit struct {
 // whose path the caller wants; nil if there is none. encoding/json gives no path for times and for types with
 // an UnmarshalJSON of their own, and its versions differ in the paths that they give. This is for the text of
 // an error only, so that it may decode the document once more.
-func findMisfit(document []byte, target any, path string, want func(path string) bool) *misfit {
+//
+// Of a long document the path in err, the error of encoding/json, must do: the search takes up to forty times
+// the document's size.
+func findMisfit(document []byte, target any, path string, err error, want func(path string) bool) *misfit {
+	if len(document) > maxSearched {
+		typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err)
+		if !ok {
+			return nil
+		}
+		if path = strings.Trim(path+"."+typeErr.Field, "."); !want(path) {
+			return nil
+		}
+		return &misfit{path: path}
+	}
 	return misfitOf(document, reflect.TypeOf(target).Elem(), path, want)
 }
+
+// maxSearched is the size in bytes of the longest document that findMisfit looks through.
+const maxSearched = 64 << 10
 
 var unmarshalerType = reflect.TypeFor[json.Unmarshaler]()
 

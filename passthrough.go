@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kombo-go/kombo/internal/boundedjson"
 	"github.com/kombo-go/kombo/internal/transport"
 )
 
@@ -192,9 +193,16 @@ func (r *PassthroughResponse) UnmarshalJSON(document []byte) error {
 // executed. A value that is no string becomes its JSON text, and null becomes no value.
 type passthroughHeader http.Header
 
+// maxHeaders is the size in bytes of the longest headers that are decoded, which takes up to forty times as much memory.
+// HTTP clients accept 16 KiB (Node.js, which Kombo uses) to 1 MiB.
+const maxHeaders = 64 << 10
+
 // UnmarshalJSON adds values in the order of the document: names may differ only in case, and the last of several
 // cookies wins.
 func (h *passthroughHeader) UnmarshalJSON(document []byte) error {
+	if len(document) > maxHeaders {
+		return boundedjson.ErrTooMuch
+	}
 	header := http.Header{}
 	*h = passthroughHeader(header)
 	decoder := json.NewDecoder(bytes.NewReader(document))

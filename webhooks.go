@@ -11,12 +11,14 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/kombo-go/kombo/internal/boundedjson"
+	"github.com/kombo-go/kombo/internal/transport"
 )
 
 const (
@@ -145,20 +147,15 @@ func readWebhookBody(r *http.Request) ([]byte, error) {
 	if r.Body == nil {
 		return nil, nil
 	}
-	var buffer bytes.Buffer
-	if r.ContentLength > 0 {
-		// The sender may announce any length, so reserve only a little.
-		buffer.Grow(int(min(r.ContentLength, 16<<10)) + bytes.MinRead)
-	}
-	_, err := buffer.ReadFrom(io.LimitReader(r.Body, MaxWebhookBody+1))
+	body, err := transport.ReadAll(r.Body, r.ContentLength, MaxWebhookBody+1)
 	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
 	switch {
-	case tooLarge, buffer.Len() > MaxWebhookBody:
+	case tooLarge, len(body) > MaxWebhookBody:
 		return nil, ErrPayloadTooLarge
 	case err != nil:
 		return nil, fmt.Errorf("kombo: reading the webhook: %w", err)
 	}
-	return buffer.Bytes(), nil
+	return body, nil
 }
 
 // String describes the verifier without its secrets.
@@ -235,8 +232,8 @@ func ParseEvent(body []byte) (Event, error) {
 		Type string          `json:"type"`
 		Data json.RawMessage `json:"data"`
 	}
-	if err := json.Unmarshal(body, &envelope); err != nil {
-		return nil, &payloadError{problem: describePayloadError("", body, &envelope)}
+	if err := boundedjson.Unmarshal(body, &envelope); err != nil {
+		return nil, &payloadError{problem: describePayloadError("", body, &envelope, err)}
 	}
 	if field := required("type", envelope.Type, "id", envelope.ID); field != "" {
 		return nil, &payloadError{eventType: envelope.Type, problem: field + " is missing"}
@@ -253,8 +250,8 @@ func decodeEvent(id, eventType, data, body []byte) (Event, error) {
 	problem := ""
 	if len(data) == 0 || string(data) == "null" {
 		problem = "data is missing"
-	} else if err := json.Unmarshal(data, event.data()); err != nil {
-		problem = describePayloadError("data", data, event.data())
+	} else if err := boundedjson.Unmarshal(data, event.data()); err != nil {
+		problem = describePayloadError("data", data, event.data(), err)
 	} else if p, ok := event.data().(promise); ok && p.missing() != "" {
 		problem = "data." + p.missing() + " is missing"
 	}
@@ -339,11 +336,14 @@ func (e *payloadError) Is(target error) bool { return target == ErrInvalidPayloa
 
 // describePayloadError describes what is wrong with a document that cannot be decoded into target, and in
 // which field. It quotes no value, because an error must not contain personal data.
-func describePayloadError(path string, document []byte, target any) string {
+func describePayloadError(path string, document []byte, target any, err error) string {
+	if errors.Is(err, boundedjson.ErrTooMuch) {
+		return err.Error()
+	}
 	if !json.Valid(document) {
 		return "it is not JSON"
 	}
-	switch wrong := findMisfit(document, target, path, func(string) bool { return true }); {
+	switch wrong := findMisfit(document, target, path, err, func(string) bool { return true }); {
 	case wrong == nil:
 		return strings.TrimSpace(path + " cannot be decoded")
 	case wrong.path == "":

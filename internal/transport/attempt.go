@@ -122,17 +122,26 @@ func (t *connectionTrace) follow(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &t.ClientTrace)
 }
 
-func (c *call) readBody(response *http.Response) error {
-	var buffer bytes.Buffer
-	if n := response.ContentLength; n > 0 {
-		// The length is only the server's claim, so it reserves little. MinRead more lets the buffer
-		// see the end without growing.
-		buffer.Grow(int(min(n, 64<<10)) + bytes.MinRead)
-	}
-	_, err := buffer.ReadFrom(io.LimitReader(response.Body, MaxBody+1))
-	c.body, c.tooLarge = buffer.Bytes(), buffer.Len() > MaxBody
-	if c.tooLarge {
+func (c *call) readBody(response *http.Response) (err error) {
+	c.body, err = ReadAll(response.Body, response.ContentLength, MaxBody+1)
+	if c.tooLarge = len(c.body) > MaxBody; c.tooLarge {
 		c.body = c.body[:MaxBody]
 	}
 	return err
 }
+
+// ReadAll reads up to limit bytes of a body, for which the other side announces a length, or -1.
+func ReadAll(body io.Reader, announced, limit int64) ([]byte, error) {
+	body = io.LimitReader(body, limit)
+	if announced <= 0 || announced > maxReserved {
+		// It allocates two to three times what comes; a buffer that doubles allocates up to four times.
+		return io.ReadAll(body)
+	}
+	// MinRead more lets the buffer see the end without growing.
+	buffer := bytes.NewBuffer(make([]byte, 0, announced+bytes.MinRead))
+	_, err := buffer.ReadFrom(body)
+	return buffer.Bytes(), err
+}
+
+// maxReserved is how much memory the mere announcement of a length can reserve.
+const maxReserved = 16 << 10

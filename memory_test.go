@@ -1,0 +1,309 @@
+package kombo_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"runtime/metrics"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kombo-go/kombo"
+)
+
+// No response and no webhook may take more memory than mostPerByte times its size, and what any call takes.
+const (
+	mostPerByte = 10
+	mostAnyway  = 4 << 20
+)
+
+// peak returns by how much the heap grows at most while f runs, garbage included. Tests that call it do not run
+// in parallel with others.
+func peak(f func()) int {
+	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	read := func() int {
+		metrics.Read(heap)
+		return int(heap[0].Value.Uint64())
+	}
+	runtime.GC()
+	before, most := read(), 0
+	done := make(chan struct{})
+	var sampling sync.WaitGroup
+	sampling.Go(func() {
+		for {
+			most = max(most, read())
+			select {
+			case <-done:
+				return
+			case <-time.After(200 * time.Microsecond):
+			}
+		}
+	})
+	f()
+	close(done)
+	sampling.Wait()
+	return max(most, read()) - before
+}
+
+// listOf returns a list of so many bytes that repeats an element.
+func listOf(element string, size int) string {
+	return "[" + strings.Repeat(element+",", size/(len(element)+1)) + element + "]"
+}
+
+// objectOf returns an object of so many bytes, with keys that all differ.
+func objectOf(value string, size int) string {
+	var b strings.Builder
+	for i := 0; b.Len() < size; i++ {
+		b.WriteString(`,"` + strconv.FormatInt(int64(i), 36) + `":` + value)
+	}
+	return "{" + b.String()[1:] + "}"
+}
+
+// contents returns what a list, or anything else, of a response can be filled with.
+func contents(size int) map[string]string {
+	filled := map[string]string{
+		"escapes":                   `"` + strings.Repeat(`\n`, size/2) + `"`,
+		"a string that is no UTF-8": `"` + strings.Repeat("\xff", size) + `"`,
+		"nested":                    listOf(strings.Repeat("[", 200)+strings.Repeat("]", 200), size),
+	}
+	for _, element := range []string{
+		`{}`, `null`, `""`, `[]`, `0`, `true`, `"a"`, `[{}]`, `[""]`, `{"id":""}`, `{"id":0}`, `{"ID":"a"}`, `{"\u0069d":"a"}`, `{"x":{}}`, `{"fields":[{},{},{}]}`,
+		`{"coverage":{"read_models":[{},{}],"write_actions":[{"fields":[{},{}]}],"features":[{}]}}`, `{"integration_field":{}}`,
+		`{"integration_field":{},"integration_field":null,"integration_field":{}}`, `{"hiring_team_roles":["","",""]}`, `{"message":""}`,
+	} {
+		filled["list of "+element] = listOf(element, size)
+	}
+	for _, value := range []string{`""`, `null`, `[]`, `["",""]`, `{}`, `0`} {
+		filled["object of "+value] = objectOf(value, size)
+	}
+	filled["object with a list of many"] = `{"a":` + listOf(`""`, size) + `}`
+	return filled
+}
+
+//nolint:paralleltest // it measures the heap
+func TestNoResponseTakesFarMoreMemoryThanItsSize(t *testing.T) {
+	type call struct {
+		// where has %s in place of the content.
+		where []string
+		call  func(context.Context, *kombo.Client) error
+	}
+	calls := map[string]call{
+		"Tools": {[]string{
+			`{"status":"success","data":{"tools":%s}}`, `{"status":"success","data":{"TOOLS":%s}}`, `{"status":"success","data":{"tools":null,"tools":%s}}`,
+			`{"status":"success","data":{"tools":[{"id":"a","label":%s}]}}`, `{"status":"success","data":{"tools":[{"id":"a","coverage":{"read_models":%s}}]}}`,
+			`{"status":"success","data":{"tools":[{"id":"a","coverage":{"write_actions":%s}}]}}`,
+			`{"status":"success","data":{"tools":[{"id":"a","coverage":{"features":%s}}]}}`,
+			`{"status":"success","data":{"tools":[{"id":"a","coverage":{"read_models":[{"id":"a","fields":%s}]}}]}}`,
+			`{"status":"success","data":{"tools":[]},"warnings":%s}`, `{"status":"success","data":{"tools":[]},"unknown":%s}`, `{"status":"success","data":{"tools":[]},"error":%s}`,
+			`{"status":"error","error":%s}`, `{"status":"error","error":{"code":"A","message":%s}}`, `{"data":{"tools":%s}}`, `{"status":%s}`, `%s`,
+		}, func(ctx context.Context, c *kombo.Client) error {
+			_, err := c.Connect.Tools(ctx, kombo.CategoryHRIS)
+			return err
+		}},
+		"CreateLink": {[]string{
+			`{"status":"success","data":{"link":"https://a","static_ips":%s}}`, `{"status":"success","data":{"link":%s}}`,
+		}, func(ctx context.Context, c *kombo.Client) error {
+			_, err := c.Connect.CreateLink(ctx, linkRequest)
+			return err
+		}},
+		"Get": {[]string{
+			`{"status":"success","data":{"id":"a","read_models":%s}}`, `{"status":"success","data":{"id":"a","read_models":[{"fields":%s}]}}`,
+			`{"status":"success","data":{"id":"a","write_actions":%s}}`, `{"status":"success","data":{"id":"a","write_actions":[{"fields":%s}]}}`,
+			`{"status":"success","data":{"id":"a","data_expired_at":%s}}`,
+		}, func(ctx context.Context, c *kombo.Client) error {
+			_, err := c.Integrations.Get(ctx, "a")
+			return err
+		}},
+		"FieldsPage": {[]string{
+			`{"status":"success","data":{"results":%s,"next":null}}`, `{"status":"success","data":{"next":null,"results":%s}}`,
+		}, func(ctx context.Context, c *kombo.Client) error {
+			_, err := c.Integrations.FieldsPage(ctx, "a", kombo.Paging{})
+			return err
+		}},
+		"CustomFieldsPage": {[]string{
+			`{"status":"success","data":{"results":%s,"next":null}}`,
+		}, func(ctx context.Context, c *kombo.Client) error {
+			_, err := c.Integrations.CustomFieldsPage(ctx, "a", kombo.Paging{})
+			return err
+		}},
+		"Passthrough": {[]string{
+			`{"status":"success","data":{"status":200,"headers":%s}}`, `{"status":"success","data":{"status":200,"headers":{"a":%s}}}`, `{"status":"success","data":{"status":200,"data":%s}}`,
+			`{"status":"success","data":{"status":200},"warnings":%s}`, `{"status":"success","data":{"status":200},"warnings":[{"message":%s}]}`,
+		}, func(ctx context.Context, c *kombo.Client) error {
+			_, err := c.Integrations.Passthrough(ctx, "a", "b", "c", kombo.PassthroughRequest{Method: "GET", Path: "/"})
+			return err
+		}},
+		"Delete": {[]string{`{"status":"success","data":%s}`}, func(ctx context.Context, c *kombo.Client) error {
+			return c.Integrations.Delete(ctx, "a")
+		}},
+	}
+	check := func(name string, call func(context.Context, *kombo.Client) error, status int, where, content, document string) {
+		body := strings.Replace(where, "%s", document, 1)
+		client := serveGzip(t, status, body)
+		var err error
+		took := peak(func() { err = call(t.Context(), client) })
+		if took > mostPerByte*len(body)+mostAnyway {
+			t.Errorf("%s, status %d, %s with %s: %.1f times its size; error = %.200v", name, status, where, content, float64(took)/float64(len(body)), err)
+		}
+	}
+	filled := contents(1 << 20)
+	for name, call := range calls {
+		for _, where := range call.where {
+			for content, document := range filled {
+				check(name, call.call, http.StatusOK, where, content, document)
+			}
+			if testing.Short() || raceDetector() {
+				continue
+			}
+			for _, element := range []string{`{}`, `{"id":"abc"}`} {
+				check(name, call.call, http.StatusOK, where, "10 MiB of "+element, listOf(element, 10<<20-100))
+			}
+		}
+	}
+	for content, document := range filled {
+		for _, where := range []string{`{"status":"error","error":%s}`, `{"status":"error","error":{"code":"A","message":%s}}`, `%s`} {
+			check("Tools", calls["Tools"].call, http.StatusNotFound, where, content, document)
+		}
+	}
+}
+
+// The lists that took the most before there was a bound.
+func TestListsOfNothingAreRefused(t *testing.T) {
+	t.Parallel()
+	nothing := listOf("{}", 1<<20)
+	client := serveGzip(t, http.StatusOK, `{"status":"success","data":{"id":"a","tools":`+nothing+`,"results":`+nothing+`,"read_models":`+nothing+`}}`)
+	_, err := client.Connect.Tools(t.Context(), kombo.CategoryHRIS)
+	checkTooMuch(t, "Tools", err)
+	_, err = client.Integrations.Get(t.Context(), "a")
+	checkTooMuch(t, "Get", err)
+	_, err = client.Integrations.FieldsPage(t.Context(), "a", kombo.Paging{})
+	checkTooMuch(t, "FieldsPage", err)
+	_, err = client.Integrations.CustomFieldsPage(t.Context(), "a", kombo.Paging{})
+	checkTooMuch(t, "CustomFieldsPage", err)
+	_, err = newVerifier(t, testSecret).Parse(signed(`{"id":"a","type":"assessment:order-received","data":{"job":{"hiring_team":` + listOf("{}", 1<<19) + `}}}`))
+	if !errors.Is(err, kombo.ErrInvalidPayload) || !strings.Contains(err.Error(), "too much memory") {
+		t.Errorf("Parse: error = %v", err)
+	}
+}
+
+func checkTooMuch(t *testing.T, what string, err error) {
+	t.Helper()
+	if !errors.Is(err, kombo.ErrUnexpectedResponse) || !strings.Contains(err.Error(), "too much memory") {
+		t.Errorf("%s: error = %v", what, err)
+	}
+}
+
+func signed(body string) (content []byte, signature string) {
+	return []byte(body), kombo.SignWebhook(testSecret, []byte(body))
+}
+
+//nolint:paralleltest // it measures the heap
+func TestNoWebhookTakesFarMoreMemoryThanItsSize(t *testing.T) {
+	verifier := newVerifier(t, testSecret)
+	for _, where := range []string{
+		`{"id":"a","type":"assessment:order-received","data":{"id":"a","job":{"hiring_team":%s}}}`, `{"id":"a","type":"assessment:order-received","data":{"job":{"HIRING_TEAM":%s}}}`,
+		`{"id":"a","type":"inline-assessment:order-received","data":{"id":"a","job":{"hiring_team":[{"hiring_team_roles":%s}]}}}`,
+		`{"data":{"id":"a","job":{"hiring_team":%s}},"type":"assessment:order-received","id":"a"}`,
+		`{"id":"a","type":"data-changed","data":{"integration_id":"a","changed_models":%s}}`, `{"id":"a","type":"data-changed","data":{"changed_models":null,"changed_models":%s}}`,
+		`{"id":"a","type":"integration-created","data":{"id":"a","unknown":%s}}`, `{"id":"a","type":"integration-created","data":{"id":"a","end_user":%s}}`,
+		`{"id":"a","type":"sync-finished","data":{"sync_started_at":%s}}`, `{"id":"a","type":"ai-apply-job-posting-status-updated","data":{"archived_at":%s}}`,
+		`{"id":"a","type":"issue-status-changed","data":%s}`, `{"id":"a","type":"new-thing","data":%s}`, `{"id":%s,"type":"a","data":{}}`, `{"id":"a","type":%s,"data":{}}`, `%s`,
+	} {
+		for content, document := range contents(kombo.MaxWebhookBody - 1000) {
+			body, signature := signed(strings.Replace(where, "%s", document, 1))
+			if len(body) > kombo.MaxWebhookBody {
+				t.Fatalf("%s with %s: %d bytes", where, content, len(body))
+			}
+			var err error
+			took := peak(func() {
+				request := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
+				request.Header.Set(kombo.SignatureHeader, signature)
+				_, err = verifier.ParseRequest(request)
+			})
+			if took > mostPerByte*len(body)+mostAnyway {
+				t.Errorf("%s with %s: %.1f times its size; error = %.200v", where, content, float64(took)/float64(len(body)), err)
+			}
+		}
+	}
+}
+
+// What Kombo sends passes whatever its length: here the elements of the documented responses, over and over.
+func TestLongOrdinaryResponsesPass(t *testing.T) {
+	t.Parallel()
+	size := 10<<20 - 10_000
+	if testing.Short() {
+		size = 1 << 20
+	}
+	for file, list := range map[string]string{"tools": "tools", "integration-fields": "results", "custom-fields": "results", "integration": "read_models"} {
+		var body bytes.Buffer
+		if err := json.Compact(&body, apiFile(t, file)); err != nil {
+			t.Fatal(err)
+		}
+		begin, rest, _ := bytes.Cut(body.Bytes(), []byte(`"`+list+`":[`))
+		var elements []json.RawMessage
+		decoder := json.NewDecoder(bytes.NewReader(append([]byte("["), rest...)))
+		if err := decoder.Decode(&elements); err != nil {
+			t.Fatal(err)
+		}
+		all := bytes.Join(slices.Collect(func(yield func([]byte) bool) {
+			for length, i := 0, 0; length < size; i++ {
+				element := elements[i%len(elements)]
+				length += len(element) + 1
+				if !yield(element) {
+					return
+				}
+			}
+		}), []byte(","))
+		client := serveGzip(t, http.StatusOK, string(begin)+`"`+list+`":[`+string(all)+string(rest[decoder.InputOffset()-2:]))
+		var err error
+		switch file {
+		case "tools":
+			_, err = client.Connect.Tools(t.Context(), kombo.CategoryHRIS)
+		case "integration":
+			_, err = client.Integrations.Get(t.Context(), "a")
+		case "custom-fields":
+			_, err = client.Integrations.CustomFieldsPage(t.Context(), "a", kombo.Paging{})
+		default:
+			_, err = client.Integrations.FieldsPage(t.Context(), "a", kombo.Paging{})
+		}
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+func apiFile(t *testing.T, name string) []byte {
+	t.Helper()
+	content, err := os.ReadFile("testdata/api/" + name + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+// serveGzip serves a body that is compressed to next to nothing.
+func serveGzip(t *testing.T, status int, body string) *kombo.Client {
+	t.Helper()
+	var compressed bytes.Buffer
+	writer, _ := gzip.NewWriterLevel(&compressed, gzip.BestSpeed)
+	_, _ = writer.Write([]byte(body))
+	_ = writer.Close()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Encoding", "gzip")
+		w.WriteHeader(status)
+		_, _ = w.Write(compressed.Bytes())
+	}))
+	t.Cleanup(server.Close)
+	return newClient(t, kombo.WithBaseURL(server.URL+"/v1"))
+}
