@@ -67,7 +67,7 @@ const (
 
 // warnings returns what is in the place of the warnings. They are documented as a list of objects with a message, but
 // anything else is only for people to read.
-func (e *envelope) warnings() []PassthroughWarning {
+func (e *envelope) warnings() []Warning {
 	if len(e.Warnings) > maxWarningBytes {
 		return nil
 	}
@@ -75,7 +75,7 @@ func (e *envelope) warnings() []PassthroughWarning {
 	if bytes.HasPrefix(e.Warnings, []byte("[")) {
 		_, _ = decoder.Token()
 	}
-	var warnings []PassthroughWarning
+	var warnings []Warning
 	for range maxWarnings {
 		if !decoder.More() {
 			break
@@ -91,7 +91,7 @@ func (e *envelope) warnings() []PassthroughWarning {
 			item = object.Message
 		}
 		if string(item) != "null" {
-			warnings = append(warnings, PassthroughWarning{Message: textOf(item)})
+			warnings = append(warnings, Warning{Message: textOf(item)})
 		}
 	}
 	return warnings
@@ -180,7 +180,7 @@ func (s *service) call(ctx context.Context, operation transport.Operation, in in
 		err = s.withHint(decode(operation, answer, decoded))
 	}
 	if observe != nil {
-		observe(ctx, observed(operation, answer, err, time.Since(begun)))
+		observe(ctx, observed(operation, answer, decoded.outer().warnings(), err, time.Since(begun)))
 	}
 	return err
 }
@@ -272,6 +272,9 @@ func (s *service) send(ctx context.Context, operation transport.Operation, in in
 	encoded, err := s.encode(in)
 	if err != nil {
 		return nil, &Error{Op: operation.String(), Message: err.Error(), err: ErrInvalidInput}
+	}
+	if ctx != nil {
+		ctx = &operationContext{ctx, operation}
 	}
 	answer, err := s.transport.Do(ctx, transport.Request{
 		Operation: operation, PathValues: in.pathValues, Query: in.query, IntegrationID: in.integrationID, Body: encoded,

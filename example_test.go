@@ -311,7 +311,7 @@ func ExampleIntegrationsService_Fields() {
 	client, integrationID, done := exampleIntegration(kombotest.Config{})
 	defer done()
 	// Pages are fetched as the loop gets to them.
-	for field, err := range client.Integrations.Fields(context.Background(), integrationID, kombo.Paging{PageSize: 2}) {
+	for field, err := range client.Integrations.Fields(context.Background(), integrationID, kombo.ListOptions{PageSize: 2}) {
 		if err != nil {
 			log.Fatal(err)
 		}

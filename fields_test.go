@@ -86,11 +86,11 @@ func TestFieldsPage(t *testing.T) {
 	answer := fixture(t, "integration-fields")
 	tests := []struct {
 		name   string
-		paging kombo.Paging
+		paging kombo.ListOptions
 		query  string
 	}{
-		{"nothing set", kombo.Paging{}, ""},
-		{"both set", kombo.Paging{Cursor: "a+/= &?#é", PageSize: 2000}, "?cursor=a%2B%2F%3D+%26%3F%23%C3%A9&page_size=2000"},
+		{"nothing set", kombo.ListOptions{}, ""},
+		{"both set", kombo.ListOptions{Cursor: "a+/= &?#é", PageSize: 2000}, "?cursor=a%2B%2F%3D+%26%3F%23%C3%A9&page_size=2000"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -116,7 +116,7 @@ func TestCustomFieldsPage(t *testing.T) {
 	t.Parallel()
 	answer := fixture(t, "custom-fields")
 	client, got := mocked(t, "*", "", 200, answer)
-	page, err := client.Integrations.CustomFieldsPage(t.Context(), testIntegrationID, kombo.Paging{PageSize: 250})
+	page, err := client.Integrations.CustomFieldsPage(t.Context(), testIntegrationID, kombo.ListOptions{PageSize: 250})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,12 +159,17 @@ func TestSetFieldPassthrough(t *testing.T) {
 
 func TestMapCustomField(t *testing.T) {
 	t.Parallel()
-	for fieldID, wantBody := range map[string]string{
-		"f1": `{"integration_field_id":"f1"}`, "": `{"integration_field_id":null}`,
+	for wantBody, call := range map[string]func(context.Context, *kombo.Client) (*kombo.CustomField, error){
+		`{"integration_field_id":"f1"}`: func(ctx context.Context, c *kombo.Client) (*kombo.CustomField, error) {
+			return c.Integrations.MapCustomField(ctx, testIntegrationID, "c1", "f1")
+		},
+		`{"integration_field_id":null}`: func(ctx context.Context, c *kombo.Client) (*kombo.CustomField, error) {
+			return c.Integrations.UnmapCustomField(ctx, testIntegrationID, "c1")
+		},
 	} {
 		answer := fixture(t, "custom-field")
 		client, got := mocked(t, "*", "", 200, answer)
-		field, err := client.Integrations.MapCustomField(t.Context(), testIntegrationID, "c1", fieldID)
+		field, err := call(t.Context(), client)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,6 +178,16 @@ func TestMapCustomField(t *testing.T) {
 		}
 		checkSent(t, got, "PUT", integrationURL+"/custom-fields/c1", wantBody, "")
 		checkRoundTrip(t, answer, field)
+	}
+}
+
+// A forgotten field takes no mapping away.
+func TestMapCustomFieldToNothing(t *testing.T) {
+	t.Parallel()
+	client, got := mocked(t, "*", "", 200, fixture(t, "custom-field"))
+	_, err := client.Integrations.MapCustomField(t.Context(), testIntegrationID, "c1", "")
+	if !errors.Is(err, kombo.ErrInvalidInput) || !strings.Contains(err.Error(), "integration_field_id is empty; use UnmapCustomField") || got.Method != "" {
+		t.Errorf("error = %v, sent %+v", err, got)
 	}
 }
 
@@ -222,7 +237,7 @@ func TestPagesInSequence(t *testing.T) {
 	tests := []struct {
 		name        string
 		answers     map[string]string
-		paging      []kombo.Paging
+		paging      []kombo.ListOptions
 		want        []string
 		wantQueries []string
 		wantErr     error
@@ -264,7 +279,7 @@ func TestPagesInSequence(t *testing.T) {
 		{
 			"several pages",
 			map[string]string{"": pageOf(`,"next":"1"`, "a", "b"), "1": pageOf(`,"next":"2"`, "c"), "2": pageOf(`,"next":null`, "d")},
-			[]kombo.Paging{{PageSize: 2}},
+			[]kombo.ListOptions{{PageSize: 2}},
 			[]string{"a", "b", "c", "d"},
 			[]string{"page_size=2", "cursor=1&page_size=2", "cursor=2&page_size=2"},
 			nil,
@@ -272,7 +287,7 @@ func TestPagesInSequence(t *testing.T) {
 		{
 			"from a cursor; the last paging counts",
 			map[string]string{"1": pageOf(`,"next":"2"`, "c"), "2": pageOf(`,"next":null`, "d")},
-			[]kombo.Paging{{Cursor: "9"}, {Cursor: "1"}},
+			[]kombo.ListOptions{{Cursor: "9"}, {Cursor: "1"}},
 			[]string{"c", "d"},
 			[]string{"cursor=1", "cursor=2"},
 			nil,
@@ -312,15 +327,15 @@ func TestPagesInSequence(t *testing.T) {
 		{
 			"cursors in a circle with the first",
 			map[string]string{"1": pageOf(`,"next":"2"`, "b"), "2": pageOf(`,"next":"1"`, "c")},
-			[]kombo.Paging{{Cursor: "1"}},
+			[]kombo.ListOptions{{Cursor: "1"}},
 			[]string{"b", "c"},
 			[]string{"cursor=1", "cursor=2"},
 			kombo.ErrUnexpectedResponse,
 		},
 		{"null page", map[string]string{"": `{"status":"success","data":null}`}, nil, nil, []string{""}, kombo.ErrUnexpectedResponse},
 		{"no results in the page", map[string]string{"": `{"status":"success","data":{"next":null}}`}, nil, nil, []string{""}, kombo.ErrUnexpectedResponse},
-		{"page size below the range", nil, []kombo.Paging{{PageSize: -1}}, nil, nil, kombo.ErrInvalidInput},
-		{"page size above the range", nil, []kombo.Paging{{PageSize: 2001}}, nil, nil, kombo.ErrInvalidInput},
+		{"page size below the range", nil, []kombo.ListOptions{{PageSize: -1}}, nil, nil, kombo.ErrInvalidInput},
+		{"page size above the range", nil, []kombo.ListOptions{{PageSize: 2001}}, nil, nil, kombo.ErrInvalidInput},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -353,10 +368,10 @@ func TestPagesInSequence(t *testing.T) {
 func TestPageSizesDiffer(t *testing.T) {
 	t.Parallel()
 	client, got := mocked(t, "*", "", 200, "{}")
-	_, err := client.Integrations.CustomFieldsPage(t.Context(), testIntegrationID, kombo.Paging{PageSize: 251})
+	_, err := client.Integrations.CustomFieldsPage(t.Context(), testIntegrationID, kombo.ListOptions{PageSize: 251})
 	checkRefused(t, err, got, "kombo: GET /integrations/{integration_id}/custom-fields: "+
 		"PageSize is not between 1 and 250, or 0 for the default (nothing was sent)")
-	_, err = client.Integrations.FieldsPage(t.Context(), testIntegrationID, kombo.Paging{PageSize: 2001})
+	_, err = client.Integrations.FieldsPage(t.Context(), testIntegrationID, kombo.ListOptions{PageSize: 2001})
 	checkRefused(t, err, got, "kombo: GET /integrations/{integration_id}/integration-fields: "+
 		"PageSize is not between 1 and 2000, or 0 for the default (nothing was sent)")
 }
@@ -438,7 +453,7 @@ func TestLongListTakesLittleMemory(t *testing.T) { //nolint:paralleltest // meas
 	}
 	before, most, n := heap(), uint64(0), 0
 	goroutines := 0
-	for field, err := range client.Integrations.Fields(t.Context(), testIntegrationID, kombo.Paging{PageSize: size}) {
+	for field, err := range client.Integrations.Fields(t.Context(), testIntegrationID, kombo.ListOptions{PageSize: size}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -529,7 +544,7 @@ func TestEndlessEmptyPages(t *testing.T) {
 	})
 	ended := 0
 	for _, err := range client.Integrations.Fields(t.Context(), testIntegrationID) {
-		if ended++; !errors.Is(err, kombo.ErrUnexpectedResponse) || !strings.Contains(err.Error(), "100 empty pages in a row") {
+		if ended++; !errors.Is(err, kombo.ErrUnexpectedResponse) || !strings.Contains(err.Error(), "100 pages in a row are empty (attempts: 100)") {
 			t.Errorf("err = %v", err)
 		}
 	}

@@ -127,13 +127,13 @@ func TestNoResponseTakesFarMoreMemoryThanItsSize(t *testing.T) {
 		"FieldsPage": {[]string{
 			`{"status":"success","data":{"results":%s,"next":null}}`, `{"status":"success","data":{"next":null,"results":%s}}`,
 		}, func(ctx context.Context, c *kombo.Client) error {
-			_, err := c.Integrations.FieldsPage(ctx, "a", kombo.Paging{})
+			_, err := c.Integrations.FieldsPage(ctx, "a", kombo.ListOptions{})
 			return err
 		}},
 		"CustomFieldsPage": {[]string{
 			`{"status":"success","data":{"results":%s,"next":null}}`,
 		}, func(ctx context.Context, c *kombo.Client) error {
-			_, err := c.Integrations.CustomFieldsPage(ctx, "a", kombo.Paging{})
+			_, err := c.Integrations.CustomFieldsPage(ctx, "a", kombo.ListOptions{})
 			return err
 		}},
 		"Passthrough": {[]string{
@@ -186,9 +186,9 @@ func TestListsOfNothingAreRefused(t *testing.T) {
 	checkTooMuch(t, "Tools", err)
 	_, err = client.Integrations.Get(t.Context(), "a")
 	checkTooMuch(t, "Get", err)
-	_, err = client.Integrations.FieldsPage(t.Context(), "a", kombo.Paging{})
+	_, err = client.Integrations.FieldsPage(t.Context(), "a", kombo.ListOptions{})
 	checkTooMuch(t, "FieldsPage", err)
-	_, err = client.Integrations.CustomFieldsPage(t.Context(), "a", kombo.Paging{})
+	_, err = client.Integrations.CustomFieldsPage(t.Context(), "a", kombo.ListOptions{})
 	checkTooMuch(t, "CustomFieldsPage", err)
 	_, err = newVerifier(t, testSecret).Parse(signed(`{"id":"a","type":"assessment:order-received","data":{"job":{"hiring_team":` + listOf("{}", 1<<19) + `}}}`))
 	if !errors.Is(err, kombo.ErrInvalidPayload) || !strings.Contains(err.Error(), "too much memory") {
@@ -272,9 +272,9 @@ func TestLongOrdinaryResponsesPass(t *testing.T) {
 		case "integration":
 			_, err = client.Integrations.Get(t.Context(), "a")
 		case "custom-fields":
-			_, err = client.Integrations.CustomFieldsPage(t.Context(), "a", kombo.Paging{})
+			_, err = client.Integrations.CustomFieldsPage(t.Context(), "a", kombo.ListOptions{})
 		default:
-			_, err = client.Integrations.FieldsPage(t.Context(), "a", kombo.Paging{})
+			_, err = client.Integrations.FieldsPage(t.Context(), "a", kombo.ListOptions{})
 		}
 		if err != nil {
 			t.Errorf("%s: %v", file, err)

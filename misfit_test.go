@@ -18,11 +18,11 @@ func TestDecodeErrorsNameTheValue(t *testing.T) {
 	get := func(c *kombo.Client) error { _, err := c.Integrations.Get(t.Context(), testIntegrationID); return err }
 	tools := func(c *kombo.Client) error { _, err := c.Connect.Tools(t.Context(), kombo.CategoryHRIS); return err }
 	fields := func(c *kombo.Client) error {
-		_, err := c.Integrations.FieldsPage(t.Context(), testIntegrationID, kombo.Paging{})
+		_, err := c.Integrations.FieldsPage(t.Context(), testIntegrationID, kombo.ListOptions{})
 		return err
 	}
 	customs := func(c *kombo.Client) error {
-		_, err := c.Integrations.CustomFieldsPage(t.Context(), testIntegrationID, kombo.Paging{})
+		_, err := c.Integrations.CustomFieldsPage(t.Context(), testIntegrationID, kombo.ListOptions{})
 		return err
 	}
 	byToken := func(c *kombo.Client) error {

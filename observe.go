@@ -19,6 +19,8 @@ type CallInfo struct {
 	// Header is the header of the last response, with Concurrency-Remaining for example; nil if there was
 	// none. It is not a copy. Log only the fields that you know: a server can send anything.
 	Header http.Header
+	// Warnings are hints from Kombo to developers. At most 100 are kept.
+	Warnings []Warning
 	// Attempts is the number of requests sent; 0 if the call failed before the first.
 	Attempts int
 	// Duration is the time of the whole call, waits between attempts included.
@@ -64,8 +66,32 @@ func observerOf(ctx context.Context) observer {
 	return observe
 }
 
-func observed(operation transport.Operation, answer *transport.Answer, err error, duration time.Duration) CallInfo {
-	info := CallInfo{Op: operation.String(), Duration: duration, Err: err}
+// operationContext is the context of a request; it knows the operation.
+type operationContext struct {
+	context.Context //nolint:containedctx // it is one
+	operation       transport.Operation
+}
+
+type operationKey struct{}
+
+func (c *operationContext) Value(key any) any {
+	if key == (operationKey{}) {
+		return c.operation.String()
+	}
+	return c.Context.Value(key)
+}
+
+// OperationFromContext returns the route of the operation that a request belongs to, such as
+// "POST /integrations/{integration_id}/relink", from the context of that request: a Transport given to
+// [WithHTTPClient] can name spans and metrics after it, because it contains no values. It returns "" for
+// other contexts.
+func OperationFromContext(ctx context.Context) string {
+	op, _ := ctx.Value(operationKey{}).(string)
+	return op
+}
+
+func observed(operation transport.Operation, answer *transport.Answer, warnings []Warning, err error, duration time.Duration) CallInfo {
+	info := CallInfo{Op: operation.String(), Warnings: warnings, Duration: duration, Err: err}
 	if answer != nil {
 		info.StatusCode, info.Header, info.Attempts = answer.StatusCode, answer.Header, answer.Attempts
 	} else if kerr, ok := errors.AsType[*Error](err); ok {

@@ -33,6 +33,12 @@ func TestObserver(t *testing.T) {
 	}{
 		{"success", slow(200, good), get, kombo.CallInfo{Op: getOp, StatusCode: 200, Header: header, Attempts: 1, Duration: time.Second}},
 		{"refused by the API", slow(404, notFoundAnswer), get, kombo.CallInfo{Op: getOp, StatusCode: 404, Header: header, Attempts: 1, Duration: time.Second}},
+		{
+			"warnings", slow(200, strings.Replace(good, "{", `{"warnings":[{"message":"one"},"two"],`, 1)), get,
+			kombo.CallInfo{
+				Op: getOp, StatusCode: 200, Header: header, Warnings: []kombo.Warning{{Message: "one"}, {Message: "two"}}, Attempts: 1, Duration: time.Second,
+			},
+		},
 		{"answer that cannot be read", slow(200, "<html>"), get, kombo.CallInfo{Op: getOp, StatusCode: 200, Header: header, Attempts: 1, Duration: time.Second}},
 		{
 			"third attempt", slow(429, "").Then(slow(429, "")).Then(slow(200, good)), get,
@@ -58,7 +64,7 @@ func TestObserver(t *testing.T) {
 		{
 			"paging", nil,
 			func(ctx context.Context, c *kombo.Client) error {
-				_, err := c.Integrations.FieldsPage(ctx, testIntegrationID, kombo.Paging{PageSize: -1})
+				_, err := c.Integrations.FieldsPage(ctx, testIntegrationID, kombo.ListOptions{PageSize: -1})
 				return err
 			},
 			kombo.CallInfo{Op: "GET /integrations/{integration_id}/integration-fields"},
@@ -118,5 +124,51 @@ func TestObserverGetsRoutesOnly(t *testing.T) {
 		if told != op || strings.Contains(told, "personio") {
 			t.Errorf("told %q, want %q", told, op)
 		}
+	}
+}
+
+// A transport learns the route of each request that it sends, also of one that is sent again, and also if a transport
+// around it derives a context.
+func TestOperationFromContext(t *testing.T) {
+	t.Parallel()
+	for op, call := range allCalls {
+		t.Run(op, func(t *testing.T) {
+			t.Parallel()
+			var routes []string
+			inner := roundTripFunc(func(r *http.Request) (*http.Response, error) {
+				routes = append(routes, kombo.OperationFromContext(r.Context()))
+				return httpmock.NewStringResponse(429, ""), nil
+			})
+			outer := roundTripFunc(func(r *http.Request) (*http.Response, error) {
+				ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), "key", "value"), time.Minute) //nolint:revive,staticcheck // any key
+				defer cancel()
+				return inner(r.Clone(ctx))
+			})
+			client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: outer}),
+				kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 2, BaseDelay: time.Nanosecond}))
+			_ = call(t.Context(), client)
+			if diff := cmp.Diff([]string{op, op}, routes); diff != "" {
+				t.Errorf("routes (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if op := kombo.OperationFromContext(t.Context()); op != "" {
+		t.Errorf("operation of another context = %q", op)
+	}
+}
+
+// The context of the operation must not hide that the caller's one has ended, nor why.
+func TestOperationContextEnds(t *testing.T) {
+	t.Parallel()
+	why := errors.New("shutting down")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: roundTripFunc(func(r *http.Request) (*http.Response, error) {
+		cancel(why)
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	})}))
+	_, err := client.CheckAPIKey(ctx)
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, why) {
+		t.Errorf("error = %v", err)
 	}
 }

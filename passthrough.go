@@ -148,12 +148,7 @@ type PassthroughResponse struct {
 	// It is nil if there is no body.
 	Data json.RawMessage `json:"data,omitempty"`
 	// Warnings are from Kombo to developers: log them. At most 100 are kept.
-	Warnings []PassthroughWarning `json:"-"`
-}
-
-// PassthroughWarning is a hint from Kombo.
-type PassthroughWarning struct {
-	Message string `json:"message"`
+	Warnings []Warning `json:"-"`
 }
 
 // passthroughData is the data of the response to a passthrough. Only its status matters to every caller.

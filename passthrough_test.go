@@ -40,7 +40,7 @@ func TestPassthrough(t *testing.T) {
 	want := kombo.PassthroughResponse{
 		URL: "https://api.personio.example/v1/company/employees?limit=1", StatusCode: 404,
 		Header:   http.Header{"Content-Type": {"application/json"}, "Set-Cookie": {"a=1", "b=2"}},
-		Warnings: []kombo.PassthroughWarning{{Message: "The path looks odd."}},
+		Warnings: []kombo.Warning{{Message: "The path looks odd."}},
 	}
 	if diff := cmp.Diff(want, rest); diff != "" {
 		t.Errorf("response (-want +got):\n%s", diff)
@@ -241,7 +241,7 @@ func TestPassthroughWithDetailsOfAnotherForm(t *testing.T) {
 				}
 				want := &kombo.PassthroughResponse{URL: test.wantURL, StatusCode: 200, Header: test.wantHeader}
 				for _, message := range test.wantWarnings {
-					want.Warnings = append(want.Warnings, kombo.PassthroughWarning{Message: message})
+					want.Warnings = append(want.Warnings, kombo.Warning{Message: message})
 				}
 				if diff := cmp.Diff(want, response, cmpopts.EquateEmpty()); diff != "" {
 					t.Fatalf("response (-want +got):\n%s", diff)

@@ -106,7 +106,7 @@ var allCalls = map[string]func(context.Context, *kombo.Client) error{
 		return err
 	},
 	"GET /integrations/{integration_id}/integration-fields": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Integrations.FieldsPage(ctx, testIntegrationID, kombo.Paging{})
+		_, err := c.Integrations.FieldsPage(ctx, testIntegrationID, kombo.ListOptions{})
 		return err
 	},
 	"PATCH /integrations/{integration_id}/integration-fields/{integration_field_id}": func(ctx context.Context, c *kombo.Client) error {
@@ -114,7 +114,7 @@ var allCalls = map[string]func(context.Context, *kombo.Client) error{
 		return err
 	},
 	"GET /integrations/{integration_id}/custom-fields": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Integrations.CustomFieldsPage(ctx, testIntegrationID, kombo.Paging{})
+		_, err := c.Integrations.CustomFieldsPage(ctx, testIntegrationID, kombo.ListOptions{})
 		return err
 	},
 	"PUT /integrations/{integration_id}/custom-fields/{custom_field_id}": func(ctx context.Context, c *kombo.Client) error {

@@ -96,6 +96,11 @@ func (u EndUser) MarshalJSON() ([]byte, error) {
 	return marshalWithNulls(plain(u), "creator_email", "origin_id")
 }
 
+// Warning is a hint from Kombo to developers: log it.
+type Warning struct {
+	Message string `json:"message"`
+}
+
 // marshal is json.Marshal without escapes for HTML: the encoder that calls a MarshalJSON method adds them
 // if it should.
 func marshal(value any) ([]byte, error) {

@@ -130,7 +130,7 @@ func TestTextThatIsNoUTF8IsRefused(t *testing.T) {
 			return err
 		}, "api is not valid UTF-8"},
 		{"cursor", func(c *kombo.Client) error {
-			_, err := c.Integrations.FieldsPage(t.Context(), testIntegrationID, kombo.Paging{Cursor: "a\xff"})
+			_, err := c.Integrations.FieldsPage(t.Context(), testIntegrationID, kombo.ListOptions{Cursor: "a\xff"})
 			return err
 		}, "cursor is not valid UTF-8"},
 

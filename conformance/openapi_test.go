@@ -286,7 +286,7 @@ func lifeOf(ctx context.Context, t *testing.T, srv *kombotest.Server, client *ko
 func aboutData(ctx context.Context, t *testing.T, srv *kombotest.Server, client *kombo.Client, integration *kombo.ConnectedIntegration) {
 	t.Helper()
 	var fields []kombo.IntegrationField
-	for field, err := range client.Integrations.Fields(ctx, integration.ID, kombo.Paging{PageSize: 3}) {
+	for field, err := range client.Integrations.Fields(ctx, integration.ID, kombo.ListOptions{PageSize: 3}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -295,14 +295,15 @@ func aboutData(ctx context.Context, t *testing.T, srv *kombotest.Server, client 
 	if _, err := client.Integrations.SetFieldPassthrough(ctx, integration.ID, fields[1].ID, true); err != nil {
 		t.Error(err)
 	}
-	for custom, err := range client.Integrations.CustomFields(ctx, integration.ID, kombo.Paging{PageSize: 1}) {
+	for custom, err := range client.Integrations.CustomFields(ctx, integration.ID, kombo.ListOptions{PageSize: 1}) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, fieldID := range []string{fields[1].ID, ""} {
-			if _, err := client.Integrations.MapCustomField(ctx, integration.ID, custom.ID, fieldID); err != nil {
-				t.Error(err)
-			}
+		if _, err := client.Integrations.MapCustomField(ctx, integration.ID, custom.ID, fields[1].ID); err != nil {
+			t.Error(err)
+		}
+		if _, err := client.Integrations.UnmapCustomField(ctx, integration.ID, custom.ID); err != nil {
+			t.Error(err)
 		}
 	}
 	for _, syncType := range []kombo.SyncType{kombo.SyncDelta, ""} {

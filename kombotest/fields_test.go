@@ -29,7 +29,7 @@ func TestFieldsInPages(t *testing.T) {
 	for size, wantRequests := range map[int]int{0: 41, 2000: 3, 250: 17} {
 		before := len(srv.Requests())
 		var got []kombo.IntegrationField
-		for field, err := range client.Integrations.Fields(t.Context(), id, kombo.Paging{PageSize: size}) {
+		for field, err := range client.Integrations.Fields(t.Context(), id, kombo.ListOptions{PageSize: size}) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -43,7 +43,7 @@ func TestFieldsInPages(t *testing.T) {
 		}
 	}
 	var got []kombo.CustomField
-	for field, err := range client.Integrations.CustomFields(t.Context(), id, kombo.Paging{PageSize: 250}) {
+	for field, err := range client.Integrations.CustomFields(t.Context(), id, kombo.ListOptions{PageSize: 250}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,11 +105,11 @@ func TestFieldSettings(t *testing.T) {
 	service, ctx := client.Integrations, t.Context()
 	state := func(id string) (passthrough bool, mapped *kombo.MappedField) {
 		t.Helper()
-		fields, err := service.FieldsPage(ctx, id, kombo.Paging{})
+		fields, err := service.FieldsPage(ctx, id, kombo.ListOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		customs, err := service.CustomFieldsPage(ctx, id, kombo.Paging{})
+		customs, err := service.CustomFieldsPage(ctx, id, kombo.ListOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +136,7 @@ func TestFieldSettings(t *testing.T) {
 	if _, err := service.SetFieldPassthrough(ctx, id, fieldID, false); err != nil {
 		t.Error(err)
 	}
-	if _, err := service.MapCustomField(ctx, id, customID, ""); err != nil {
+	if _, err := service.UnmapCustomField(ctx, id, customID); err != nil {
 		t.Error(err)
 	}
 	if passthrough, mapped := state(id); passthrough || mapped != nil {

@@ -53,7 +53,7 @@ func (s *Server) sendPassthrough(c call) answer {
 	if response.Data != nil {
 		data = append(data, member{"data", response.Data})
 	}
-	warnings := all(response.Warnings, func(w kombo.PassthroughWarning) object { return object{{"message", w.Message}} })
+	warnings := all(response.Warnings, func(w kombo.Warning) object { return object{{"message", w.Message}} })
 	return encoded(http.StatusOK, object{{"status", "success"}, {"data", data}, {"warnings", warnings}})
 }
 

@@ -133,7 +133,7 @@ func TestPassthroughOfTheTest(t *testing.T) {
 	t.Parallel()
 	want := kombo.PassthroughResponse{
 		URL: "https://api.personio.example/x", StatusCode: 404, Header: http.Header{"Set-Cookie": {"a", "b"}},
-		Data: json.RawMessage(`{"error":"none"}`), Warnings: []kombo.PassthroughWarning{{Message: "odd"}},
+		Data: json.RawMessage(`{"error":"none"}`), Warnings: []kombo.Warning{{Message: "odd"}},
 	}
 	var id string
 	srv, client := kombotest.Start(t, kombotest.Config{
