@@ -1,10 +1,10 @@
 package kombotest
 
 import (
-	"bytes"
 	"cmp"
+	"context"
 	"crypto/subtle"
-	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -17,127 +17,89 @@ import (
 )
 
 const (
-	// environmentID is what check-api-key tells.
+	// environmentID is in the response of check-api-key.
 	environmentID = "kombotestEnvironment0001"
-	// defaultScopeConfigID is that of integrations whose link names none.
+	// defaultScopeConfigID is that of integrations whose link has none.
 	defaultScopeConfigID = "kombotestScopeConfig0001"
-	// bodyLimit is how much of a request is read, and recordedLimit how much of it is remembered.
-	bodyLimit     = 1 << 20
-	recordedLimit = 64 << 10
+	// bodyLimit is how much of a request is read.
+	bodyLimit = 1 << 20
 )
 
-// Request is one request of the API.
-type Request struct {
-	// Number counts the requests, from 1.
-	Number int
-	// Time is when the request came.
-	Time time.Time
-	// Op is the operation, as in [Fault]; "" for a request that is none.
-	Op     string
-	Method string
-	// Path is as it was sent, escapes and query included, without the /v1 of [Server.BaseURL].
-	Path   string
-	Header http.Header
-	// Body is what was sent, up to 64 KiB of it.
-	Body []byte
-	// StatusCode is the answer's; 0 where the connection was cut.
-	StatusCode int
-	// ErrorCode is that of the answer, "" where it has none.
-	ErrorCode kombo.ErrorCode
-	// Faulty is true where a [Fault] struck.
-	Faulty bool
-	// Duration is the time until the answer, its delay included.
-	Duration time.Duration
-}
+// endpoints are the operations, by their name in [kombo.Error].
+func endpoints() map[string]endpoint {
+	return map[string]endpoint{
+		"GET /check-api-key":                             withState((*state).checkAPIKey),
+		"POST /connect/create-link":                      withState((*state).createLink),
+		"GET /connect/integration-by-token/{token}":      withState((*state).integrationByToken),
+		"GET /tools/{category}":                          withState((*state).listTools),
+		"GET /integrations/{integration_id}":             withIntegration((*state).getIntegration),
+		"DELETE /integrations/{integration_id}":          withIntegration((*state).deleteIntegration),
+		"PUT /integrations/{integration_id}/enabled":     withIntegration((*state).setEnabled),
+		"POST /integrations/{integration_id}/relink":     withIntegration((*state).relink),
+		"POST /integrations/{integration_id}/setup-link": withIntegration((*state).setupLink),
 
-// Requests returns the requests of the API, in the order in which they were answered; after 10,000 it
-// forgets the older half. It does not tell of the pages that a browser opens.
-func (s *Server) Requests() []Request {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	return all(s.requests.entries, Request.clone)
-}
-
-// clone returns a copy that shares no memory.
-func (r Request) clone() Request {
-	r.Header, r.Body = r.Header.Clone(), bytes.Clone(r.Body)
-	return r
-}
-
-// answer is what a request gets.
-type answer struct {
-	status int
-	header http.Header
-	body   []byte
-	code   kombo.ErrorCode
-}
-
-func succeeded(data any) answer {
-	return encoded(http.StatusOK, map[string]any{"status": "success", "data": data})
-}
-
-func failed(code kombo.ErrorCode, message string) answer {
-	a := encoded(statusOf(code), map[string]any{"status": "error", "error": map[string]any{
-		"code": orNull(string(code)), "title": nil, "message": message, "log_url": nil,
-	}})
-	a.code = code
-	return a
-}
-
-func encoded(status int, value any) answer {
-	body, err := encodeJSON(value, "")
-	if err != nil {
-		panic(err) // the server made it
+		"GET /integrations/{integration_id}/integration-fields":                          withIntegration((*state).listFields),
+		"PATCH /integrations/{integration_id}/integration-fields/{integration_field_id}": withIntegration((*state).setFieldPassthrough),
+		"GET /integrations/{integration_id}/custom-fields":                               withIntegration((*state).listCustomFields),
+		"PUT /integrations/{integration_id}/custom-fields/{custom_field_id}":             withIntegration((*state).mapCustomField),
+		"POST /force-sync":               withIntegration((*state).forceSync),
+		"POST /passthrough/{tool}/{api}": (*Server).passthrough,
 	}
-	return answer{status: status, body: body, header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}}
 }
 
-func notFound() answer {
-	return failed(kombo.CodeIntegrationNotFound, "There is no integration with this id in this environment.")
-}
-
-// call is a request with what was read of it.
+// call is a request of the API, as far as it was read.
 type call struct {
 	*http.Request
-	op   string
-	came time.Time
-	body []byte
-	// answered is closed when the answer is on its way.
-	answered <-chan struct{}
+	op     string
+	came   time.Time
+	body   []byte
+	events []kombo.Event // caused by the call; delivered after the response
 }
 
-// endpoints are the operations, by what [kombo.Error] calls them.
-func endpoints() map[string]func(*Server, call) answer {
-	return map[string]func(*Server, call) answer{
-		"GET /check-api-key":                             (*Server).checkAPIKey,
-		"POST /connect/create-link":                      (*Server).createLink,
-		"GET /connect/integration-by-token/{token}":      (*Server).integrationByToken,
-		"GET /tools/{category}":                          (*Server).tools,
-		"GET /integrations/{integration_id}":             (*Server).getIntegration,
-		"DELETE /integrations/{integration_id}":          (*Server).deleteIntegration,
-		"PUT /integrations/{integration_id}/enabled":     (*Server).setEnabled,
-		"POST /integrations/{integration_id}/relink":     (*Server).relink,
-		"POST /integrations/{integration_id}/setup-link": (*Server).setupLink,
+// endpoint returns the data of the response to a call, or an error such as an *apiError. Data may be an envelope.
+type endpoint func(*Server, *call) (data any, err error)
 
-		"GET /integrations/{integration_id}/integration-fields":                          (*Server).integrationFields,
-		"PATCH /integrations/{integration_id}/integration-fields/{integration_field_id}": (*Server).setFieldPassthrough,
-		"GET /integrations/{integration_id}/custom-fields":                               (*Server).customFields,
-		"PUT /integrations/{integration_id}/custom-fields/{custom_field_id}":             (*Server).mapCustomField,
-		"POST /force-sync":               (*Server).forceSync,
-		"POST /passthrough/{tool}/{api}": (*Server).sendPassthrough,
+// envelope is a whole response, for an endpoint with more than data.
+type envelope object
+
+// withState makes an endpoint of a function of the state.
+func withState(f func(*state, *call) (any, error)) endpoint {
+	return func(s *Server, c *call) (data any, err error) {
+		c.events = s.gate.run(func(st *state) { data, err = f(st, c) })
+		return data, err
 	}
 }
 
-// Operations returns the operations that a [Server] knows, written as [kombo.Error] has them in Op.
+// withIntegration makes an endpoint of a function of one integration: that of the path, or else of the header X-Integration-Id.
+func withIntegration(f func(*state, *call, *integration) (any, error)) endpoint {
+	return withState(func(st *state, c *call) (any, error) {
+		i, err := st.integrationOf(c)
+		if err != nil {
+			return nil, err
+		}
+		return f(st, c, i)
+	})
+}
+
+func (st *state) integrationOf(c *call) (*integration, error) {
+	id := c.PathValue("integration_id")
+	if !strings.Contains(c.op, "{integration_id}") {
+		if id = c.Header.Get("X-Integration-Id"); id == "" {
+			return nil, invalid("X-Integration-Id: the header is missing")
+		}
+	}
+	i, err := st.integration(id)
+	if err != nil {
+		return nil, &apiError{code: kombo.CodeIntegrationNotFound, message: "There is no integration with this id in this environment."}
+	}
+	return i, nil
+}
+
+// Operations returns the operations that a [Server] knows, in the form of Op in [kombo.Error].
 func Operations() []string {
-	var operations []string
-	for op := range endpoints() {
-		operations = append(operations, op)
-	}
-	slices.SortFunc(operations, func(a, b string) int {
+	return slices.SortedFunc(maps.Keys(endpoints()), func(a, b string) int {
 		return cmp.Or(strings.Compare(path(a), path(b)), strings.Compare(a, b))
 	})
-	return operations
 }
 
 func path(op string) string {
@@ -145,20 +107,67 @@ func path(op string) string {
 	return path
 }
 
-func (s *Server) serveAPI() {
-	for op, endpoint := range endpoints() {
-		method, path, _ := strings.Cut(op, " ")
-		s.mux.Handle(method+" /v1"+path, s.answering(op, func(c call) answer { return endpoint(s, c) }))
+// apiError is an error response.
+type apiError struct {
+	status  int // 0 means that of the code
+	code    kombo.ErrorCode
+	message string
+}
+
+// Error is for the methods of Server that take a request of the API.
+func (e *apiError) Error() string { return "kombotest: the request is not valid: " + e.message }
+
+func invalid(message string) error {
+	return &apiError{code: kombo.CodeInputInvalid, message: message}
+}
+
+// response is the response to a request.
+type response struct {
+	status int
+	header http.Header
+	body   []byte
+	code   kombo.ErrorCode
+}
+
+func successResponse(data any) response {
+	if whole, ok := data.(envelope); ok {
+		return jsonResponse(http.StatusOK, object(whole))
 	}
-	s.mux.Handle("/v1/", s.answering("", func(call) answer {
-		a := failed("", "There is no such endpoint.")
-		a.status = http.StatusNotFound
-		return a
+	return jsonResponse(http.StatusOK, map[string]any{"status": "success", "data": data})
+}
+
+func errorResponse(err error) response {
+	e, ok := errors.AsType[*apiError](err)
+	if !ok {
+		e = &apiError{status: http.StatusInternalServerError, message: err.Error()}
+	}
+	r := jsonResponse(cmp.Or(e.status, statusOf(e.code)), map[string]any{"status": "error", "error": map[string]any{
+		"code": orNull(string(e.code)), "title": nil, "message": e.message, "log_url": nil,
+	}})
+	r.code = e.code
+	return r
+}
+
+func jsonResponse(status int, value any) response {
+	body, err := encodeJSON(value, "")
+	if err != nil {
+		panic(err) // the server made the value
+	}
+	return response{status: status, body: body, header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}}
+}
+
+func (s *Server) serveAPI() {
+	for op, run := range endpoints() {
+		method, path, _ := strings.Cut(op, " ")
+		s.mux.Handle(method+" /v1"+path, s.handler(op, run))
+	}
+	s.mux.Handle("/v1/", s.handler("", func(*Server, *call) (any, error) {
+		return nil, &apiError{status: http.StatusNotFound, message: "There is no such endpoint."}
 	}))
 }
 
-// answering answers requests of one operation.
-func (s *Server) answering(op string, endpoint func(call) answer) http.Handler {
+// handler serves the requests of one operation; op is "" for those of none.
+func (s *Server) handler(op string, run endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		done, ok := s.begin()
 		if !ok {
@@ -168,95 +177,75 @@ func (s *Server) answering(op string, endpoint func(call) answer) http.Handler {
 		begun := time.Now()
 		answered := make(chan struct{})
 		defer close(answered)
-		c := call{Request: r, op: op, came: s.now(), answered: answered}
+		c := &call{Request: r, op: op, came: s.now()}
 		var readErr error
 		c.body, readErr = io.ReadAll(http.MaxBytesReader(w, r.Body, bodyLimit))
-		leave, free := s.arrive(c)
-		defer leave()
+		var fault Fault
+		var faulty bool
+		var free int // how many more actions the integration takes
+		s.withState(func(st *state) {
+			free = st.limiter.enter(c)
+			fault, faulty = take(&st.faults, func(f *Fault) bool { return op != "" && (f.Op == "" || f.Op == op) })
+		})
+		defer s.withState(func(st *state) { st.limiter.leave(c) })
 
-		s.mutex.Lock()
-		fault, struck := take(&s.faults, func(f *Fault) bool { return op != "" && (f.Op == "" || f.Op == op) })
-		s.mutex.Unlock()
-		var a answer
+		var response response
 		switch {
-		case struck && !fault.Executed && (fault.replaces() || fault.Cut):
-			a = answer{status: http.StatusOK, header: http.Header{}}
+		case faulty && !fault.Executed && (fault.replaces() || fault.Cut):
+			response.status, response.header = http.StatusOK, http.Header{}
 		case readErr != nil:
-			a = failed(kombo.CodeInputInvalid, "The body is too long, or was not sent whole.")
+			response = errorResponse(&apiError{code: kombo.CodeInputInvalid, message: "The body is too long, or was not sent whole."})
 		default:
-			a = s.admit(c, free, endpoint)
+			response = s.respond(c, free, run)
 		}
-		a = fault.apply(a)
-		s.addLimits(a, c, free)
+		_ = s.enqueueAll(s.context, answered, c.events) // fails only if the server is being closed
+		response = fault.apply(response)
+		s.withState(func(st *state) { st.limiter.addHeaders(response.header, c, free, st.clock) })
 		if fault.Delay > 0 {
 			s.delay(r, fault.Delay)
 		}
-		s.recordRequest(c, a, fault, struck, time.Since(begun))
-		a.write(w, fault)
+		s.recordRequest(c, response, fault, faulty, time.Since(begun))
+		response.write(w, fault)
 	})
 }
 
-// delay keeps an answer back, unless the caller or the server goes away.
+// delay waits, unless the client or the server goes away.
 func (s *Server) delay(r *http.Request, wait time.Duration) {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-r.Context().Done():
-	case <-s.context.Done():
-	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(s.context, cancel)()
+	_ = pause(ctx, wait)
 }
 
-// admit answers a request that has the right key and keeps to the limits.
-func (s *Server) admit(c call, free int, endpoint func(call) answer) answer {
+// respond runs an endpoint for a request that has the right key and is within the limits.
+func (s *Server) respond(c *call, free int, run endpoint) response {
 	want := "Bearer " + s.config.APIKey
 	if subtle.ConstantTimeCompare([]byte(c.Header.Get("Authorization")), []byte(want)) != 1 {
-		return failed(kombo.CodeAuthenticationInvalid, "The API key is not valid.")
+		return errorResponse(&apiError{code: kombo.CodeAuthenticationInvalid, message: "The API key is not valid."})
 	}
-	s.mutex.Lock()
-	over := s.overRate()
-	_, wait := s.rate()
-	s.mutex.Unlock()
+	var over bool
+	var wait time.Duration
+	s.withState(func(st *state) { over, wait = st.limiter.count(st.clock) })
 	switch {
 	case over:
-		a := failed(kombo.CodeRateLimitExceeded, "Too many requests.")
-		a.header.Set("Retry-After", strconv.Itoa(inSeconds(wait)))
-		return a
+		r := errorResponse(&apiError{code: kombo.CodeRateLimitExceeded, message: "Too many requests."})
+		r.header.Set("Retry-After", strconv.Itoa(inSeconds(wait)))
+		return r
 	case free < 0:
-		return failed(kombo.CodeConcurrencyLimitExceeded, "Too many actions of this integration are in flight.")
+		return errorResponse(&apiError{code: kombo.CodeConcurrencyLimitExceeded, message: "Too many actions of this integration are in flight."})
 	}
-	return endpoint(c)
+	data, err := run(s, c)
+	if c.Method != http.MethodGet {
+		s.onChange()
+	}
+	if err != nil {
+		return errorResponse(err)
+	}
+	return successResponse(data)
 }
 
-func (s *Server) recordRequest(c call, a answer, fault Fault, struck bool, duration time.Duration) {
-	request := Request{
-		Time: c.came, Op: c.op, Method: c.Method, Path: strings.TrimPrefix(c.RequestURI, "/v1"),
-		Header: c.Header.Clone(), Body: bytes.Clone(c.body[:min(len(c.body), recordedLimit)]), StatusCode: a.status, ErrorCode: a.code,
-		Faulty: struck, Duration: duration,
-	}
-	if fault.Cut {
-		request.StatusCode, request.ErrorCode = 0, ""
-	}
-	if request.ErrorCode == "" && fault.Body != "" && !fault.Cut {
-		var body struct {
-			Error struct {
-				Code kombo.ErrorCode `json:"code"`
-			} `json:"error"`
-		}
-		_ = json.Unmarshal(a.body, &body) // a body that is none of Kombo's has no code
-		request.ErrorCode = body.Error.Code
-	}
-	s.mutex.Lock()
-	request.Number = s.requests.next()
-	s.requests.add(request)
-	s.mutex.Unlock()
-	if s.config.OnRequest != nil {
-		s.config.OnRequest(request.clone())
-	}
-	s.change()
-}
-
-func (a answer) write(w http.ResponseWriter, fault Fault) {
+// write sends a response as far as a fault lets it.
+func (r response) write(w http.ResponseWriter, fault Fault) {
 	if fault.Cut {
 		if connection, _, err := http.NewResponseController(w).Hijack(); err == nil {
 			_, _ = io.WriteString(connection, "HTTP/1.1 ")
@@ -264,212 +253,22 @@ func (a answer) write(w http.ResponseWriter, fault Fault) {
 		}
 		return
 	}
-	maps.Copy(w.Header(), a.header)
-	// The length is told, and the answer sent before what waits for it goes on.
-	length := len(a.body)
+	maps.Copy(w.Header(), r.header)
+	// With its length, and flushed, the response arrives before what waits for it goes on.
+	length := len(r.body)
 	if fault.Truncate {
 		length = max(1, length)
-		a.body = a.body[:len(a.body)/2]
+		r.body = r.body[:len(r.body)/2]
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(length))
-	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body)
+	w.WriteHeader(r.status)
+	_, _ = w.Write(r.body)
 	_ = http.NewResponseController(w).Flush()
 	if fault.Truncate {
 		panic(http.ErrAbortHandler)
 	}
 }
 
-func (s *Server) checkAPIKey(call) answer {
-	return succeeded(map[string]string{"environment_id": environmentID, "customer_id": environmentID})
-}
-
-func (s *Server) createLink(c call) answer {
-	f, staticIPs, problem := s.readLink(c.body)
-	if problem != "" {
-		return failed(kombo.CodeInputInvalid, problem)
-	}
-	data := map[string]any{"link": s.newFlow(f).URL}
-	if staticIPs {
-		data["static_ips"] = []string{"192.0.2.10", "192.0.2.11"}
-	}
-	return succeeded(data)
-}
-
-// readLink reads what a link is to lead to.
-func (s *Server) readLink(body []byte) (f flow, staticIPs bool, problem string) {
-	in := readInput(body)
-	f = flow{OpenLink: OpenLink{Kind: LinkKindConnect}}
-	f.EndUser = kombo.EndUser{
-		CreatorEmail:     in.email("end_user_email"),
-		OrganizationName: in.name("end_user_organization_name"),
-		OriginID:         in.optional("end_user_origin_id", "not empty where it is there"),
-	}
-	f.Category = kombo.Category(in.oneOf("integration_category", optional, string(kombo.CategoryHRIS), categories...))
-	f.Tool = in.tool("integration_tool", s.knowsTool)
-	if in.optional("remote_environment", "") != "" && f.Tool == "" {
-		in.refuse("remote_environment", "only together with integration_tool")
-	}
-	f.language, f.LinkType = in.language(), in.linkType(optional)
-	f.scopeConfigID = in.optional("scope_config_id", "")
-	if in.flag("enable_filtering", optional) && f.Category == kombo.CategoryHRIS {
-		f.setupSteps = append(f.setupSteps, stepFiltering)
-	}
-	if in.flag("enable_field_mapping", optional) {
-		f.setupSteps = append(f.setupSteps, stepFieldMapping)
-	}
-	staticIPs = in.flag("enable_static_ips", optional)
-	return f, staticIPs, in.problem
-}
-
-func (s *Server) integrationByToken(c call) answer {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	found, ok := s.integrations[s.activations[c.PathValue("token")]]
-	if !ok {
-		return failed(kombo.CodeInputInvalid, "The token is not valid.")
-	}
-	return succeeded(map[string]any{
-		"id": found.ID, "tool": found.Tool,
-		"end_user_origin_id":         orNull(found.EndUser.OriginID),
-		"end_user_organization_name": found.EndUser.OrganizationName,
-		"end_user_email":             orNull(found.EndUser.CreatorEmail),
-		"setup_status":               found.SetupStatus,
-	})
-}
-
-// withIntegration answers 404 unless the integration that the path names is there.
-func (s *Server) withIntegration(c call, endpoint func(integration) answer) answer {
-	s.mutex.Lock()
-	existing, ok := s.integrations[c.PathValue("integration_id")]
-	if !ok {
-		s.mutex.Unlock()
-		return notFound()
-	}
-	found := *existing
-	s.mutex.Unlock()
-	return endpoint(found)
-}
-
-func (s *Server) relink(c call) answer {
-	return s.withIntegration(c, func(i integration) answer {
-		f, problem := readRelink(i, c.body)
-		if problem != "" {
-			return failed(kombo.CodeInputInvalid, problem)
-		}
-		return succeeded(map[string]string{"link": s.newFlow(f).URL})
-	})
-}
-
-// readRelink reads what a link to reconnect an integration is to lead to.
-func readRelink(i integration, body []byte) (f flow, problem string) {
-	in := readOptionalInput(body)
-	f = flow{OpenLink: i.link(LinkKindRelink), language: in.language(), scopeConfigID: in.optional("scope_config_id", "")}
-	f.LinkType = in.linkType(optional)
-	return f, in.problem
-}
-
-func (s *Server) setupLink(c call) answer {
-	return s.withIntegration(c, func(i integration) answer {
-		in := readInput(c.body)
-		f := flow{OpenLink: i.link(LinkKindSetup), language: in.language(), setupSteps: i.setupSteps}
-		f.LinkType = in.linkType(required)
-		switch {
-		case in.problem != "":
-			return failed(kombo.CodeInputInvalid, in.problem)
-		case len(i.setupSteps) == 0:
-			return failed(kombo.CodeInputInvalid, "No setup step is enabled for this integration.")
-		}
-		return succeeded(map[string]string{"link": s.newFlow(f).URL})
-	})
-}
-
-// link is what all links of an integration have in common.
-func (i integration) link(kind LinkKind) OpenLink {
-	return OpenLink{Kind: kind, EndUser: i.EndUser, Category: i.Category, Tool: i.Tool, IntegrationID: i.ID}
-}
-
-func (s *Server) getIntegration(c call) answer {
-	return s.withIntegration(c, func(i integration) answer {
-		tool := s.tool(i.Tool)
-		var scopeConfigName any
-		if i.ScopeConfigID == defaultScopeConfigID {
-			scopeConfigName = "Default"
-		}
-		models, actions := samplesOf(i.Category).inIntegration()
-		return succeeded(map[string]any{
-			"id": i.ID,
-			"tool": map[string]any{
-				"id": tool.ID, "label": tool.Label, "internal_label": nil,
-				"logo_url": s.iconURL(tool.ID), "icon_url": s.iconURL(tool.ID),
-			},
-			"category": i.Category, "status": i.State, "setup_status": i.SetupStatus, "end_user": endUser(i.EndUser),
-			"scope_config":    map[string]any{"id": i.ScopeConfigID, "name": scopeConfigName},
-			"data_expired_at": nil, "created_at": i.CreatedAt.Format(timeFormat), "beta": false,
-			"read_models": models, "write_actions": actions,
-		})
-	})
-}
-
-func (s *Server) setEnabled(c call) answer {
-	return s.withIntegration(c, func(i integration) answer {
-		in := readInput(c.body)
-		enabled := in.flag("value", required)
-		if in.problem != "" {
-			return failed(kombo.CodeInputInvalid, in.problem)
-		}
-		event, err := s.update(i.ID, func(i *integration) bool {
-			before := i.State
-			switch {
-			case !enabled:
-				i.State = kombo.StateInactive
-			case i.State == kombo.StateInactive:
-				i.State = kombo.StateActive
-			}
-			return i.State != before
-		})
-		if err != nil {
-			return notFound() // deleted meanwhile
-		}
-		if event != nil {
-			_ = s.announce(event, c.answered) // a server that ends announces nothing
-		}
-		return succeeded(struct{}{})
-	})
-}
-
-func (s *Server) deleteIntegration(c call) answer {
-	return s.withIntegration(c, func(i integration) answer {
-		if in := readOptionalInput(c.body); in.problem != "" {
-			return failed(kombo.CodeInputInvalid, in.problem)
-		}
-		event, ok := s.remove(i.ID)
-		if !ok {
-			return notFound()
-		}
-		// The receiver may hold locks while it waits for this answer, so the webhook comes after it.
-		_ = s.announce(event, c.answered)
-		return succeeded(struct{}{})
-	})
-}
-
-func (s *Server) tools(c call) answer {
-	category := kombo.Category(strings.ToUpper(c.PathValue("category")))
-	if !slices.Contains(categories, string(category)) || c.PathValue("category") != strings.ToLower(string(category)) {
-		return failed(kombo.CodeInputInvalid, "category: not one of "+strings.ToLower(strings.Join(categories, ", ")))
-	}
-	models, actions := samplesOf(category).inTool()
-	tools := []any{}
-	for _, tool := range s.toolsOf(category) {
-		tools = append(tools, map[string]any{
-			"id": tool.ID, "label": tool.Label, "internal_label": nil,
-			"assets": map[string]string{
-				"logo_url": s.iconURL(tool.ID), "icon_url": s.iconURL(tool.ID), "icon_black_url": s.iconURL(tool.ID),
-			},
-			"paid_api_details_markdown": nil, "fast_track_details_markdown": nil, "partner_only_details_markdown": nil,
-			"connection_guide_url": nil,
-			"coverage":             map[string]any{"read_models": models, "write_actions": actions, "features": []any{}},
-		})
-	}
-	return succeeded(map[string]any{"tools": tools})
+func (st *state) checkAPIKey(*call) (any, error) {
+	return map[string]string{"environment_id": environmentID, "customer_id": environmentID}, nil
 }

@@ -12,19 +12,19 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// awaitLimit is how long AwaitDelivery waits where the test's own end is not sooner.
+// awaitLimit is how long AwaitDelivery waits, unless the test's own context ends sooner.
 const awaitLimit = 10 * time.Second
 
-// AwaitDelivery waits until the service has accepted a webhook of a type, about one of the integrations where
-// some are named, and returns the newest: also one that it accepted before the call. It ends the test where none
-// is accepted within 10 seconds. That the service verifies what it accepts shows [Server.DeliverForged].
+// AwaitDelivery waits until the service has accepted a webhook of a type, about one of the integrations if
+// there are any, and returns the newest, which may have been accepted before the call. It ends the test if none
+// is accepted within 10 seconds. Use [Server.DeliverForged] to check that the service verifies signatures.
 func (s *Server) AwaitDelivery(tb testing.TB, eventType kombo.EventType, integrationIDs ...string) Delivery {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), awaitLimit)
 	defer cancel()
 	var found Delivery
-	err := s.await(ctx, func() bool {
-		for _, d := range slices.Backward(s.deliveries.entries) {
+	err := s.gate.wait(ctx, func(st *state) bool {
+		for _, d := range slices.Backward(st.deliveries.entries) {
 			if d.EventType == eventType && d.Accepted() && !d.Forged && d.isAbout(integrationIDs) {
 				found = d.clone()
 				return true
@@ -33,23 +33,21 @@ func (s *Server) AwaitDelivery(tb testing.TB, eventType kombo.EventType, integra
 		return false
 	})
 	if err != nil {
-		tb.Fatalf("kombotest: no %s was accepted%s", eventType, s.lastRefusal(eventType))
+		tb.Fatalf("kombotest: no %s was accepted%s", eventType, s.lastError(eventType))
 	}
 	return found
 }
 
-// isAbout reports whether a webhook names one of the integrations, or there are none.
+// isAbout reports whether a webhook contains the id of one of the integrations, or there are none.
 func (d Delivery) isAbout(integrationIDs []string) bool {
 	return len(integrationIDs) == 0 || slices.ContainsFunc(integrationIDs, func(id string) bool {
 		return bytes.Contains(d.Body, []byte(`"`+id+`"`))
 	})
 }
 
-// lastRefusal tells what became of the last webhook of a type, for an error.
-func (s *Server) lastRefusal(eventType kombo.EventType) string {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	for _, d := range slices.Backward(s.deliveries.entries) {
+// lastError returns why the last webhook of a type was not accepted, as the end of an error.
+func (s *Server) lastError(eventType kombo.EventType) string {
+	for _, d := range slices.Backward(s.Deliveries()) {
 		switch {
 		case d.EventType != eventType || d.Forged:
 		case d.URL == "" && !d.Lost:
@@ -63,34 +61,20 @@ func (s *Server) lastRefusal(eventType kombo.EventType) string {
 	return ""
 }
 
-// await waits until a condition holds, which is asked with the mutex held.
-func (s *Server) await(ctx context.Context, condition func() bool) error {
-	defer context.AfterFunc(ctx, func() {
-		s.mutex.Lock()
-		defer s.mutex.Unlock()
-		s.changed.Broadcast()
-	})()
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	for !condition() {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		s.changed.Wait()
-	}
-	return nil
-}
-
-// Wait returns once all webhooks that are delivered in the background have been accepted, or were
-// repeated for the last time. The error tells which of them the service did not accept since the last
-// call. Those that are held back are not waited for.
+// Wait returns once all deliveries in the background have ended: accepted, or retried for the
+// last time. The error joins those of the webhooks that the service did not accept since the last
+// call. Wait does not wait for webhooks of [Server.HoldWebhooks].
 func (s *Server) Wait(ctx context.Context) error {
-	if err := s.await(ctx, func() bool { return s.announcing == 0 }); err != nil {
+	var errs []error
+	err := s.gate.wait(ctx, func(st *state) bool {
+		if st.background > 0 {
+			return false
+		}
+		errs, st.backgroundErrors = st.backgroundErrors, nil
+		return true
+	})
+	if err != nil {
 		return fmt.Errorf("kombotest: waiting for webhooks: %w", err)
 	}
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	err := errors.Join(s.failed...)
-	s.failed = nil
-	return err
+	return errors.Join(errs...)
 }

@@ -14,46 +14,46 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// Fault says how the API fails. What it leaves out stays as it is: a Fault with nothing but a Delay
-// answers rightly, but late.
+// Fault makes requests of the API fail. A field that is not set changes nothing: a Fault with only a Delay
+// sends the normal response, but late.
 type Fault struct {
-	// Op is the operation that it strikes, written as [kombo.Error] has it in Op, such as
+	// Op is the operation that fails, in the form of Op in [kombo.Error], such as
 	// "POST /connect/create-link"; "" means every operation. See [Operations].
 	Op string
-	// Times is how many requests it strikes; 0 means one, -1 all until [Server.ClearFaults].
+	// Times is how many requests fail; 0 means one, -1 all until [Server.ClearFaults].
 	Times int
 
-	// Status is the status of the answer; 0 means that of Code (as a [Server] pairs them), or
-	// else the true one.
+	// Status is the status of the response; 0 means that of Code (as a [Server] pairs them), or
+	// else the normal one.
 	Status int
 	// Code makes the body an error of Kombo's form, with Message as its message.
 	Code    kombo.ErrorCode
 	Message string
-	// Body is the whole body of the answer, in place of Code: a proxy's page, or JSON. Its Content-Type is
-	// what it looks like.
+	// Body is the whole body of the response, instead of Code: a proxy's page, or JSON. Its Content-Type is
+	// detected from it.
 	Body string
-	// Header is added to the answer's, or replaces its values; no values remove it. What belongs to the connection, such as
-	// Content-Length and Transfer-Encoding, is the server's own.
+	// Header is added to that of the response, or replaces its values; a name without values removes the header. Headers of the
+	// connection, such as Content-Length and Transfer-Encoding, cannot be set.
 	Header http.Header
-	// RetryAfter sets the header Retry-After, in whole seconds, rounded up. For a date, or nonsense,
+	// RetryAfter sets the header Retry-After, in whole seconds, rounded up. For a date, or an invalid value,
 	// use Header.
 	RetryAfter time.Duration
 
-	// Delay is how long the answer is kept back.
+	// Delay is how long the response is delayed.
 	Delay time.Duration
-	// Cut closes the connection in place of an answer, after its first bytes: where none come at all, net/http
-	// repeats some requests by itself.
+	// Cut closes the connection instead of a response, after its first bytes: without any byte, net/http
+	// retries some requests by itself.
 	Cut bool
-	// Truncate closes the connection after half of the answer's body.
+	// Truncate closes the connection after half of the response's body.
 	Truncate bool
 
-	// Executed lets the request have its effect before it fails, as when an answer is lost on its
-	// way. Without it a fault with a Status, Code, Body or Cut keeps the request from having any. Other
-	// faults leave the true answer, or half of it, and so the effect.
+	// Executed executes the request before it fails, as when a response is lost on its
+	// way. Without it a fault with a Status, Code, Body or Cut prevents that the request is executed. Other
+	// faults send the normal response, or half of it, so the request is executed.
 	Executed bool
 }
 
-// Validate says what is wrong with a fault, if anything.
+// Validate returns an error if the fault contradicts itself or does nothing.
 func (f Fault) Validate() error {
 	switch {
 	case f.Op != "" && !slices.Contains(Operations(), f.Op):
@@ -61,7 +61,7 @@ func (f Fault) Validate() error {
 	case f.Times < -1:
 		return errors.New("kombotest: Fault.Times is less than -1")
 	case f.Status != 0 && (f.Status < 200 || f.Status > 999):
-		return fmt.Errorf("kombotest: Fault.Status: %d is no status of an answer", f.Status)
+		return fmt.Errorf("kombotest: Fault.Status: %d is not the status of a response", f.Status)
 	case f.Delay < 0 || f.RetryAfter < 0:
 		return errors.New("kombotest: Fault.Delay or Fault.RetryAfter is negative")
 	case f.Code != "" && f.Body != "":
@@ -69,7 +69,7 @@ func (f Fault) Validate() error {
 	case f.Message != "" && f.Code == "":
 		return errors.New("kombotest: Fault.Message needs a Fault.Code")
 	case (f.Status == http.StatusNoContent || f.Status == http.StatusNotModified) && (f.Body != "" || f.Code != ""):
-		return fmt.Errorf("kombotest: Fault.Status: an answer with status %d has no body", f.Status)
+		return fmt.Errorf("kombotest: Fault.Status: a response with status %d has no body", f.Status)
 	case f.Cut && f.Truncate:
 		return errors.New("kombotest: Fault.Cut leaves nothing for Fault.Truncate")
 	case !f.replaces() && !f.Cut && !f.Truncate && f.Delay == 0 && f.RetryAfter == 0 && len(f.Header) == 0:
@@ -78,12 +78,12 @@ func (f Fault) Validate() error {
 	return f.checkHeader()
 }
 
-// connectionHeaders are those that net/http writes by itself, or that are about the connection.
+// connectionHeaders are written by net/http, or are about the connection.
 var connectionHeaders = []string{
 	"Connection", "Content-Length", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
-// checkHeader finds what net/http would leave out, change or send twice.
+// checkHeader rejects headers that net/http would omit, change or send twice.
 func (f Fault) checkHeader() error {
 	seen := map[string]bool{}
 	for name, values := range f.Header {
@@ -111,10 +111,10 @@ func notInHeaderValue(r rune) bool { return r < ' ' && r != '\t' || r == '\x7f' 
 
 func (f *Fault) times() *int { return &f.Times }
 
-// replaces reports whether the fault has an answer of its own.
+// replaces reports whether the fault has a response of its own.
 func (f Fault) replaces() bool { return f.Status != 0 || f.Code != "" || f.Body != "" }
 
-// statusOf is the status that goes with an error code. Kombo documents few of the pairs; some are known from its own tests.
+// statusOf returns the status of an error code. Kombo documents few of these pairs; some are known from its own tests.
 func statusOf(code kombo.ErrorCode) int {
 	switch code { //nolint:exhaustive // the others are 400
 	case kombo.CodeIntegrationSetupIncomplete, kombo.CodeIntegrationSetupSyncPending, kombo.CodeIntegrationQAFailed:
@@ -138,60 +138,75 @@ func statusOf(code kombo.ErrorCode) int {
 	}
 }
 
-// apply returns what is sent in place of the true answer.
-func (f Fault) apply(a answer) answer {
+// apply returns the response with the fault.
+func (f Fault) apply(r response) response {
 	switch {
 	case f.Code != "":
-		a = failed(f.Code, cmp.Or(f.Message, "This is a fault that a test asked for."))
-		a.status = cmp.Or(f.Status, a.status)
+		r = errorResponse(&apiError{status: f.Status, code: f.Code, message: cmp.Or(f.Message, "This is a fault that a test asked for.")})
 	case f.replaces():
-		a = answer{status: cmp.Or(f.Status, a.status), header: http.Header{}, body: []byte(f.Body)}
+		r = response{status: cmp.Or(f.Status, r.status), header: http.Header{}, body: []byte(f.Body)}
 		if f.Body != "" {
-			a.header.Set("Content-Type", http.DetectContentType(a.body))
-			if json.Valid(a.body) {
-				a.header.Set("Content-Type", "application/json; charset=utf-8")
+			r.header.Set("Content-Type", http.DetectContentType(r.body))
+			if json.Valid(r.body) {
+				r.header.Set("Content-Type", "application/json; charset=utf-8")
 			}
 		}
 	}
 	for name, values := range f.Header {
-		a.header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+		r.header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 	}
 	if f.RetryAfter > 0 {
-		a.header.Set("Retry-After", strconv.Itoa(inSeconds(f.RetryAfter)))
+		r.header.Set("Retry-After", strconv.Itoa(inSeconds(f.RetryAfter)))
 	}
-	return a
+	return r
 }
 
-// InjectFault makes requests that follow fail. Of several faults for an operation the oldest strikes.
-// It panics where [Fault.Validate] finds fault.
+// InjectFault makes subsequent requests fail. If several faults match a request, the oldest is used.
+// It panics if [Fault.Validate] returns an error.
 func (s *Server) InjectFault(fault Fault) {
 	if err := fault.Validate(); err != nil {
 		panic(err)
 	}
 	fault.Times = cmp.Or(fault.Times, 1)
 	fault.Header = fault.Header.Clone()
-	s.mutex.Lock()
-	s.faults = append(s.faults, &fault)
-	s.mutex.Unlock()
-	s.change()
+	s.set(func(st *state) { st.faults = append(st.faults, &fault) })
 }
 
-// ClearFaults takes back all of [Server.InjectFault].
-func (s *Server) ClearFaults() {
-	s.mutex.Lock()
-	s.faults = nil
-	s.mutex.Unlock()
-	s.change()
-}
+// ClearFaults removes all faults of [Server.InjectFault].
+func (s *Server) ClearFaults() { s.set(func(st *state) { st.faults = nil }) }
 
-// Faults returns the faults that are yet to strike, with the Times that are left: none of them, at the
-// end of a test, means that all have struck.
-func (s *Server) Faults() []Fault {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	faults := remaining(s.faults)
-	for i := range faults {
-		faults[i].Header = faults[i].Header.Clone()
-	}
+// Faults returns the faults that remain, with the remaining Times. If there are none at the
+// end of a test, all have been used.
+func (s *Server) Faults() (faults []Fault) {
+	s.withState(func(st *state) { faults = all(st.faults, (*Fault).clone) })
 	return faults
+}
+
+// clone returns a copy that shares no memory.
+func (f *Fault) clone() Fault {
+	copied := *f
+	copied.Header = f.Header.Clone()
+	return copied
+}
+
+// counted is a fault that counts down how often it is used: -1 means for ever.
+type counted[F any] interface {
+	*F
+	times() *int
+}
+
+// take returns the first fault that matches, if any, and counts it down.
+func take[F any, P counted[F]](faults *[]P, matches func(P) bool) (taken F, ok bool) {
+	i := slices.IndexFunc(*faults, matches)
+	if i < 0 {
+		return taken, false
+	}
+	taken = *(*faults)[i]
+	if times := (*faults)[i].times(); *times > 0 {
+		*times--
+		if *times == 0 {
+			*faults = slices.Delete(*faults, i, i+1)
+		}
+	}
+	return taken, true
 }

@@ -130,14 +130,14 @@ func TestFaultThatMakesNoSense(t *testing.T) {
 		{kombotest.Fault{}, "kombotest: the Fault does nothing"},
 		{kombotest.Fault{Times: 3, Executed: true}, "kombotest: the Fault does nothing"},
 		{kombotest.Fault{Op: "POST /v1/connect/create-link", Status: 500}, `kombotest: Fault.Op: there is no operation "POST /v1/connect/create-link"; it is one of GET /check-api-key, POST /connect/create-link, `},
-		{kombotest.Fault{Status: 42}, "kombotest: Fault.Status: 42 is no status of an answer"},
+		{kombotest.Fault{Status: 42}, "kombotest: Fault.Status: 42 is not the status of a response"},
 		{kombotest.Fault{Status: 500, Times: -2}, "kombotest: Fault.Times is less than -1"},
 		{kombotest.Fault{Delay: -1}, "kombotest: Fault.Delay or Fault.RetryAfter is negative"},
 		{kombotest.Fault{Status: 429, RetryAfter: -1}, "kombotest: Fault.Delay or Fault.RetryAfter is negative"},
 		{kombotest.Fault{Code: kombo.CodeUnknownError, Body: "x"}, "kombotest: Fault.Code makes the body: leave Fault.Body out, or put the code into it"},
 		{kombotest.Fault{Status: 500, Message: "x"}, "kombotest: Fault.Message needs a Fault.Code"},
-		{kombotest.Fault{Status: 204, Body: "x"}, "kombotest: Fault.Status: an answer with status 204 has no body"},
-		{kombotest.Fault{Status: 304, Code: kombo.CodeUnknownError}, "kombotest: Fault.Status: an answer with status 304 has no body"},
+		{kombotest.Fault{Status: 204, Body: "x"}, "kombotest: Fault.Status: a response with status 204 has no body"},
+		{kombotest.Fault{Status: 304, Code: kombo.CodeUnknownError}, "kombotest: Fault.Status: a response with status 304 has no body"},
 		{kombotest.Fault{Cut: true, Truncate: true}, "kombotest: Fault.Cut leaves nothing for Fault.Truncate"},
 	}
 	srv, _ := kombotest.Start(t, kombotest.Config{})

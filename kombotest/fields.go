@@ -15,37 +15,7 @@ const (
 	maxCustomFieldsPage = 250
 )
 
-// fieldsOf returns the fields of an integration's tool, as they are now. The caller holds the mutex.
-func (s *Server) fieldsOf(i *integration) []kombo.IntegrationField {
-	fields := s.config.Fields
-	if fields == nil {
-		fields = sampleFields(i.Category)
-	}
-	fields = slices.Clone(fields)
-	for n := range fields {
-		if enabled, ok := i.passthrough[fields[n].ID]; ok {
-			fields[n].IsPassthroughEnabled = enabled
-		}
-	}
-	return fields
-}
-
-// customFieldsOf returns the custom fields of an integration, as they are mapped now. The caller holds the mutex.
-func (s *Server) customFieldsOf(i *integration) []kombo.CustomField {
-	fields := s.config.CustomFields
-	if fields == nil {
-		fields = sampleCustomFields(i.Category)
-	}
-	fields = slices.Clone(fields)
-	for n := range fields {
-		if mapped, ok := i.mappings[fields[n].ID]; ok {
-			fields[n].IntegrationField = mapped
-		}
-	}
-	return fields
-}
-
-// sampleFields are fields of the tools of a category, all of them the same.
+// sampleFields returns the fields of the tools of a category, which are the same for each.
 func sampleFields(category kombo.Category) []kombo.IntegrationField {
 	model := samplesOf(category).mainModel()
 	id := func(n int) string { return fmt.Sprintf("kombotestField%s%06d", category, n) }
@@ -57,7 +27,7 @@ func sampleFields(category kombo.Category) []kombo.IntegrationField {
 	}
 }
 
-// sampleCustomFields are custom fields of a category: one that is mapped, and one that is not.
+// sampleCustomFields returns the custom fields of a category: one that is mapped, and one that is not.
 func sampleCustomFields(category kombo.Category) []kombo.CustomField {
 	fields := sampleFields(category)
 	id := func(n int) string { return fmt.Sprintf("kombotestCustom%s%06d", category, n) }
@@ -79,40 +49,23 @@ func mapped(field kombo.IntegrationField) *kombo.MappedField {
 	return &kombo.MappedField{ID: field.ID, Key: field.Key, Type: field.Type, Label: field.Label}
 }
 
-// locked calls endpoint with the integration that the path names, and answers 404 where there is none. The endpoint
-// holds the mutex.
-func (s *Server) locked(integrationID string, endpoint func(*integration) answer) answer {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	existing, ok := s.integrations[integrationID]
-	if !ok {
-		return notFound()
-	}
-	return endpoint(existing)
+func (st *state) listFields(c *call, i *integration) (any, error) {
+	return page(c, i.fields, maxFieldsPage, func(f kombo.IntegrationField) string { return f.ID }, integrationField)
 }
 
-func (s *Server) integrationFields(c call) answer {
-	return s.locked(c.PathValue("integration_id"), func(i *integration) answer {
-		return page(c, s.fieldsOf(i), maxFieldsPage, func(f kombo.IntegrationField) string { return f.ID }, integrationField)
-	})
+func (st *state) listCustomFields(c *call, i *integration) (any, error) {
+	return page(c, i.customFields, maxCustomFieldsPage, func(f kombo.CustomField) string { return f.ID }, customField)
 }
 
-func (s *Server) customFields(c call) answer {
-	return s.locked(c.PathValue("integration_id"), func(i *integration) answer {
-		return page(c, s.customFieldsOf(i), maxCustomFieldsPage, func(f kombo.CustomField) string { return f.ID }, customField)
-	})
-}
-
-// page answers with the part of a list that the query asks for. A cursor names the list and the entry that it begins
-// with.
-func page[T any](c call, list []T, longest int, id func(T) string, write func(T) object) answer {
+// page returns the part of a list that the query asks for. A cursor identifies the list and the first entry of the page.
+func page[T any](c *call, list []T, longest int, id func(T) string, write func(T) object) (any, error) {
 	size, begin := defaultPage, 0
 	query := c.URL.Query()
 	if query.Has("page_size") {
 		var err error
 		size, err = strconv.Atoi(query.Get("page_size"))
 		if err != nil || size < 1 || size > longest {
-			return failed(kombo.CodeInputInvalid, fmt.Sprintf("page_size: not a number from 1 to %d", longest))
+			return nil, invalid(fmt.Sprintf("page_size: not a number from 1 to %d", longest))
 		}
 	}
 	cursor := func(entry T) string {
@@ -121,7 +74,7 @@ func page[T any](c call, list []T, longest int, id func(T) string, write func(T)
 	if query.Has("cursor") {
 		begin = slices.IndexFunc(list, func(entry T) bool { return cursor(entry) == query.Get("cursor") })
 		if begin < 0 {
-			return failed(kombo.CodeInputInvalid, "cursor: it is of no page of this list")
+			return nil, invalid("cursor: it is of no page of this list")
 		}
 	}
 	end := min(begin+size, len(list))
@@ -129,7 +82,7 @@ func page[T any](c call, list []T, longest int, id func(T) string, write func(T)
 	if end < len(list) {
 		next = cursor(list[end])
 	}
-	return succeeded(object{{"results", all(list[begin:end], write)}, {"next", next}, {"next_cursor", next}})
+	return object{{"results", all(list[begin:end], write)}, {"next", next}, {"next_cursor", next}}, nil
 }
 
 func integrationField(f kombo.IntegrationField) object {
@@ -159,64 +112,44 @@ func customField(f kombo.CustomField) object {
 	}
 }
 
-func (s *Server) setFieldPassthrough(c call) answer {
-	return s.locked(c.PathValue("integration_id"), func(i *integration) answer {
-		in := readInput(c.body)
-		var enabled bool
-		in.there("enable_passthrough")
-		given := in.read("enable_passthrough", nullable, &enabled, "true, false or null")
-		if in.problem != "" {
-			return failed(kombo.CodeInputInvalid, in.problem)
-		}
-		fields := s.fieldsOf(i)
-		at := slices.IndexFunc(fields, func(f kombo.IntegrationField) bool { return f.ID == c.PathValue("integration_field_id") })
-		if at < 0 {
-			return failed(kombo.CodeInputInvalid, "integration_field_id: the integration has no such field")
-		}
-		if given {
-			if i.passthrough == nil {
-				i.passthrough = map[string]bool{}
-			}
-			i.passthrough[fields[at].ID], fields[at].IsPassthroughEnabled = enabled, enabled
-		}
-		return succeeded(integrationField(fields[at]))
-	})
-}
-
-func (s *Server) mapCustomField(c call) answer {
-	return s.locked(c.PathValue("integration_id"), func(i *integration) answer {
-		in := readInput(c.body)
-		in.there("integration_field_id")
-		var fieldID string
-		given := in.read("integration_field_id", nullable, &fieldID, "a string or null")
-		if in.problem != "" {
-			return failed(kombo.CodeInputInvalid, in.problem)
-		}
-		customs, fields := s.customFieldsOf(i), s.fieldsOf(i)
-		at := slices.IndexFunc(customs, func(f kombo.CustomField) bool { return f.ID == c.PathValue("custom_field_id") })
-		to := slices.IndexFunc(fields, func(f kombo.IntegrationField) bool { return f.ID == fieldID })
-		switch {
-		case at < 0:
-			return failed(kombo.CodeInputInvalid, "custom_field_id: there is no such custom field")
-		case given && to < 0:
-			return failed(kombo.CodeInputInvalid, "integration_field_id: the integration has no such field")
-		}
-		custom := customs[at]
-		custom.IntegrationField = nil
-		if given {
-			custom.IntegrationField = mapped(fields[to])
-		}
-		if i.mappings == nil {
-			i.mappings = map[string]*kombo.MappedField{}
-		}
-		i.mappings[custom.ID] = custom.IntegrationField
-		return succeeded(customField(custom))
-	})
-}
-
-// there refuses a body without a member that may be null.
-func (in *input) there(field string) {
-	if _, ok := in.members[field]; !ok {
-		in.refuse(field, "is required")
+func (st *state) setFieldPassthrough(c *call, i *integration) (any, error) {
+	in := readInput(c.body)
+	in.require("enable_passthrough")
+	var enabled bool
+	given := in.read("enable_passthrough", nullable, &enabled, "true, false or null")
+	at := slices.IndexFunc(i.fields, func(f kombo.IntegrationField) bool { return f.ID == c.PathValue("integration_field_id") })
+	if at < 0 {
+		in.reject("integration_field_id", "the integration has no such field")
 	}
+	if in.err != nil {
+		return nil, in.err
+	}
+	if given {
+		i.fields[at].IsPassthroughEnabled = enabled
+	}
+	return integrationField(i.fields[at]), nil
+}
+
+func (st *state) mapCustomField(c *call, i *integration) (any, error) {
+	in := readInput(c.body)
+	in.require("integration_field_id")
+	var fieldID string
+	given := in.read("integration_field_id", nullable, &fieldID, "a string or null")
+	at := slices.IndexFunc(i.customFields, func(f kombo.CustomField) bool { return f.ID == c.PathValue("custom_field_id") })
+	if at < 0 {
+		in.reject("custom_field_id", "there is no such custom field")
+	}
+	to := slices.IndexFunc(i.fields, func(f kombo.IntegrationField) bool { return f.ID == fieldID })
+	if given && to < 0 {
+		in.reject("integration_field_id", "the integration has no such field")
+	}
+	if in.err != nil {
+		return nil, in.err
+	}
+	custom := &i.customFields[at]
+	custom.IntegrationField = nil
+	if given {
+		custom.IntegrationField = mapped(i.fields[to])
+	}
+	return customField(*custom), nil
 }

@@ -10,30 +10,30 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// input reads the members of a body, and keeps the first problem.
+// input reads the members of a body, and keeps the first error.
 type input struct {
 	members map[string]json.RawMessage
-	problem string
+	err     error
 }
 
-// presence says whether a member may be left out, and whether it may be null.
+// presence is whether a member may be omitted, and whether it may be null.
 type presence int
 
 const (
-	required presence = iota // there, and not null
-	optional                 // may be left out, but not null
-	nullable                 // may be left out, or null
+	required presence = iota // present, and not null
+	optional                 // may be omitted, but not null
+	nullable                 // may be omitted, or null
 )
 
 func readInput(body []byte) *input {
 	in := &input{}
 	if err := json.Unmarshal(body, &in.members); err != nil || in.members == nil {
-		in.problem = "The body is not a JSON object."
+		in.err = invalid("The body is not a JSON object.")
 	}
 	return in
 }
 
-// readOptionalInput takes no body for an empty object.
+// readOptionalInput reads an empty body as an empty object.
 func readOptionalInput(body []byte) *input {
 	if len(bytes.TrimSpace(body)) == 0 {
 		body = []byte("{}")
@@ -41,22 +41,30 @@ func readOptionalInput(body []byte) *input {
 	return readInput(body)
 }
 
-func (in *input) refuse(field, reason string) {
-	if in.problem == "" {
-		in.problem = field + ": " + reason
+// reject keeps an error about a field, unless there is one already.
+func (in *input) reject(field, reason string) {
+	if in.err == nil {
+		in.err = invalid(field + ": " + reason)
 	}
 }
 
-// read decodes a member into value. It is not ok where the member is absent, null or of another type.
+// require rejects a body without a member that may be null.
+func (in *input) require(field string) {
+	if _, ok := in.members[field]; !ok {
+		in.reject(field, "is required")
+	}
+}
+
+// read decodes a member into value. It is not ok if the member is absent, null or of another type.
 func (in *input) read(field string, needed presence, value any, kind string) (ok bool) {
 	member, there := in.members[field]
 	isNull := bytes.Equal(member, []byte("null"))
 	switch {
 	case !there && needed == required:
-		in.refuse(field, kind+" is required")
+		in.reject(field, kind+" is required")
 	case !there, isNull && needed == nullable:
 	case isNull, json.Unmarshal(member, value) != nil:
-		in.refuse(field, "not "+kind)
+		in.reject(field, "not "+kind)
 	default:
 		return true
 	}
@@ -66,7 +74,7 @@ func (in *input) read(field string, needed presence, value any, kind string) (ok
 func (in *input) email(field string) string {
 	var address string
 	if in.read(field, required, &address, "an e-mail address") && (!emailAddress.MatchString(address) || strings.Contains(address, "..")) {
-		in.refuse(field, "not an e-mail address")
+		in.reject(field, "not an e-mail address")
 	}
 	return address
 }
@@ -74,17 +82,16 @@ func (in *input) email(field string) string {
 func (in *input) name(field string) string {
 	var name string
 	if in.read(field, required, &name, "a name") && name == "" {
-		in.refuse(field, "a name is required")
+		in.reject(field, "a name is required")
 	}
 	return name
 }
 
-// optional reads a string that may be left out or null; notEmpty is why it may not be empty, "" where it
-// may.
+// optional reads a string that may be omitted or null. It may be empty if notEmpty is "", which is the error otherwise.
 func (in *input) optional(field, notEmpty string) string {
 	var text string
 	if in.read(field, nullable, &text, "a string or null") && text == "" && notEmpty != "" {
-		in.refuse(field, notEmpty)
+		in.reject(field, notEmpty)
 	}
 	return text
 }
@@ -95,7 +102,7 @@ func (in *input) oneOf(field string, needed presence, fallback string, values ..
 		return fallback
 	}
 	if !slices.Contains(values, text) {
-		in.refuse(field, "not one of "+strings.Join(values, ", "))
+		in.reject(field, "not one of "+strings.Join(values, ", "))
 	}
 	return text
 }
@@ -109,10 +116,10 @@ func (in *input) linkType(needed presence) kombo.LinkType {
 		string(kombo.LinkTypeEmbedded), string(kombo.LinkTypeMagicLink)))
 }
 
-func (in *input) tool(field string, known func(string) bool) string {
+func (in *input) tool(field string, tools toolset) string {
 	var slug string
-	if in.read(field, nullable, &slug, "a string or null") && !known(slug) {
-		in.refuse(field, fmt.Sprintf("there is no tool %q; see Config.Tools", slug))
+	if in.read(field, nullable, &slug, "a string or null") && !tools.knows(slug) {
+		in.reject(field, fmt.Sprintf("there is no tool %q; see Config.Tools", slug))
 	}
 	return slug
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// issueKey names an issue: an integration, or "" for the whole environment, has at most one of a type.
+// issueKey identifies an issue: an integration, or "" for the whole environment, has at most one of a type.
 type issueKey struct {
 	integrationID string
 	issueType     kombo.IssueType
@@ -34,44 +34,35 @@ func (s *Server) ResolveIssue(ctx context.Context, integrationID string, issueTy
 }
 
 func (s *Server) changeIssue(ctx context.Context, change kombo.IssueChange, key issueKey) error {
-	event, err := s.issueEvent(change, key)
-	if err != nil {
-		return err
-	}
-	s.change()
-	return s.tell(ctx, event)
-}
-
-// issueEvent changes an issue and returns the event that reports it.
-func (s *Server) issueEvent(change kombo.IssueChange, key issueKey) (kombo.Event, error) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	var about *kombo.IssueIntegration
-	if key.integrationID != "" {
-		i, ok := s.integrations[key.integrationID]
-		if !ok {
-			return nil, noIntegration(key.integrationID)
+	return s.change(ctx, func(st *state) error {
+		var about *kombo.IssueIntegration
+		if key.integrationID != "" {
+			i, err := st.integration(key.integrationID)
+			if err != nil {
+				return err
+			}
+			about = &kombo.IssueIntegration{ID: i.ID, Tool: i.Tool, Category: i.Category, EndUser: i.EndUser}
 		}
-		about = &kombo.IssueIntegration{ID: i.ID, Tool: i.Tool, Category: i.Category, EndUser: i.EndUser}
-	}
-	issue, open := s.issues[key]
-	switch {
-	case key.issueType == "":
-		return nil, fmt.Errorf("kombotest: the issue has no type, such as %s", kombo.IssueTypeAuthenticationFailed)
-	case change == kombo.IssueChangeRaised && open:
-		return nil, fmt.Errorf("kombotest: an issue %s is open already", key.issueType)
-	case change == kombo.IssueChangeRaised:
-		issue = newIssue(s.newID(), key.issueType, s.now())
-		s.issues[key] = issue
-	case !open:
-		return nil, fmt.Errorf("kombotest: no issue %s is open", key.issueType)
-	default:
-		now := later(s.now(), issue.FirstObservedAt)
-		issue.Status, issue.ResolvedAt = kombo.IssueStatusResolved, &now
-		delete(s.issues, key)
-	}
-	return &kombo.IssueStatusChangedEvent{
-		EventHeader: s.newHeader(kombo.EventIssueStatusChanged),
-		Data:        kombo.IssueStatusChangedData{Change: change, Issue: issue, Integration: about},
-	}, nil
+		issue, open := st.issues[key]
+		switch {
+		case key.issueType == "":
+			return fmt.Errorf("kombotest: the issue has no type, such as %s", kombo.IssueTypeAuthenticationFailed)
+		case change == kombo.IssueChangeRaised && open:
+			return fmt.Errorf("kombotest: an issue %s is open already", key.issueType)
+		case change == kombo.IssueChangeRaised:
+			issue = newIssue(st.newID(), key.issueType, st.now())
+			st.issues[key] = issue
+		case !open:
+			return fmt.Errorf("kombotest: no issue %s is open", key.issueType)
+		default:
+			now := later(st.now(), issue.FirstObservedAt)
+			issue.Status, issue.ResolvedAt = kombo.IssueStatusResolved, &now
+			delete(st.issues, key)
+		}
+		st.publish(&kombo.IssueStatusChangedEvent{
+			EventHeader: st.newHeader(kombo.EventIssueStatusChanged),
+			Data:        kombo.IssueStatusChangedData{Change: change, Issue: issue, Integration: about},
+		})
+		return nil
+	})
 }

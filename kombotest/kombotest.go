@@ -2,13 +2,10 @@ package kombotest
 
 import (
 	"context"
-	crypto "crypto/rand"
-	"encoding/binary"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,56 +14,56 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// Config says what a [Server] is to be like. The zero value is fine.
+// Config configures a [Server]. The zero value is fine.
 type Config struct {
-	// APIKey is the only key that the API accepts; "" means one that is made up.
+	// APIKey is the only key that the API accepts; "" means a random one.
 	APIKey string
 	// WebhookURL is where webhooks are delivered; "" means nowhere, until [Server.SetWebhookURL].
 	WebhookURL string
-	// WebhookSecret signs the webhooks; "" means one that is made up.
+	// WebhookSecret signs the webhooks; "" means a random one.
 	WebhookSecret string
 
-	// Redelivery says how often a webhook is repeated that was not accepted.
+	// Redelivery configures the retries of webhooks that were not accepted.
 	Redelivery Redelivery
-	// DeliverInBackground lets [Server.CompleteFlow] and its siblings return before their webhooks are
-	// delivered, as it is with the real Kombo; [Server.Wait] waits for them.
+	// DeliverInBackground lets [Server.CompleteFlow] and the other methods that cause events return before the webhooks
+	// are delivered, as with the real Kombo; [Server.Wait] waits for them.
 	DeliverInBackground bool
 	// Limits are those of the API; see [Server.SetLimits].
 	Limits Limits
-	// Tools are added to those that the server knows. One that the server knows already takes its place.
+	// Tools are added to those that the server knows, and replace those with the same ID.
 	Tools []Tool
-	// StrictTools refuses slugs of tools that the server does not know. Without it, every slug of lower-case letters and
-	// digits can be connected: Kombo's list may be longer than the one of this package.
+	// StrictTools rejects slugs of tools that the server does not know. Without it, every slug of lower-case letters and
+	// digits can be connected, because Kombo's list may be longer than the one of this package.
 	StrictTools bool
-	// Fields and CustomFields are those of every integration; nil means a few samples of its category. An id must
-	// not occur twice.
+	// Fields and CustomFields are those of every integration; nil means a few samples of its category. Each ID must
+	// be unique.
 	Fields       []kombo.IntegrationField
 	CustomFields []kombo.CustomField
-	// Passthrough answers for the tools behind the integrations; nil means that they answer with the request. The
-	// Data of the request is a [json.RawMessage]: the JSON that the service has sent; nil if there is none. No
-	// URL and no StatusCode mean those of a success. It may be called from several goroutines at once.
+	// Passthrough responds for the tools behind the integrations; nil means that they echo the request. The
+	// Data of the request is a [json.RawMessage], the JSON that the service has sent, or nil. An empty
+	// URL and StatusCode mean those of a success. It may be called concurrently.
 	Passthrough func(integrationID, tool, api string, request kombo.PassthroughRequest) kombo.PassthroughResponse
 
 	// Now is the clock of links, integrations, webhooks, records and the rate limit; nil means
-	// [time.Now]. Waits (of deliveries, delays) are real. It may be called from several goroutines, and
+	// [time.Now]. Delays and the waits between deliveries are real. It may be called concurrently, and
 	// must not call the server.
 	Now func() time.Time
-	// Seed makes ids, tokens and made-up secrets the same in every run: they depend on the seed
-	// and on how many were made before. 0 means random ones. A server with a seed is for tests
-	// only: whoever knows the seed knows its tokens.
+	// Seed makes ids, tokens and random secrets the same in every run: they depend on the seed
+	// and on how many were made before. 0 means random ones. Use a seed in tests
+	// only: whoever knows it knows all tokens.
 	Seed uint64
 
 	// Listener is where the server listens; nil means a free port of 127.0.0.1. The server closes
 	// it.
 	Listener net.Listener
-	// URL is the address at which others reach the server, and which links begin with; "" means
+	// URL is the address at which others reach the server, and the beginning of its links; "" means
 	// http:// and the listener's address.
 	URL string
 
-	// OnRequest is called for each request of the API, before it is answered, OnDelivery for each
-	// attempt to deliver a webhook, and OnChange after each of both and whenever a link, an
-	// integration or a fault has changed. They may be called from several goroutines at once, and
-	// hold up what they are told of. They may look at the server, but must not close it, wait for it,
+	// OnRequest is called for each request of the API before its response is sent, OnDelivery for each
+	// attempt to deliver a webhook, and OnChange after both and whenever a link, an
+	// integration or a fault has changed. They may be called concurrently, and the request or delivery waits until they return.
+	// They may read the server's state, but must not close it, wait for it
 	// or change it.
 	OnRequest  func(Request)
 	OnDelivery func(Delivery)
@@ -77,52 +74,26 @@ type Config struct {
 type Server struct {
 	url     string
 	config  Config
+	tools   toolset
 	mux     *http.ServeMux
 	http    http.Server
 	webhook http.Client
 
-	// background is what Close waits for; stop ends it.
+	// Close cancels context and waits for background.
 	background sync.WaitGroup
 	context    context.Context //nolint:containedctx // it is the server's life, not a call's
 	stop       context.CancelFunc
 
-	mutex      sync.Mutex
-	closed     bool
-	entropy    io.Reader  // for ids and tokens
-	random     *rand.Rand // for what is shuffled
-	limits     Limits
-	window     rateWindow
-	inFlight   map[string]int // calls, by integration
-	faults     []*Fault
-	requests   record[Request]
-	deliveries record[Delivery]
-
-	flows        map[string]*flow
-	activations  map[string]string // integration ids, by activation token
-	integrations map[string]*integration
-	issues       map[issueKey]kombo.Issue // that are open
-	failures     map[string]failure       // of connection flows, for the page behind log_url
-	made         int                      // flows and integrations, to list them in order
-
-	webhookURL    string
-	webhookSecret string
-	webhookFaults []*WebhookFault
-	holding       bool
-	held          []*delivery
-	announcing    int             // deliveries in the background
-	lastFirst     <-chan struct{} // closed when the last of those was tried once
-	failed        []error         // of those
-	changed       *sync.Cond      // a delivery was recorded, or ended
+	// gate has everything that changes; see withState and change.
+	gate *gate
 }
 
-// NewServer starts a server. Close it when it is no longer needed. It panics where no loopback
-// address can be listened on, as [net/http/httptest.NewServer] does, and where the config has a tool
-// without an ID. In tests, [Start] is shorter.
+// NewServer starts a server. Close it when it is no longer needed. It panics if it cannot listen on
+// a loopback address, as [net/http/httptest.NewServer] does, and if a tool of the config
+// has no ID. In tests, [Start] is shorter.
 func NewServer(config Config) *Server {
-	for _, tool := range config.Tools {
-		if tool.ID == "" {
-			panic("kombotest: Config.Tools: a tool has no ID")
-		}
+	if slices.ContainsFunc(config.Tools, func(t Tool) bool { return t.ID == "" }) {
+		panic("kombotest: Config.Tools: a tool has no ID")
 	}
 	if config.Listener == nil {
 		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
@@ -134,44 +105,27 @@ func NewServer(config Config) *Server {
 	if config.URL == "" {
 		config.URL = "http://" + config.Listener.Addr().String()
 	}
+	config.URL = strings.TrimRight(config.URL, "/")
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	s := &Server{
-		url: strings.TrimRight(config.URL, "/"),
-		webhook: http.Client{
-			Timeout: 10 * time.Second, Transport: &http.Transport{},
-			// A receiver that redirects, to its login page say, has not taken the webhook.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		limits:       config.Limits,
-		inFlight:     map[string]int{},
-		flows:        map[string]*flow{},
-		activations:  map[string]string{},
-		integrations: map[string]*integration{},
-		issues:       map[issueKey]kombo.Issue{},
-		failures:     map[string]failure{},
-		webhookURL:   config.WebhookURL,
-	}
-	s.entropy = crypto.Reader
-	seed := [32]byte{}
-	_, _ = crypto.Read(seed[:])
-	if config.Seed != 0 {
-		seed = [32]byte{}
-		binary.LittleEndian.PutUint64(seed[:], config.Seed)
-		s.entropy = rand.NewChaCha8(seed)
-	}
-	s.random = rand.New(rand.NewChaCha8(seed)) //nolint:gosec // it is for what is no secret
+	st := newState(config)
 	if config.APIKey == "" {
-		config.APIKey = "kombotest-key-" + s.newID()
+		config.APIKey = "kombotest-key-" + st.newID()
 	}
 	if config.WebhookSecret == "" {
-		config.WebhookSecret = "kombotest-secret-" + s.newID()
+		config.WebhookSecret = "kombotest-secret-" + st.newID()
 	}
-	s.config, s.webhookSecret = config, config.WebhookSecret
-	s.changed = sync.NewCond(&s.mutex)
+	st.webhookSecret = config.WebhookSecret
+	s := &Server{
+		url: config.URL, config: config, tools: st.tools, mux: http.NewServeMux(), gate: newGate(st, config.Now),
+		webhook: http.Client{
+			Timeout: 10 * time.Second, Transport: &http.Transport{},
+			// A receiver that redirects, for example to its login page, has not accepted the webhook.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
 	s.context, s.stop = context.WithCancel(context.Background())
-	s.mux = http.NewServeMux()
 	s.serveAPI()
 	s.servePages()
 	s.http = http.Server{Handler: s.mux, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
@@ -179,8 +133,8 @@ func NewServer(config Config) *Server {
 	return s
 }
 
-// Start starts a server that ends with the test, and a client that talks to it (see [Server.Client]). It ends
-// the test where that fails.
+// Start starts a server that is closed at the end of the test, and a client for it (see [Server.Client]). If that
+// fails, it ends the test.
 func Start(tb testing.TB, config Config, options ...kombo.Option) (*Server, *kombo.Client) {
 	tb.Helper()
 	s := NewServer(config)
@@ -192,28 +146,25 @@ func Start(tb testing.TB, config Config, options ...kombo.Option) (*Server, *kom
 	return s, client
 }
 
-// Close stops the server, deliveries under way included, and waits until nothing of it is left, but for
+// Close stops the server and the deliveries under way, and waits until all its goroutines have ended, except
 // handlers of [Server.Handle].
 func (s *Server) Close() {
-	s.mutex.Lock()
-	s.closed = true
-	s.mutex.Unlock()
+	s.withState(func(st *state) { st.closed = true })
 	s.stop()
 	_ = s.http.Close()
 	s.background.Wait()
 	s.webhook.CloseIdleConnections()
 }
 
-// begin counts something that Close has to wait for, which ends with a call of done. It is not ok
+// begin registers work that Close has to wait for, until done is called. It is not ok
 // once the server is closed.
 func (s *Server) begin() (done func(), ok bool) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	if s.closed {
-		return nil, false
-	}
-	s.background.Add(1)
-	return s.background.Done, true
+	s.withState(func(st *state) {
+		if ok = !st.closed; ok {
+			s.background.Add(1)
+		}
+	})
+	return s.background.Done, ok
 }
 
 // BaseURL returns the address of the API, for [kombo.WithBaseURL].
@@ -222,22 +173,15 @@ func (s *Server) BaseURL() string { return s.url + "/v1" }
 // APIKey returns the key that the API accepts.
 func (s *Server) APIKey() string { return s.config.APIKey }
 
-// WebhookSecret returns the secret that signs the webhooks, for [kombo.NewWebhookVerifier].
-func (s *Server) WebhookSecret() string {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	return s.webhookSecret
-}
-
 // String describes the server without its secrets.
 func (s *Server) String() string { return "kombotest.Server(" + s.url + ")" }
 
 // GoString describes the server without its secrets.
 func (s *Server) GoString() string { return s.String() }
 
-// Client returns a client that talks to the server. It retries as every client does, but waits next
-// to nothing in between, unless an answer asks for more by Retry-After. Options come on top: a
-// [kombo.WithRetry] takes the place of those short waits.
+// Client returns a client for the server. It retries as every client does, but with waits of about a millisecond
+// unless a response has a Retry-After. Options are applied after these: [kombo.WithRetry]
+// replaces the short waits.
 func (s *Server) Client(options ...kombo.Option) (*kombo.Client, error) {
 	return kombo.NewClient(s.config.APIKey, append([]kombo.Option{
 		kombo.WithBaseURL(s.BaseURL()),
@@ -245,13 +189,6 @@ func (s *Server) Client(options ...kombo.Option) (*kombo.Client, error) {
 	}, options...)...)
 }
 
-// Handle lets the server answer requests that are none of Kombo's, for a program that shows or drives
-// it. The pattern is one of [http.ServeMux]; it panics where the pattern is taken.
+// Handle adds a handler for requests that are not Kombo's, for a program that shows or drives
+// the server. The pattern is one of [http.ServeMux]; Handle panics if it is taken.
 func (s *Server) Handle(pattern string, handler http.Handler) { s.mux.Handle(pattern, handler) }
-
-// change tells that the server's state has changed. The caller does not hold the mutex.
-func (s *Server) change() {
-	if s.config.OnChange != nil {
-		s.config.OnChange()
-	}
-}

@@ -3,23 +3,24 @@ package kombotest
 import (
 	"cmp"
 	"math"
+	"net/http"
 	"strconv"
 	"time"
 )
 
-// Limits are how much the API takes before it answers 429.
+// Limits are how many requests the API accepts before it responds with 429.
 type Limits struct {
-	// Rate is how many requests with the API key are answered in each Per; 0 means any number. Kombo does not document
-	// its own. Beyond it comes PLATFORM.RATE_LIMIT_EXCEEDED, with a Retry-After that says when the next Per begins. If it
-	// is set, each response has the headers ratelimit-limit, ratelimit-remaining and ratelimit-reset (in seconds). A
-	// request that a [Fault] answers does not count.
+	// Rate is the number of requests with the API key in each Per; 0 means any number. Kombo does not document
+	// its own. Further requests get PLATFORM.RATE_LIMIT_EXCEEDED, with a Retry-After until the next Per begins. If Rate
+	// is set, each response has the headers ratelimit-limit, ratelimit-remaining and ratelimit-reset (in seconds).
+	// Requests to which a [Fault] responds do not count.
 	Rate int
 	// Per is the length of a window; 0 means a second.
 	Per time.Duration
-	// Concurrency is how many actions of one integration may be in flight; 0 means 30, as Kombo documents it. Beyond it
-	// comes PLATFORM.CONCURRENCY_LIMIT_EXCEEDED. Each response to an action has the headers Concurrency-Limit and
-	// Concurrency-Remaining, which is how many more it would have taken. A passthrough is taken for an action,
-	// whatever its method; no other operation of this server is one.
+	// Concurrency is how many actions of one integration may be in flight; 0 means 30, as Kombo documents. Further ones
+	// get PLATFORM.CONCURRENCY_LIMIT_EXCEEDED. Each response to an action has the headers Concurrency-Limit and
+	// Concurrency-Remaining, which is how many more would have been accepted. A passthrough counts as an action,
+	// whatever its method; no other operation of this server does.
 	Concurrency int
 }
 
@@ -34,10 +35,14 @@ func (l Limits) concurrency() int {
 
 // SetLimits changes the limits of the API.
 func (s *Server) SetLimits(limits Limits) {
-	s.mutex.Lock()
-	s.limits, s.window = limits, rateWindow{}
-	s.mutex.Unlock()
-	s.change()
+	s.set(func(st *state) { st.limiter.limits, st.limiter.window = limits, rateWindow{} })
+}
+
+// limiter counts what the limits are for.
+type limiter struct {
+	limits   Limits
+	window   rateWindow
+	inFlight map[string]int // actions, by integration
 }
 
 // rateWindow counts the requests since its begin.
@@ -46,68 +51,68 @@ type rateWindow struct {
 	count int
 }
 
-// rate returns the window that the time is in, and how long it lasts. The caller holds the mutex.
-func (s *Server) rate() (window rateWindow, left time.Duration) {
-	now, per := s.config.Now(), s.limits.per()
-	if age := now.Sub(s.window.begin); age >= 0 && age < per {
-		return s.window, per - age
+// current returns the window that the time is in, and how long it lasts.
+func (l *limiter) current(now time.Time) (window rateWindow, left time.Duration) {
+	per := l.limits.per()
+	if age := now.Sub(l.window.begin); age > -per && age < per { // a concurrent request may have read the clock later
+		return l.window, min(per, per-age)
 	}
 	return rateWindow{begin: now}, per
 }
 
-// overRate counts a request, unless there were too many. The caller holds the mutex.
-func (s *Server) overRate() bool {
-	if s.limits.Rate <= 0 {
-		return false
+// count counts a request, unless there were too many: then over is true, and wait is the rest of the window.
+func (l *limiter) count(now time.Time) (over bool, wait time.Duration) {
+	if l.limits.Rate <= 0 {
+		return false, 0
 	}
-	s.window, _ = s.rate()
-	if s.window.count >= s.limits.Rate {
-		return true
+	l.window, wait = l.current(now)
+	if l.window.count >= l.limits.Rate {
+		return true, wait
 	}
-	s.window.count++
-	return false
+	l.window.count++
+	return false, 0
 }
 
-// isAction reports whether an operation acts on the system behind an integration, which the concurrency limit is for.
+// isAction reports whether an operation acts on the system behind an integration; only these count for the concurrency limit.
 func isAction(op string) bool { return op == "POST /passthrough/{tool}/{api}" }
 
-// arrive counts an action until leave is called, and returns how many more its integration takes; it is negative if there
+// enter counts an action until leave, and returns how many more its integration takes; it is negative if there
 // are too many.
-func (s *Server) arrive(c call) (leave func(), free int) {
+func (l *limiter) enter(c *call) (free int) {
 	if !isAction(c.op) {
-		return func() {}, 0
+		return 0
 	}
 	id := c.Header.Get("X-Integration-Id")
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	s.inFlight[id]++
-	return func() {
-		s.mutex.Lock()
-		defer s.mutex.Unlock()
-		s.inFlight[id]--
-		if s.inFlight[id] == 0 {
-			delete(s.inFlight, id)
-		}
-	}, s.limits.concurrency() - s.inFlight[id]
+	l.inFlight[id]++
+	return l.limits.concurrency() - l.inFlight[id]
 }
 
-// addLimits adds the headers that tell of the limits, unless a fault has set them.
-func (s *Server) addLimits(a answer, c call, free int) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
+func (l *limiter) leave(c *call) {
+	id := c.Header.Get("X-Integration-Id")
+	if !isAction(c.op) {
+		return
+	}
+	l.inFlight[id]--
+	if l.inFlight[id] == 0 {
+		delete(l.inFlight, id)
+	}
+}
+
+// addHeaders adds the headers about the limits, unless a fault has set them.
+func (l *limiter) addHeaders(header http.Header, c *call, free int, now time.Time) {
 	set := func(name string, value int) {
-		if _, there := a.header[name]; !there {
-			a.header[name] = []string{strconv.Itoa(max(0, value))}
+		if _, there := header[name]; !there {
+			header[name] = []string{strconv.Itoa(max(0, value))}
 		}
 	}
 	if isAction(c.op) {
-		set("Concurrency-Limit", s.limits.concurrency())
+		set("Concurrency-Limit", l.limits.concurrency())
 		set("Concurrency-Remaining", free)
 	}
-	if s.limits.Rate > 0 {
-		window, left := s.rate()
-		set("Ratelimit-Limit", s.limits.Rate)
-		set("Ratelimit-Remaining", s.limits.Rate-window.count)
+	if l.limits.Rate > 0 {
+		window, left := l.current(now)
+		set("Ratelimit-Limit", l.limits.Rate)
+		set("Ratelimit-Remaining", l.limits.Rate-window.count)
 		set("Ratelimit-Reset", inSeconds(left))
 	}
 }

@@ -39,11 +39,11 @@ var (
 	})
 )
 
-// pageFlow is what the page knows of the flow that it shows. The page's script reads it.
+// pageFlow is the flow that the page shows, as its script reads it.
 type pageFlow struct {
 	Token        string            `json:"token"`
-	Kind         string            `json:"kind"` // a LinkKind, or "problem"
-	Problem      problem           `json:"problem"`
+	Kind         string            `json:"kind"` // a LinkKind, or "problem" for a link that cannot be opened
+	Problem      linkError         `json:"problem"`
 	Embedded     bool              `json:"embedded"`
 	Language     kombo.Language    `json:"language"`
 	Organization string            `json:"organization"`
@@ -51,7 +51,7 @@ type pageFlow struct {
 	Tools        []pageTool        `json:"tools"`
 	Tool         string            `json:"tool"`
 	ScopeConfig  string            `json:"scope_config"`
-	Setup        []string          `json:"setup"`
+	Setup        []setupStep       `json:"setup"`
 	Texts        map[string]string `json:"texts"`
 }
 
@@ -79,12 +79,13 @@ func (s *Server) servePages() {
 
 // showFlow shows the page that a link leads to.
 func (s *Server) showFlow(w http.ResponseWriter, r *http.Request) {
-	page := s.describe(r.URL.Query().Get("token"), r.Header.Get("Accept-Language"))
+	var page pageFlow
+	s.withState(func(st *state) { page = st.page(r.URL.Query().Get("token"), r.Header.Get("Accept-Language")) })
 	status := http.StatusOK
 	if page.Problem != "" {
 		status = http.StatusGone
 	}
-	// Any site may show the flow in a frame: that is what links are for.
+	// Any site may show the flow in a frame: services embed links.
 	s.render(w, status, "flow.html", map[string]any{
 		"Language": page.Language, "Title": page.Texts["page_title_"+page.Kind], "Flow": page,
 	})
@@ -98,7 +99,7 @@ func (s *Server) render(w http.ResponseWriter, status int, name string, data any
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Cache-Control", "no-store")
-	header.Set("Referrer-Policy", "no-referrer") // the address holds the token
+	header.Set("Referrer-Policy", "no-referrer") // the address contains the token
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "+
 		"connect-src 'self'; base-uri 'none'; form-action 'none'")
@@ -106,28 +107,25 @@ func (s *Server) render(w http.ResponseWriter, status int, name string, data any
 	_, _ = w.Write(page.Bytes())
 }
 
-// describe tells the page what to show.
-func (s *Server) describe(token, acceptLanguage string) pageFlow {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	f, err := s.enter(token)
-	page := pageFlow{Token: token, Kind: "problem", Language: preferred(acceptLanguage), Tools: []pageTool{}, Setup: []string{}}
+// page returns what the page of a link shows.
+func (st *state) page(token, acceptLanguage string) pageFlow {
+	f, err := st.openLink(token)
+	page := pageFlow{Token: token, Kind: "problem", Language: preferred(acceptLanguage), Tools: []pageTool{}, Setup: []setupStep{}}
 	if f != nil {
 		page.Embedded, page.Language = f.LinkType == kombo.LinkTypeEmbedded, f.language
 	}
 	page.Texts = pageTexts()[page.Language]
-	if blocked, ok := errors.AsType[*linkError](err); ok {
-		page.Problem = blocked.problem
+	if errors.As(err, &page.Problem) {
 		return page
 	}
 	page.Kind, page.Organization, page.Category, page.Tool = string(f.Kind), f.EndUser.OrganizationName, f.Category, f.Tool
-	if f.Kind == LinkKindRelink && s.integrations[f.IntegrationID].ScopeConfigID != f.scopeConfigID {
+	if f.Kind == LinkKindRelink && st.integrations[f.IntegrationID].ScopeConfigID != f.scopeConfigID {
 		page.ScopeConfig = f.scopeConfigID
 	}
 	page.Setup = append(page.Setup, f.setupSteps...)
-	tools := s.toolsOf(f.Category)
+	tools := st.tools.of(f.Category)
 	if f.Tool != "" {
-		tools = []Tool{s.tool(f.Tool)}
+		tools = []Tool{st.tools.get(f.Tool)}
 	}
 	for _, tool := range tools {
 		page.Tools = append(page.Tools, pageTool{tool.ID, tool.Label, iconPath(tool.ID), tool.Credentials})
@@ -135,7 +133,7 @@ func (s *Server) describe(token, acceptLanguage string) pageFlow {
 	return page
 }
 
-// preferred is the first of a browser's languages that the page speaks: a link that is unknown has none.
+// preferred returns the first of a browser's languages that the page has texts for: an unknown link has no language.
 func preferred(acceptLanguage string) kombo.Language {
 	for part := range strings.SplitSeq(acceptLanguage, ",") {
 		tag, _, _ := strings.Cut(strings.TrimSpace(part), ";")
@@ -147,56 +145,53 @@ func preferred(acceptLanguage string) kombo.Language {
 	return kombo.LanguageEN
 }
 
-// pageConnect tries the credentials that a customer has typed in.
+// pageConnect enters the credentials that a customer has typed in.
 func (s *Server) pageConnect(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Token       string            `json:"token"`
 		Tool        string            `json:"tool"`
 		Credentials map[string]string `json:"credentials"`
 	}
-	s.pageCall(w, r, &body, func(answered <-chan struct{}) (int, any) {
+	s.pageCall(w, r, &body, func(st *state) (any, error) {
 		for value := range maps.Values(body.Credentials) {
-			if !strings.Contains(strings.ToLower(value), "wrong") {
-				continue
+			if strings.Contains(strings.ToLower(value), "wrong") {
+				if err := st.failFlow(body.Token, body.Tool); err != nil {
+					return nil, err
+				}
+				return nil, errWrongCredentials
 			}
-			event, err := s.failFlow(body.Token, body.Tool)
-			if err != nil {
-				return pageProblem(err)
-			}
-			_ = s.announce(event, answered)
-			return http.StatusUnprocessableEntity, map[string]string{"problem": "refused"}
 		}
-		connected, err := s.connect(body.Token, body.Tool)
+		activation, err := st.connect(body.Token, body.Tool)
 		if err != nil {
-			return pageProblem(err)
+			return nil, err
 		}
-		_ = s.announce(connected.event, answered)
-		return http.StatusOK, map[string]any{
-			"activation_token": connected.activation, "setup": append([]string{}, connected.setupSteps...),
+		steps := []setupStep{}
+		if f := st.flows[body.Token]; f.inSetup {
+			steps = f.setupSteps
 		}
+		return map[string]any{"activation_token": activation, "setup": steps}, nil
 	})
 }
 
-// pageSetup ends the setup steps, finished or left for later.
+// pageSetup ends the setup steps: they are finished, or left for later.
 func (s *Server) pageSetup(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Token  string `json:"token"`
 		Finish bool   `json:"finish"`
 	}
-	s.pageCall(w, r, &body, func(answered <-chan struct{}) (int, any) {
-		activation, event, err := s.endSetup(body.Token, body.Finish)
-		if err != nil {
-			return pageProblem(err)
-		}
-		if event != nil {
-			_ = s.announce(event, answered)
-		}
-		return http.StatusOK, map[string]string{"activation_token": activation}
+	s.pageCall(w, r, &body, func(st *state) (any, error) {
+		activation, err := st.endSetup(body.Token, body.Finish)
+		return map[string]string{"activation_token": activation}, err
 	})
 }
 
-// pageCall answers a call of the page's script.
-func (s *Server) pageCall(w http.ResponseWriter, r *http.Request, body any, endpoint func(answered <-chan struct{}) (int, any)) {
+var (
+	errWrongCredentials = errors.New("kombotest: the credentials are wrong")
+	errNotJSON          = errors.New("kombotest: the body is not JSON")
+)
+
+// pageCall serves a request of the page's script: it reads the body, runs f with the state and writes its data or error.
+func (s *Server) pageCall(w http.ResponseWriter, r *http.Request, body any, f func(*state) (data any, err error)) {
 	done, ok := s.begin()
 	if !ok {
 		panic(http.ErrAbortHandler)
@@ -204,39 +199,43 @@ func (s *Server) pageCall(w http.ResponseWriter, r *http.Request, body any, endp
 	defer done()
 	answered := make(chan struct{})
 	defer close(answered)
-	status, result := http.StatusBadRequest, any(map[string]string{"problem": "invalid"})
+	data, err := any(nil), errNotJSON
 	if json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyLimit)).Decode(body) == nil {
-		status, result = endpoint(answered)
+		events := s.gate.run(func(st *state) { data, err = f(st) })
+		_ = s.enqueueAll(s.context, answered, events) // fails only if the server is being closed
 	}
-	s.change()
-	a := encoded(status, result)
-	a.header.Set("Cache-Control", "no-store")
-	a.write(w, Fault{})
+	s.onChange()
+	response := jsonResponse(http.StatusOK, data)
+	if err != nil {
+		response = pageError(err)
+	}
+	response.header.Set("Cache-Control", "no-store")
+	response.write(w, Fault{})
 }
 
-// pageProblem tells the page why its link cannot be entered.
-func pageProblem(err error) (int, any) {
-	if blocked, ok := errors.AsType[*linkError](err); ok {
-		return http.StatusGone, map[string]problem{"problem": blocked.problem}
+// pageError returns the response to a request of the page that failed.
+func pageError(err error) response {
+	if reason, ok := errors.AsType[linkError](err); ok {
+		return jsonResponse(http.StatusGone, map[string]string{"problem": string(reason)})
 	}
-	return http.StatusBadRequest, map[string]string{"problem": "invalid"}
+	if errors.Is(err, errWrongCredentials) {
+		return jsonResponse(http.StatusUnprocessableEntity, map[string]string{"problem": "refused"})
+	}
+	return jsonResponse(http.StatusBadRequest, map[string]string{"problem": "invalid"})
 }
 
 func iconPath(tool string) string { return "/connect/v1/icons/" + url.PathEscape(tool) + ".svg" }
 
-func (s *Server) iconURL(tool string) string { return s.url + iconPath(tool) }
-
-// showIcon draws the first letter of a tool on a color that is always the same: the real icons are not
-// ours to show.
+// showIcon draws the first letter of a tool, on a color that depends on its slug. The real icons belong to their makers.
 func (s *Server) showIcon(w http.ResponseWriter, r *http.Request) {
 	slug, ok := strings.CutSuffix(r.PathValue("file"), ".svg")
-	if !ok || !s.knowsTool(slug) {
+	if !ok || !s.tools.knows(slug) {
 		http.NotFound(w, r)
 		return
 	}
 	hash := fnv.New32a()
 	_, _ = hash.Write([]byte(slug))
-	letter, _ := utf8.DecodeRuneInString(s.tool(slug).Label)
+	letter, _ := utf8.DecodeRuneInString(s.tools.get(slug).Label)
 	w.Header().Set("Content-Type", "image/svg+xml")
 	w.Header().Set("Cache-Control", "max-age=3600")
 	_, _ = fmt.Fprintf(w, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40"><rect width="40" height="40" rx="9" fill="hsl(%d 45%% 42%%)"/>`+
@@ -244,16 +243,16 @@ func (s *Server) showIcon(w http.ResponseWriter, r *http.Request) {
 		hash.Sum32()%360, template.HTMLEscapeString(strings.ToUpper(string(letter))))
 }
 
-// showLog is what the log_url of connection-flow-failed leads to.
+// showLog shows the page of log_url in connection-flow-failed.
 func (s *Server) showLog(w http.ResponseWriter, r *http.Request) {
-	s.mutex.Lock()
-	failure, ok := s.failures[r.URL.Query().Get("flowId")]
-	s.mutex.Unlock()
+	var failed failedFlow
+	var ok bool
+	s.withState(func(st *state) { failed, ok = st.failedFlows[r.URL.Query().Get("flowId")] })
 	if !ok {
 		http.NotFound(w, r)
 		return
 	}
 	s.render(w, http.StatusOK, "log.html", map[string]string{
-		"Tool": s.tool(failure.tool).Label, "Organization": failure.organization, "At": failure.at.Format(timeFormat),
+		"Tool": s.tools.get(failed.tool).Label, "Organization": failed.organization, "At": timeText(failed.at),
 	})
 }

@@ -12,32 +12,30 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-func (s *Server) sendPassthrough(c call) answer {
+func (s *Server) passthrough(c *call) (any, error) {
 	tool, api := c.PathValue("tool"), c.PathValue("api")
-	id, problem := "", ""
+	var id string
 	var request kombo.PassthroughRequest
-	refused := s.named(c, func(i *integration) answer {
-		id = i.ID
-		request, problem = readPassthrough(c.body)
-		switch {
-		case problem != "":
-		case i.Tool != tool:
-			problem = "tool: the integration is of another one"
+	var err error
+	s.withState(func(st *state) {
+		var i *integration
+		if i, err = st.integrationOf(c); err != nil {
+			return
 		}
-		return answer{}
+		id = i.ID
+		if request, err = readPassthrough(c.body); err == nil && i.Tool != tool {
+			err = invalid("tool: the integration is of another one")
+		}
 	})
-	switch {
-	case id == "":
-		return refused
-	case problem != "":
-		return failed(kombo.CodeInputInvalid, problem)
+	if err != nil {
+		return nil, err
 	}
 	response := echo(c.body, request.ResponseAsBase64)
 	if s.config.Passthrough != nil {
 		response = s.config.Passthrough(id, tool, api, request)
 	}
 	if response.Data != nil && !json.Valid(response.Data) {
-		return failed(kombo.CodeUnknownError, "Config.Passthrough: the data is not JSON")
+		return nil, &apiError{code: kombo.CodeUnknownError, message: "Config.Passthrough: the data is not JSON"}
 	}
 	if response.URL == "" {
 		response.URL = "https://" + tool + ".example/" + url.PathEscape(api) + "/" + withQuery(strings.TrimLeft(request.Path, "/"), request.Params)
@@ -54,11 +52,11 @@ func (s *Server) sendPassthrough(c call) answer {
 		data = append(data, member{"data", response.Data})
 	}
 	warnings := all(response.Warnings, func(w kombo.Warning) object { return object{{"message", w.Message}} })
-	return encoded(http.StatusOK, object{{"status", "success"}, {"data", data}, {"warnings", warnings}})
+	return envelope{{"status", "success"}, {"data", data}, {"warnings", warnings}}, nil
 }
 
-// withQuery adds the parameters of a request to the query that its path may have. Both are sent if a name is in both. A
-// fragment is never sent.
+// withQuery adds the parameters of a request to the query of its path, if any. A name that is in both is sent twice. A
+// fragment is not sent.
 func withQuery(path string, params map[string]string) string {
 	path, _, _ = strings.Cut(path, "#")
 	path, query, _ := strings.Cut(path, "?")
@@ -76,7 +74,7 @@ func withQuery(path string, params map[string]string) string {
 	return path + "?" + query
 }
 
-// echo answers with the request.
+// echo returns the request as the response.
 func echo(body []byte, asBase64 bool) kombo.PassthroughResponse {
 	data := json.RawMessage(body)
 	if asBase64 {
@@ -85,7 +83,7 @@ func echo(body []byte, asBase64 bool) kombo.PassthroughResponse {
 	return kombo.PassthroughResponse{Header: http.Header{"Content-Type": {"application/json"}}, Data: data}
 }
 
-func readPassthrough(body []byte) (request kombo.PassthroughRequest, problem string) {
+func readPassthrough(body []byte) (request kombo.PassthroughRequest, err error) {
 	in := readInput(body)
 	request.Method = in.oneOf("method", required, "",
 		http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodPut, http.MethodPatch)
@@ -103,11 +101,11 @@ func readPassthrough(body []byte) (request kombo.PassthroughRequest, problem str
 	for _, field := range fields {
 		read, ok := field.read()
 		if !ok {
-			in.refuse("multipart_form_data", "not a list of fields with a name and a value, which is a string or a file")
+			in.reject("multipart_form_data", "not a list of fields with a name and a value, which is a string or a file")
 		}
 		request.MultipartFormData = append(request.MultipartFormData, read)
 	}
-	return request, in.problem
+	return request, in.err
 }
 
 // formField is a field of a form, whose value is a string or a file.

@@ -16,15 +16,15 @@ type Tool struct {
 	ID string
 	// Label is the name that the customer sees; "" means the ID.
 	Label string
-	// Categories are those in which the customer can choose it; none means that only a link that
-	// names it leads to it.
+	// Categories are those in which the customer can choose it; if there are none, only a link for the tool
+	// leads to it.
 	Categories []kombo.Category
-	// Credentials are what the customer types in: of client_id, client_secret, api_key, subdomain,
+	// Credentials are the fields that the customer fills in, of client_id, client_secret, api_key, subdomain,
 	// username, password and url. None means an API key.
 	Credentials []string
 }
 
-// catalog is a choice of well-known tools. Their categories and credentials are made up as far as they
+// catalog is a selection of well-known tools. Their categories and credentials are invented if they
 // are not in Kombo's documentation.
 var catalog = []Tool{
 	{"personio", "Personio", []kombo.Category{kombo.CategoryHRIS, kombo.CategoryATS}, []string{"client_id", "client_secret"}},
@@ -68,34 +68,62 @@ var (
 	}
 )
 
-// emailAddress is the form that the OpenAPI document promises of addresses, but for doubled dots.
+// emailAddress is the pattern of the OpenAPI document, except that it allows consecutive dots.
 var emailAddress = regexp.MustCompile(`(?i)^([\w'+,\-][\w'+,\-.]*)?[\w+\-]@([\da-z][\da-z-]*\.)+[a-z]{2,}$`)
 
-// slugForm is the form of all slugs that are known.
+// slugForm matches all known slugs.
 var slugForm = regexp.MustCompile(`^[a-z0-9]{1,64}$`)
 
-// knowsTool reports whether a link can name a tool, and a customer connect it.
-func (s *Server) knowsTool(slug string) bool {
-	return slugs()[slug] || slices.ContainsFunc(s.config.Tools, func(t Tool) bool { return t.ID == slug }) ||
-		!s.config.StrictTools && slugForm.MatchString(slug)
+// toolset is the tools of a server: those of the catalog, and its own.
+type toolset struct {
+	own    []Tool
+	strict bool
 }
 
-// hasOwnSetup reports whether a tool asks for a setup step by itself. Which tools do, other than these, is not documented.
+// knows reports whether a link can have a tool, and a customer connect it.
+func (t toolset) knows(slug string) bool {
+	return slugs()[slug] || slices.ContainsFunc(t.own, func(t Tool) bool { return t.ID == slug }) ||
+		!t.strict && slugForm.MatchString(slug)
+}
+
+// hasOwnSetup reports whether a tool requires a setup step by itself. Other than for these tools, that is not documented.
 func hasOwnSetup(slug string) bool {
 	return slices.Contains([]string{"greenhouse", "scim", "teamtailor"}, slug)
 }
 
-// tool returns a tool with all that may be missing.
-func (s *Server) tool(slug string) Tool {
-	for _, tools := range [][]Tool{s.config.Tools, catalog} {
-		if i := slices.IndexFunc(tools, func(t Tool) bool { return t.ID == slug }); i >= 0 {
-			return tools[i].filled()
+// all returns the tools that a customer can choose.
+func (t toolset) all() []Tool {
+	tools := make([]Tool, 0, len(catalog)+len(t.own))
+	for _, tool := range slices.Concat(t.own, catalog) {
+		if !slices.ContainsFunc(tools, func(t Tool) bool { return t.ID == tool.ID }) {
+			tools = append(tools, tool.filled())
 		}
+	}
+	return tools
+}
+
+// get returns a tool, which need not be one that a customer can choose.
+func (t toolset) get(slug string) Tool {
+	tools := t.all()
+	if i := slices.IndexFunc(tools, func(t Tool) bool { return t.ID == slug }); i >= 0 {
+		return tools[i]
 	}
 	return Tool{ID: slug}.filled()
 }
 
+// of returns the tools that a customer can choose in a category.
+func (t toolset) of(category kombo.Category) []Tool {
+	return slices.DeleteFunc(t.all(), func(t Tool) bool { return !slices.Contains(t.Categories, category) })
+}
+
+// first returns the tool of a customer who does not choose one.
+func (t toolset) first(category kombo.Category) string {
+	return append(t.of(category), catalog[0])[0].ID
+}
+
+// filled returns a copy of a tool with the defaults.
 func (t Tool) filled() Tool {
+	t.Categories, t.Credentials = slices.Clone(t.Categories), slices.Clone(t.Credentials)
 	if t.Label == "" {
 		t.Label = t.ID
 	}
@@ -105,37 +133,28 @@ func (t Tool) filled() Tool {
 	return t
 }
 
-// toolsOf returns the tools that a customer can choose in a category.
-func (s *Server) toolsOf(category kombo.Category) []Tool {
-	var tools []Tool
-	for _, tool := range s.Tools() {
-		if slices.Contains(tool.Categories, category) {
-			tools = append(tools, tool)
-		}
-	}
-	return tools
-}
-
-// firstTool is what a customer chooses in a category who does not care.
-func (s *Server) firstTool(category kombo.Category) string {
-	if tools := s.toolsOf(category); len(tools) > 0 {
-		return tools[0].ID
-	}
-	return catalog[0].ID
-}
-
 // Tools returns the tools that a customer can choose: a sample, and those of [Config.Tools]. A link can
-// name others too.
-func (s *Server) Tools() []Tool {
-	tools := make([]Tool, 0, len(catalog)+len(s.config.Tools))
-	for _, tool := range slices.Concat(s.config.Tools, catalog) {
-		if !slices.ContainsFunc(tools, func(t Tool) bool { return t.ID == tool.ID }) {
-			tool = tool.filled()
-			tool.Categories, tool.Credentials = slices.Clone(tool.Categories), slices.Clone(tool.Credentials)
-			tools = append(tools, tool)
-		}
+// have others too.
+func (s *Server) Tools() []Tool { return s.tools.all() }
+
+func (st *state) listTools(c *call) (any, error) {
+	category := kombo.Category(strings.ToUpper(c.PathValue("category")))
+	if !slices.Contains(categories, string(category)) || c.PathValue("category") != strings.ToLower(string(category)) {
+		return nil, invalid("category: not one of " + strings.ToLower(strings.Join(categories, ", ")))
 	}
-	return tools
+	models, actions := samplesOf(category).inTool()
+	tools := []any{}
+	for _, tool := range st.tools.of(category) {
+		iconURL := st.url + iconPath(tool.ID)
+		tools = append(tools, map[string]any{
+			"id": tool.ID, "label": tool.Label, "internal_label": nil,
+			"assets":                    map[string]string{"logo_url": iconURL, "icon_url": iconURL, "icon_black_url": iconURL},
+			"paid_api_details_markdown": nil, "fast_track_details_markdown": nil, "partner_only_details_markdown": nil,
+			"connection_guide_url": nil,
+			"coverage":             map[string]any{"read_models": models, "write_actions": actions, "features": []any{}},
+		})
+	}
+	return map[string]any{"tools": tools}, nil
 }
 
 // datapoint is a model that can be read, or an action, with some of its fields.
@@ -144,7 +163,7 @@ type datapoint struct {
 	fields    []string
 }
 
-// sample is what the tools of a category can do, all of them the same.
+// sample is what the tools of a category can do, which is the same for each.
 type sample struct{ models, actions []datapoint }
 
 func samplesOf(category kombo.Category) sample {

@@ -8,24 +8,24 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// WebhookFault says how webhooks go astray.
+// WebhookFault makes deliveries of webhooks fail.
 type WebhookFault struct {
 	// Type is that of the events; "" means every type.
 	Type kombo.EventType
-	// Times is how many events it strikes; 0 means one, -1 all until [Server.ClearWebhookFaults].
+	// Times is how many events are affected; 0 means one, -1 all until [Server.ClearWebhookFaults].
 	Times int
 	// Copies is how often the webhook is delivered again after it was accepted.
 	Copies int
-	// Delay is how long the webhook is kept back. It comes in the background then, so that what
-	// happens later can overtake it.
+	// Delay is how long the webhook is delayed. It is delivered in the background then, so that
+	// later events can overtake it.
 	Delay time.Duration
-	// Lost keeps the webhook from being delivered at all. [Server.Redeliver] still can.
+	// Lost prevents the delivery. [Server.Redeliver] can still deliver the webhook.
 	Lost bool
-	// Forged signs the webhook with another secret. It counts as an error when it is accepted.
+	// Forged signs the webhook with another secret. It is an error if the webhook is accepted.
 	Forged bool
 }
 
-// Validate says what is wrong with a fault, if anything.
+// Validate returns an error if the fault contradicts itself or does nothing.
 func (f WebhookFault) Validate() error {
 	switch {
 	case f.Times < -1:
@@ -44,31 +44,22 @@ func (f WebhookFault) Validate() error {
 
 func (f *WebhookFault) times() *int { return &f.Times }
 
-// InjectWebhookFault disturbs the webhooks of events that follow, but for [Server.Redeliver] and
-// [Server.DeliverForged]. Of several faults for an event the oldest strikes.
-// It panics where [WebhookFault.Validate] finds fault.
+// InjectWebhookFault makes the webhooks of subsequent events fail, except those of [Server.Redeliver] and
+// [Server.DeliverForged]. If several faults match an event, the oldest is used.
+// It panics if [WebhookFault.Validate] returns an error.
 func (s *Server) InjectWebhookFault(fault WebhookFault) {
 	if err := fault.Validate(); err != nil {
 		panic(err)
 	}
 	fault.Times = cmp.Or(fault.Times, 1)
-	s.mutex.Lock()
-	s.webhookFaults = append(s.webhookFaults, &fault)
-	s.mutex.Unlock()
-	s.change()
+	s.set(func(st *state) { st.webhookFaults = append(st.webhookFaults, &fault) })
 }
 
-// ClearWebhookFaults takes back all of [Server.InjectWebhookFault].
-func (s *Server) ClearWebhookFaults() {
-	s.mutex.Lock()
-	s.webhookFaults = nil
-	s.mutex.Unlock()
-	s.change()
-}
+// ClearWebhookFaults removes all faults of [Server.InjectWebhookFault].
+func (s *Server) ClearWebhookFaults() { s.set(func(st *state) { st.webhookFaults = nil }) }
 
-// WebhookFaults returns the faults that are yet to strike, with the Times that are left.
-func (s *Server) WebhookFaults() []WebhookFault {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	return remaining(s.webhookFaults)
+// WebhookFaults returns the faults that remain, with the remaining Times.
+func (s *Server) WebhookFaults() (faults []WebhookFault) {
+	s.withState(func(st *state) { faults = all(st.webhookFaults, func(f *WebhookFault) WebhookFault { return *f }) })
+	return faults
 }

@@ -445,10 +445,10 @@ func TestDeliveriesThatProveNothing(t *testing.T) {
 	}
 	for status, want := range map[int]string{
 		400: "", 401: "", 403: "",
-		404: "kombotest: the receiver did not refuse a forged data-changed, but answered 404 Not Found",
-		405: "kombotest: the receiver did not refuse a forged data-changed, but answered 405 Method Not Allowed",
-		302: "kombotest: the receiver did not refuse a forged data-changed, but answered 302 Found",
-		500: "kombotest: the receiver did not refuse a forged data-changed, but answered 500 Internal Server Error",
+		404: "kombotest: the receiver did not reject a forged data-changed, but answered 404 Not Found",
+		405: "kombotest: the receiver did not reject a forged data-changed, but answered 405 Method Not Allowed",
+		302: "kombotest: the receiver did not reject a forged data-changed, but answered 302 Found",
+		500: "kombotest: the receiver did not reject a forged data-changed, but answered 500 Internal Server Error",
 		200: "kombotest: the receiver accepted a forged data-changed: 200",
 	} {
 		srv.SetWebhookURL(newReceiver(t, status).URL)
