@@ -14,6 +14,7 @@ import (
 
 	"github.com/kombo-go/kombo"
 	"github.com/kombo-go/kombo/conformance/browser"
+	"github.com/kombo-go/kombo/internal/sdksource"
 	"github.com/kombo-go/kombo/kombotest"
 )
 
@@ -256,22 +257,22 @@ func TestBrowser(t *testing.T) {
 		}
 	})
 
-	languages := map[kombo.Language]string{
+	titles := map[kombo.Language]string{
 		kombo.LanguageEN: "Choose your HR system",
 		kombo.LanguageDE: "Wählen Sie Ihr HR-System",
 		kombo.LanguageFR: "Choisissez votre système RH",
 		kombo.LanguageIT: "Scelga il Suo sistema HR",
 		kombo.LanguageES: "Elija su sistema de RR. HH.",
 	}
-	for language, title := range languages {
-		t.Run("in the language "+string(language), func(t *testing.T) {
+	for _, language := range sdksource.Values(t, "..", "Language") {
+		t.Run("in the language "+language, func(t *testing.T) {
 			t.Parallel()
 			c := newCustomer(t, chromium, browser.Phone, kombotest.Config{})
-			c.opens(c.link(kombo.CreateLinkRequest{Language: language}))
+			c.opens(c.link(kombo.CreateLinkRequest{Language: kombo.Language(language)}))
 			c.Sees("tools")
-			c.Finds("html[lang=" + string(language) + "]")
-			if got := c.Text("h1"); got != title {
-				t.Errorf("title: %q, want %q", got, title)
+			c.Finds("html[lang=" + language + "]")
+			if got, want := c.Text("h1"), titles[kombo.Language(language)]; got != want {
+				t.Errorf("title: %q, want %q", got, want)
 			}
 		})
 	}

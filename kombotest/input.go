@@ -108,7 +108,7 @@ func (in *input) oneOf(field string, needed presence, fallback string, values ..
 }
 
 func (in *input) language() kombo.Language {
-	return kombo.Language(in.oneOf("language", nullable, string(kombo.LanguageEN), languages...))
+	return kombo.Language(in.oneOf("language", nullable, string(kombo.LanguageEN), languages()...))
 }
 
 func (in *input) linkType(needed presence) kombo.LinkType {

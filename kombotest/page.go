@@ -26,18 +26,34 @@ var (
 	pageTemplate = sync.OnceValue(func() *template.Template {
 		return template.Must(template.ParseFS(pageFiles, "page/*.html"))
 	})
-	pageTexts = sync.OnceValue(func() map[kombo.Language]map[string]string {
-		var texts map[kombo.Language]map[string]string
+	// translations are the texts of the page in each language that a link can have. A language is added in page/texts.json only.
+	translations = sync.OnceValue(func() (translations []translation) {
 		file, err := pageFiles.ReadFile("page/texts.json")
 		if err == nil {
-			err = json.Unmarshal(file, &texts)
+			err = json.Unmarshal(file, &translations)
 		}
 		if err != nil {
 			panic(err) // it is part of the program
 		}
-		return texts
+		return translations
 	})
 )
+
+type translation struct {
+	Language string            `json:"language"`
+	Texts    map[string]string `json:"texts"`
+}
+
+// languages returns the languages of links.
+func languages() []string {
+	return all(translations(), func(t translation) string { return t.Language })
+}
+
+// textsIn returns the texts in a language, and the first, English, if there are none.
+func textsIn(language kombo.Language) map[string]string {
+	at := slices.Index(languages(), string(language))
+	return translations()[max(0, at)].Texts
+}
 
 // pageFlow is the flow that the page shows, as its script reads it.
 type pageFlow struct {
@@ -114,7 +130,7 @@ func (st *state) page(token, acceptLanguage string) pageFlow {
 	if f != nil {
 		page.Embedded, page.Language = f.LinkType == kombo.LinkTypeEmbedded, f.language
 	}
-	page.Texts = pageTexts()[page.Language]
+	page.Texts = textsIn(page.Language)
 	if errors.As(err, &page.Problem) {
 		return page
 	}
@@ -138,7 +154,7 @@ func preferred(acceptLanguage string) kombo.Language {
 	for part := range strings.SplitSeq(acceptLanguage, ",") {
 		tag, _, _ := strings.Cut(strings.TrimSpace(part), ";")
 		tag, _, _ = strings.Cut(tag, "-")
-		if tag = strings.ToLower(tag); slices.Contains(languages, tag) {
+		if tag = strings.ToLower(tag); slices.Contains(languages(), tag) {
 			return kombo.Language(tag)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/internal/sdksource"
 	"github.com/kombo-go/kombo/kombotest"
 )
 
@@ -355,25 +356,36 @@ func TestPageLeavesTheSetup(t *testing.T) {
 	}
 }
 
-// Each language says everything.
+func sorted(values []string) []string { return slices.Sorted(slices.Values(values)) }
+
+// Each language of the SDK has every text, and no other can be asked for.
 func TestPageTexts(t *testing.T) {
 	t.Parallel()
 	file, err := os.ReadFile("page/texts.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var texts map[string]map[string]string
-	if err := json.Unmarshal(file, &texts); err != nil {
+	var translations []struct {
+		Language string
+		Texts    map[string]string
+	}
+	if err := json.Unmarshal(file, &translations); err != nil {
 		t.Fatal(err)
 	}
-	for _, language := range []string{"en", "de", "fr", "it", "es"} {
-		for key, english := range texts["en"] {
-			if text := texts[language][key]; text == "" || strings.Count(text, "{") != strings.Count(english, "{") {
-				t.Errorf("%s: %s is %q, in English %q", language, key, text, english)
+	english := translations[0].Texts
+	var languages []string
+	for _, translation := range translations {
+		languages = append(languages, translation.Language)
+		for key, inEnglish := range english {
+			if text := translation.Texts[key]; text == "" || strings.Count(text, "{") != strings.Count(inEnglish, "{") {
+				t.Errorf("%s: %s is %q, in English %q", translation.Language, key, text, inEnglish)
 			}
 		}
-		if len(texts[language]) != len(texts["en"]) {
-			t.Errorf("%s has %d texts, English %d", language, len(texts[language]), len(texts["en"]))
+		if len(translation.Texts) != len(english) {
+			t.Errorf("%s has %d texts, English %d", translation.Language, len(translation.Texts), len(english))
 		}
+	}
+	if diff := cmp.Diff(sorted(sdksource.Values(t, "..", "Language")), sorted(languages)); diff != "" || languages[0] != "en" {
+		t.Errorf("languages (-of the SDK +of the page):\n%s", diff)
 	}
 }

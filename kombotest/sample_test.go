@@ -3,60 +3,26 @@ package kombotest_test
 import (
 	"encoding/json"
 	"errors"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io/fs"
 	"os"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/internal/sdksource"
 	"github.com/kombo-go/kombo/kombotest"
 )
 
-// sdkEventTypes reads the constants of type EventType from the SDK's source: there is no other list that is always whole.
-func sdkEventTypes(t *testing.T) []kombo.EventType {
-	t.Helper()
-	names, err := fs.Glob(os.DirFS(".."), "*.go")
-	if err != nil || len(names) == 0 {
-		t.Fatal(names, err)
-	}
-	var types []kombo.EventType
-	for _, name := range names {
-		file, err := parser.ParseFile(token.NewFileSet(), "../"+name, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ast.Inspect(file, func(node ast.Node) bool {
-			spec, ok := node.(*ast.ValueSpec)
-			if !ok {
-				return true
-			}
-			if named, ok := spec.Type.(*ast.Ident); ok && named.Name == "EventType" && len(spec.Values) == 1 {
-				value, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
-				if err != nil {
-					t.Error(err)
-				}
-				types = append(types, kombo.EventType(value))
-			}
-			return true
-		})
-	}
-	return types
-}
-
 func TestEventTypes(t *testing.T) {
 	t.Parallel()
-	want, got := sdkEventTypes(t), kombotest.EventTypes()
-	slices.Sort(want)
-	slices.Sort(got)
-	if diff := cmp.Diff(want, got); diff != "" {
+	var got []string
+	for _, eventType := range kombotest.EventTypes() {
+		got = append(got, string(eventType))
+	}
+	if diff := cmp.Diff(sorted(sdksource.Values(t, "..", "EventType")), sorted(got)); diff != "" {
 		t.Errorf("event types (-of the SDK +of the samples):\n%s", diff)
 	}
 }

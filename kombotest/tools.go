@@ -59,14 +59,9 @@ var slugs = sync.OnceValue(func() map[string]bool {
 	return known
 })
 
-var (
-	categories = []string{
-		string(kombo.CategoryHRIS), string(kombo.CategoryATS), string(kombo.CategoryAssessment), string(kombo.CategoryLMS),
-	}
-	languages = []string{
-		string(kombo.LanguageEN), string(kombo.LanguageDE), string(kombo.LanguageFR), string(kombo.LanguageIT), string(kombo.LanguageES),
-	}
-)
+var categories = []string{
+	string(kombo.CategoryHRIS), string(kombo.CategoryATS), string(kombo.CategoryAssessment), string(kombo.CategoryLMS),
+}
 
 // emailAddress is the pattern of the OpenAPI document, except that it allows consecutive dots.
 var emailAddress = regexp.MustCompile(`(?i)^([\w'+,\-][\w'+,\-.]*)?[\w+\-]@([\da-z][\da-z-]*\.)+[a-z]{2,}$`)

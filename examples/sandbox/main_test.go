@@ -105,7 +105,7 @@ func TestFlags(t *testing.T) {
 		{[]string{"-listen", "0.0.0.0:0"}, `-listen: other machines can reach "0.0.0.0:0"; use a loopback address, or add -allow-remote`},
 		{[]string{"-listen", ":0"}, `-listen: other machines can reach ":0"; use a loopback address, or add -allow-remote`},
 		{[]string{"-listen", "nonsense"}, "-listen: address nonsense: missing port in address"},
-		{[]string{"-webhook-url", "localhost:3000"}, `-webhook-url: "localhost:3000" is no http or https URL`},
+		{[]string{"-webhook-url", "localhost:3000"}, `-webhook-url: "localhost:3000" is not an http or https URL`},
 		{[]string{"-url", "kombo:8900"}, `-url: "kombo:8900" is not of the form http://host:port`},
 		{[]string{"-url", "http://kombo:8900/path"}, `-url: "http://kombo:8900/path" is not of the form http://host:port`},
 		{[]string{"-listen", "0.0.0.0:0", "-allow-remote"}, `-listen: nobody can open links to "0.0.0.0:0"; say with -url what others call the sandbox`},

@@ -19,9 +19,6 @@ import (
 	"github.com/kombo-go/kombo/kombotest"
 )
 
-// newest is how many requests and deliveries the state tells.
-const newest = 200
-
 // control mounts the control API.
 func (s *sandbox) control(handle func(pattern string, handler http.Handler)) {
 	handle("GET /_sandbox/state", answering(func(context.Context, *http.Request, nothing) (any, error) { return s.state(), nil }))
@@ -78,11 +75,10 @@ func (s *sandbox) control(handle func(pattern string, handler http.Handler)) {
 		return nothing{}, nil
 	}))
 	handle("POST /_sandbox/webhooks/release", answering(func(ctx context.Context, _ *http.Request, in release) (any, error) {
-		order := kombotest.Order(in.Order)
-		if !slices.Contains([]kombotest.Order{kombotest.InOrder, kombotest.Reversed, kombotest.Shuffled, kombotest.AtOnce}, order) {
+		if !slices.Contains(orders, in.Order) {
 			return nil, errors.New("order: not one of in_order, reversed, shuffled, at_once")
 		}
-		return s.inPatience(ctx, func(ctx context.Context) error { return s.server.ReleaseWebhooks(ctx, order) }), nil
+		return s.inPatience(ctx, func(ctx context.Context) error { return s.server.ReleaseWebhooks(ctx, in.Order) }), nil
 	}))
 	handle("POST /_sandbox/wait", answering(func(ctx context.Context, _ *http.Request, _ nothing) (any, error) {
 		return warned(errors.Join(s.server.Wait(ctx), s.waitForCalls(ctx))), nil
@@ -97,7 +93,7 @@ type (
 		Concurrency int   `json:"concurrency"`
 	}
 	release struct {
-		Order string `json:"order"`
+		Order kombotest.Order `json:"order"`
 	}
 	warning struct {
 		Warning string `json:"warning,omitempty"`
@@ -107,7 +103,7 @@ type (
 	}
 )
 
-// answering reads what a call wants, and writes what it gets.
+// answering decodes the body of a call, and writes the result of its endpoint, or its error.
 func answering[In any](endpoint func(context.Context, *http.Request, In) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in In
@@ -128,8 +124,8 @@ func answering[In any](endpoint func(context.Context, *http.Request, In) (any, e
 	})
 }
 
-// readInput decodes a body, and takes none for an empty object. A member that nobody knows is an error: a
-// script that misspells one should hear of it.
+// readInput decodes a body. An empty one means an empty object. An unknown member is an error, because
+// a script may have misspelled it.
 func readInput(w http.ResponseWriter, r *http.Request, in any) error {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
 	switch {
@@ -138,24 +134,24 @@ func readInput(w http.ResponseWriter, r *http.Request, in any) error {
 	case len(bytes.TrimSpace(body)) == 0:
 		return nil
 	}
-	// Other types are those that a form of a foreign page could send.
+	// A form of another site could send other types.
 	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
 		return errors.New("the Content-Type is not application/json")
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(in); err != nil {
-		return fmt.Errorf("the body is not what it should be: %w", err)
+		return fmt.Errorf("the body cannot be decoded: %w", err)
 	}
 	if decoder.More() {
-		return errors.New("the body is not what it should be: there is something after the JSON object")
+		return errors.New("the body has something after the JSON object")
 	}
 	return nil
 }
 
-// inPatience waits for a webhook for some time, and tells why it is not accepted.
+// inPatience delivers a webhook, waits for it for some time, and returns why it is not accepted.
 func (s *sandbox) inPatience(ctx context.Context, deliver func(context.Context) error) warning {
-	// It goes on when the caller has gone, and is something to wait for.
+	// The delivery continues if the caller goes away, and waitForCalls waits for it.
 	result := make(chan error, 1)
 	s.mutex.Lock()
 	late := &lateCall{ended: make(chan struct{})}
@@ -175,17 +171,17 @@ func (s *sandbox) inPatience(ctx context.Context, deliver func(context.Context) 
 		s.mutex.Unlock()
 		return warned(err)
 	case <-timer.C:
-		return warning{"the webhook is not accepted yet; it is repeated in the background"}
+		return warning{"the webhook is not accepted yet; it is retried in the background"}
 	}
 }
 
-// lateCall is what a call has begun, and whoever made it may not have waited for.
+// lateCall is a delivery that a call has begun, and may not have waited for.
 type lateCall struct {
 	ended chan struct{}
 	err   error
 }
 
-// waitForCalls waits for what calls have begun and not seen the end of, and returns its errors once.
+// waitForCalls waits for the deliveries that calls did not wait for, and returns their errors once.
 func (s *sandbox) waitForCalls(ctx context.Context) error {
 	s.mutex.Lock()
 	late := s.late
@@ -205,7 +201,7 @@ func (s *sandbox) waitForCalls(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// warned tells of a webhook that was not accepted: the call did what it was to do nevertheless.
+// warned returns the error of a delivery as a warning: the call itself was executed.
 func warned(err error) warning {
 	if err == nil {
 		return warning{}
@@ -246,6 +242,7 @@ func (s *sandbox) failFlow(ctx context.Context, _ *http.Request, in struct {
 
 var (
 	states        = []kombo.State{kombo.StateActive, kombo.StateInvalid, kombo.StateInactive}
+	orders        = []kombotest.Order{kombotest.InOrder, kombotest.Reversed, kombotest.Shuffled, kombotest.AtOnce}
 	setupStatuses = []kombo.SetupStatus{kombo.SetupStatusIncomplete, kombo.SetupStatusFinalSyncPending, kombo.SetupStatusCompleted}
 )
 
@@ -349,7 +346,7 @@ func (s *sandbox) sendEvent(ctx context.Context, _ *http.Request, in eventInput)
 	if in.Forged {
 		deliver = func(ctx context.Context) error { return s.server.DeliverForged(ctx, event) }
 	}
-	told := s.inPatience(ctx, func(ctx context.Context) error {
+	result := s.inPatience(ctx, func(ctx context.Context) error {
 		var err error
 		for range 1 + in.Copies {
 			err = errors.Join(err, deliver(ctx))
@@ -359,23 +356,7 @@ func (s *sandbox) sendEvent(ctx context.Context, _ *http.Request, in eventInput)
 	return struct {
 		EventID string `json:"event_id"`
 		warning
-	}{in.ID, told}, nil
-}
-
-// fault is a [kombotest.Fault] in JSON.
-type fault struct {
-	Op                string            `json:"op"`
-	Times             int               `json:"times"`
-	Status            int               `json:"status"`
-	Code              kombo.ErrorCode   `json:"code"`
-	Message           string            `json:"message,omitempty"`
-	Body              string            `json:"body"`
-	Header            map[string]string `json:"header,omitempty"`
-	RetryAfterSeconds float64           `json:"retry_after_seconds"`
-	DelayMS           int64             `json:"delay_ms"`
-	Cut               bool              `json:"cut"`
-	Truncate          bool              `json:"truncate"`
-	Executed          bool              `json:"executed"`
+	}{in.ID, result}, nil
 }
 
 func (s *sandbox) injectFault(_ context.Context, _ *http.Request, in fault) (any, error) {
@@ -392,30 +373,6 @@ func (s *sandbox) injectFault(_ context.Context, _ *http.Request, in fault) (any
 	}
 	s.server.InjectFault(injected)
 	return nothing{}, nil
-}
-
-func describeFaults(faults []kombotest.Fault) []fault {
-	return describeAll(faults, func(f kombotest.Fault) fault {
-		described := fault{
-			Op: f.Op, Times: f.Times, Status: f.Status, Code: f.Code, Message: f.Message, Body: f.Body,
-			RetryAfterSeconds: f.RetryAfter.Seconds(), DelayMS: f.Delay.Milliseconds(), Cut: f.Cut, Truncate: f.Truncate,
-			Executed: f.Executed, Header: map[string]string{},
-		}
-		for name := range f.Header {
-			described.Header[name] = f.Header.Get(name)
-		}
-		return described
-	})
-}
-
-// webhookFault is a [kombotest.WebhookFault] in JSON.
-type webhookFault struct {
-	Type    kombo.EventType `json:"type"`
-	Times   int             `json:"times"`
-	Copies  int             `json:"copies"`
-	DelayMS int64           `json:"delay_ms"`
-	Lost    bool            `json:"lost"`
-	Forged  bool            `json:"forged"`
 }
 
 func (s *sandbox) injectWebhookFault(_ context.Context, _ *http.Request, in webhookFault) (any, error) {
@@ -442,82 +399,11 @@ func (s *sandbox) setWebhookURL(_ context.Context, _ *http.Request, in struct {
 	return nothing{}, nil
 }
 
-// CheckWebhookURL tells whether webhooks can be delivered to an address.
+// CheckWebhookURL returns an error if webhooks cannot be delivered to an address.
 func CheckWebhookURL(webhookURL string) error {
 	parsed, err := url.Parse(webhookURL)
 	if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
-		return fmt.Errorf("%q is no http or https URL", webhookURL)
+		return fmt.Errorf("%q is not an http or https URL", webhookURL)
 	}
 	return nil
 }
-
-// state is all that the dashboard shows.
-func (s *sandbox) state() any {
-	held, holding := s.server.HeldWebhooks()
-	return map[string]any{
-		"api": map[string]string{
-			"base_url": s.server.BaseURL(), "api_key": s.server.APIKey(), "webhook_secret": s.server.WebhookSecret(),
-		},
-		"webhooks":     map[string]any{"url": s.server.WebhookURL(), "holding": holding, "held": held},
-		"links":        s.server.OpenLinks(),
-		"integrations": s.server.Integrations(),
-		"requests":     describeAll(newestFirst(s.server.Requests()), describeRequest),
-		"deliveries":   describeAll(newestFirst(s.server.Deliveries()), describeDelivery),
-		"faults":       describeFaults(s.server.Faults()),
-		"webhook_faults": describeAll(s.server.WebhookFaults(), func(f kombotest.WebhookFault) webhookFault {
-			return webhookFault{f.Type, f.Times, f.Copies, f.Delay.Milliseconds(), f.Lost, f.Forged}
-		}),
-		"operations":  kombotest.Operations(),
-		"event_types": kombotest.EventTypes(),
-		"tools": describeAll(s.server.Tools(), func(t kombotest.Tool) any {
-			return map[string]any{"id": t.ID, "label": t.Label, "categories": t.Categories}
-		}),
-	}
-}
-
-func newestFirst[T any](entries []T) []T {
-	entries = entries[max(0, len(entries)-newest):]
-	slices.Reverse(entries)
-	return entries
-}
-
-// describeAll never returns nil, which would be null in JSON.
-func describeAll[From, To any](entries []From, describe func(From) To) []To {
-	described := make([]To, len(entries))
-	for i, entry := range entries {
-		described[i] = describe(entry)
-	}
-	return described
-}
-
-func describeRequest(r kombotest.Request) any {
-	return map[string]any{
-		"number": r.Number, "time": r.Time, "op": operationOf(r), "status": r.StatusCode,
-		"duration_ms": inMilliseconds(r.Duration), "fault": r.Faulty, "error_code": r.ErrorCode, "body": string(r.Body),
-	}
-}
-
-// operationOf names what is no operation by its method and path.
-func operationOf(r kombotest.Request) string {
-	if r.Op == "" {
-		return r.Method + " " + r.Path
-	}
-	return r.Op
-}
-
-func describeDelivery(d kombotest.Delivery) any {
-	failure := ""
-	switch {
-	case d.Err != nil:
-		failure = d.Err.Error()
-	case d.Lost:
-		failure = "lost on purpose"
-	}
-	return map[string]any{
-		"number": d.Number, "time": d.Time, "event_id": d.EventID, "type": d.EventType, "attempt": d.Attempt, "url": d.URL,
-		"status": d.StatusCode, "error": failure, "duration_ms": inMilliseconds(d.Duration),
-		"accepted": d.Accepted(), "forged": d.Forged, "lost": d.Lost, "body": string(d.Body), "signature": d.Signature,
-	}
-}
-
-func inMilliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

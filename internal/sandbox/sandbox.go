@@ -19,12 +19,12 @@ import (
 //go:embed dashboard
 var dashboardFiles embed.FS
 
-// sandbox is what the dashboard and the control API know.
+// sandbox is the state of the dashboard and the control API.
 type sandbox struct {
 	server  *kombotest.Server
 	hosts   []string
 	changes changes
-	// patience is how long a call waits for a webhook that it sends; it goes on in the background after.
+	// patience is how long a call waits for its webhook, whose delivery then continues in the background.
 	patience time.Duration
 
 	mutex sync.Mutex
@@ -45,9 +45,9 @@ func start(config kombotest.Config, patience time.Duration) (*kombotest.Server, 
 		if onChange != nil {
 			onChange()
 		}
-		s.changes.tell()
+		s.changes.notify()
 	}
-	// The handlers wait until what they need is there: the server answers as soon as it is made.
+	// The server accepts requests as soon as it is made: the handlers wait until s is complete.
 	var ready sync.WaitGroup
 	ready.Add(1)
 	defer ready.Done()
@@ -81,8 +81,8 @@ func (s *sandbox) mount(handle func(pattern string, handler http.Handler)) {
 	s.control(handle)
 }
 
-// guarded refuses requests that a web page somewhere makes a browser send: those of another origin, and
-// those that come under a name of the page's (DNS rebinding). The control API tells the keys.
+// guarded rejects requests of other web pages: those from another origin, and
+// those for another host name (DNS rebinding). The control API returns the keys.
 func (s *sandbox) guarded(next http.Handler) http.Handler {
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, err := net.SplitHostPort(r.Host)
@@ -97,14 +97,14 @@ func (s *sandbox) guarded(next http.Handler) http.Handler {
 	}))
 }
 
-// stream tells a browser of every change. What has changed is for the browser to ask.
+// stream reports to a browser that something has changed. The browser then gets the state.
 func (s *sandbox) stream(w http.ResponseWriter, r *http.Request) {
 	changed, stop := s.changes.listen()
 	defer stop()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	controller := http.NewResponseController(w)
-	// Comments keep the connection open where proxies would end a silent one.
+	// Comments keep the connection open: proxies may close a silent one.
 	ticker := time.NewTicker(20 * time.Second)
 	defer ticker.Stop()
 	for line := "event: change\ndata: {}\n\n"; ; {
@@ -122,7 +122,7 @@ func (s *sandbox) stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// changes tells listeners that there is something new. Who is slow is told once.
+// changes notifies listeners. A slow listener is notified once of several changes.
 type changes struct {
 	mutex     sync.Mutex
 	listeners map[chan struct{}]bool
@@ -143,7 +143,7 @@ func (c *changes) listen() (changed <-chan struct{}, stop func()) {
 	}
 }
 
-func (c *changes) tell() {
+func (c *changes) notify() {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	for listener := range c.listeners {
