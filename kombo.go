@@ -41,10 +41,8 @@ package kombo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/kombo-go/kombo/internal/transport"
 )
@@ -71,61 +69,6 @@ func (r Region) baseURL() string {
 		return "https://api.us.kombo.dev/v1"
 	}
 	return ""
-}
-
-// RetryPolicy says how failed attempts are repeated. The zero value of each field means its
-// default.
-//
-// Repeated are attempts that ended without an answer (connections refused or cut, time limits; not
-// what would fail again, such as a certificate that is not trusted) and those answered 429, 500, 502,
-// 503 or 504. The waits grow exponentially and are random ("full
-// jitter"). A Retry-After header makes the wait at least as long as it says. Where the wait would
-// be longer than MaxRetryAfter, or would pass the deadline of the call's context, the call returns
-// the error of the last attempt at once.
-type RetryPolicy struct {
-	// MaxAttempts is how often a call is sent at most, the first time included. The default is 4;
-	// 1 switches retries off.
-	MaxAttempts int
-	// BaseDelay bounds the first wait; each further bound is twice the one before. The default is
-	// 500 ms.
-	BaseDelay time.Duration
-	// MaxDelay is the longest wait that the backoff itself comes to. The default is 8 s.
-	MaxDelay time.Duration
-	// MaxRetryAfter is the longest wait that a Retry-After header may ask for. The default is 30 s.
-	// What a longer one asked for stands in [Error.RetryAfter].
-	MaxRetryAfter time.Duration
-}
-
-func (p RetryPolicy) validate() error {
-	switch {
-	case p.MaxAttempts < 0:
-		return errors.New("RetryPolicy.MaxAttempts is negative")
-	case p.BaseDelay < 0:
-		return errors.New("RetryPolicy.BaseDelay is negative")
-	case p.MaxDelay < 0:
-		return errors.New("RetryPolicy.MaxDelay is negative")
-	case p.MaxRetryAfter < 0:
-		return errors.New("RetryPolicy.MaxRetryAfter is negative")
-	}
-	return nil
-}
-
-func (p RetryPolicy) withDefaults() transport.RetryPolicy {
-	orDefault := func(value, fallback time.Duration) time.Duration {
-		if value == 0 {
-			return fallback
-		}
-		return value
-	}
-	if p.MaxAttempts == 0 {
-		p.MaxAttempts = 4
-	}
-	return transport.RetryPolicy{
-		MaxAttempts:   p.MaxAttempts,
-		BaseDelay:     orDefault(p.BaseDelay, 500*time.Millisecond),
-		MaxDelay:      orDefault(p.MaxDelay, 8*time.Second),
-		MaxRetryAfter: orDefault(p.MaxRetryAfter, 30*time.Second),
-	}
 }
 
 // Client calls the API of Kombo with one API key. Make one with [NewClient] and keep it: it is

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -172,6 +173,7 @@ func TestAttemptsShareNothing(t *testing.T) {
 					w.Header().Set("Set-Cookie", "cookie0=y; Path=/")
 					_, _ = w.Write([]byte("{}"))
 				}))
+				server.Config.ErrorLog = log.New(io.Discard, "", 0)
 				server.EnableHTTP2 = http2
 				server.StartTLS()
 				defer server.Close()

@@ -1,8 +1,11 @@
 package transport
 
 import (
+	"context"
+	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 )
@@ -18,7 +21,7 @@ func sharedPool() *http.Transport {
 	return pool.transport
 }
 
-// pool is made when it is needed: importing this package does nothing.
+// pool is created when it is needed: importing this package does nothing.
 var pool struct {
 	once      sync.Once
 	transport *http.Transport
@@ -37,5 +40,18 @@ func newPool() *http.Transport {
 		// Without pings, a connection that died in silence keeps all calls until the system gives
 		// it up, which takes many minutes; each attempt would go the same way.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
+		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, response *http.Response) error {
+			if response.StatusCode != http.StatusOK {
+				return connectError(response.StatusCode)
+			}
+			return nil
+		},
 	}
+}
+
+// connectError is the status with which a proxy refused to connect.
+type connectError int
+
+func (e connectError) Error() string {
+	return fmt.Sprintf("the proxy refused to connect: %d %s", int(e), http.StatusText(int(e)))
 }

@@ -2,20 +2,14 @@ package transport
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"math/rand/v2"
-	"net"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 )
 
-// RetryPolicy says how often and after which waits an operation is tried again.
+// RetryPolicy is how often and after which waits an operation is retried.
 type RetryPolicy struct {
-	// MaxAttempts counts the first attempt too: 1 switches retries off.
+	// MaxAttempts includes the first attempt: 1 switches retries off.
 	MaxAttempts int
 	// BaseDelay bounds the first wait; each further bound is twice the one before, up to MaxDelay.
 	BaseDelay, MaxDelay time.Duration
@@ -23,25 +17,76 @@ type RetryPolicy struct {
 	MaxRetryAfter time.Duration
 }
 
-// backoff returns how long to wait after the given number of attempts: anything between nothing
-// and the bound ("full jitter"), so that callers who failed together do not come back together.
-func (p RetryPolicy) backoff(attempts int, random func(int64) int64) time.Duration {
+// bound returns the bound of the wait after the given number of attempts.
+func (p RetryPolicy) bound(attempts int) time.Duration {
 	bound := p.BaseDelay
 	for range attempts - 1 {
 		if bound >= p.MaxDelay/2 {
-			bound = p.MaxDelay
-			break
+			return p.MaxDelay
 		}
 		bound *= 2
 	}
-	bound = min(bound, p.MaxDelay)
+	return min(bound, p.MaxDelay)
+}
+
+// backoff returns how long to wait after the given number of attempts: anything between nothing
+// and the bound ("full jitter"), so that callers who failed together do not come back together.
+func (p RetryPolicy) backoff(attempts int, random func(int64) int64) time.Duration {
+	bound := p.bound(attempts)
 	if bound <= 0 {
 		return 0
 	}
 	return time.Duration(random(int64(bound)))
 }
 
-// retryableStatus reports whether a later attempt may well be answered otherwise.
+// limitBackoff returns how long to wait after a limit was exceeded, which takes time to pass: twice
+// BaseDelay, give or take a quarter, and twice as long with each attempt, up to MaxDelay.
+func (p RetryPolicy) limitBackoff(attempts int, random func(int64) int64) time.Duration {
+	bound := p.bound(attempts + 1)
+	shortest := bound - bound/4
+	spread := min(bound/2, p.MaxDelay-shortest)
+	if spread < 0 {
+		return 0
+	}
+	return shortest + time.Duration(random(int64(spread)+1))
+}
+
+// Classification is what a response that reports no success means for retries.
+type Classification int
+
+const (
+	// ByStatus leaves the decision to the HTTP status.
+	ByStatus Classification = iota
+	// Permanent means that a retry would fail in the same way.
+	Permanent
+	// SafeToRetry means that a retry is safe, also of an operation that is not idempotent.
+	SafeToRetry
+	// RateLimited means that the request was not executed: there were too many in a time.
+	RateLimited
+	// ConcurrencyLimited means that the request was not executed: too many are in flight.
+	ConcurrencyLimited
+)
+
+// limited reports whether the request was not executed because of a limit.
+func (c Classification) limited() bool { return c == RateLimited || c == ConcurrencyLimited }
+
+// classify returns what the response of the last attempt means. A success is final, whatever is in it.
+func (c *call) classify() Classification {
+	status := c.response.StatusCode
+	if status >= 200 && status <= 299 {
+		return Permanent
+	}
+	class := ByStatus
+	if c.transport.classify != nil {
+		class = c.transport.classify(c.body)
+	}
+	if status == http.StatusTooManyRequests && (class == ByStatus || class == SafeToRetry) {
+		return RateLimited
+	}
+	return class
+}
+
+// retryableStatus reports whether a later attempt may well get another response.
 func retryableStatus(status int) bool {
 	switch status {
 	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway,
@@ -51,82 +96,36 @@ func retryableStatus(status int) bool {
 	return false
 }
 
-// permanent reports whether err would be the same at every attempt.
-func permanent(err error) bool {
-	var (
-		unverified *tls.CertificateVerificationError
-		unknownCA  x509.UnknownAuthorityError
-		hostname   x509.HostnameError
-		invalid    x509.CertificateInvalidError
-		notTLS     tls.RecordHeaderError
-	)
-	// net/http has no type for an answer in plain HTTP on a TLS port, nor for a scheme or a header
-	// that it cannot send.
-	text := err.Error()
-	return errors.As(err, &unverified) || errors.As(err, &unknownCA) || errors.As(err, &hostname) ||
-		errors.As(err, &invalid) || errors.As(err, &notTLS) ||
-		errors.Is(err, http.ErrSchemeMismatch) ||
-		strings.Contains(text, "unsupported protocol scheme") ||
-		strings.Contains(text, "invalid header field")
-}
-
-// neverSent reports whether no byte of the request left: net/http got no connection, be it to the
-// server or through a proxy, or an error proves the same of another RoundTripper.
-func (c *call) neverSent() bool {
-	if c.connection != unknownConnection {
-		return c.connection == noConnection
+// shouldRetry decides whether the failure of the last attempt allows another one.
+func (c *call) shouldRetry() bool {
+	nonIdempotent := c.what.Operation.NonIdempotent
+	switch {
+	case c.context.Err() != nil:
+		return false
+	case c.err != nil:
+		return !permanent(c.err) && (!nonIdempotent || c.neverSent())
+	case c.class == ByStatus:
+		// After a 5xx it is unknown whether the request was executed.
+		return retryableStatus(c.response.StatusCode) && !nonIdempotent
 	}
-	return neverSent(c.err)
-}
-
-func neverSent(err error) bool {
-	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return true
-	}
-	opErr, ok := errors.AsType[*net.OpError](err)
-	return ok && (opErr.Op == "dial" || opErr.Op == "proxyconnect")
-}
-
-// retryAfter reads a Retry-After header, which holds seconds or a date. A value that is neither, or
-// negative, counts as none; a date in the past as zero.
-func retryAfter(header http.Header) time.Duration {
-	value := strings.TrimSpace(header.Get("Retry-After"))
-	if value == "" {
-		return 0
-	}
-	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
-		const most = int64((1<<63 - 1) / time.Second)
-		return time.Duration(min(max(seconds, 0), most)) * time.Second
-	}
-	if date, err := http.ParseTime(value); err == nil {
-		return max(time.Until(date), 0)
-	}
-	return 0
+	return c.class != Permanent
 }
 
 // nextWait decides whether the call makes another attempt after the last one, and when.
 func (c *call) nextWait() (wait time.Duration, again bool) {
-	switch {
-	case c.context.Err() != nil:
-		return 0, false
-	case c.err != nil:
-		again = !permanent(c.err) && (!c.what.Operation.NonIdempotent || c.neverSent())
-	default:
-		// A 429 means that the request was not executed; after a 5xx it is unknown.
-		again = retryableStatus(c.response.StatusCode) &&
-			(!c.what.Operation.NonIdempotent || c.response.StatusCode == http.StatusTooManyRequests)
-	}
 	policy := &c.transport.retry
-	if !again || c.attempts >= policy.MaxAttempts {
+	if !c.shouldRetry() || c.attempts >= policy.MaxAttempts {
 		return 0, false
 	}
 	wait = policy.backoff(c.attempts, rand.Int64N)
 	if c.response != nil {
-		asked := retryAfter(c.response.Header)
-		if asked > policy.MaxRetryAfter {
+		switch {
+		case c.asked > policy.MaxRetryAfter:
 			return 0, false
+		case c.class.limited() && !c.asks:
+			wait = policy.limitBackoff(c.attempts, rand.Int64N)
 		}
-		wait = max(wait, asked)
+		wait = max(wait, c.asked)
 	}
 	if deadline, ok := c.context.Deadline(); ok && time.Until(deadline) <= wait {
 		return 0, false
@@ -134,12 +133,12 @@ func (c *call) nextWait() (wait time.Duration, again bool) {
 	return wait, true
 }
 
-// mayHaveRun reports whether the last attempt may have had its effect although it failed.
-func (c *call) mayHaveRun() bool {
+// lastMayHaveExecuted reports whether the last attempt may have been executed although it failed.
+func (c *call) lastMayHaveExecuted() bool {
 	if c.err != nil {
 		return !c.neverSent()
 	}
-	return c.response.StatusCode >= http.StatusInternalServerError
+	return !c.class.limited() && c.response.StatusCode >= http.StatusInternalServerError
 }
 
 // checkRetry is called by go-retryablehttp after each attempt. Only the error is used, and only if no
@@ -148,10 +147,15 @@ func (c *call) checkRetry(_ context.Context, _ *http.Response, err error) (bool,
 	if c.response == nil && c.err == nil {
 		c.err = err // the http.Client refused the request before the first attempt
 	}
+	c.class, c.asked, c.asks = ByStatus, 0, false
+	if c.response != nil {
+		c.class = c.classify()
+		c.asked, c.asks = askedWait(c.response.Header, c.class == RateLimited)
+	}
 	wait, again := c.nextWait()
 	c.logAttempt(wait, again)
 	if again {
-		c.mayHaveExecuted = c.mayHaveExecuted || c.mayHaveRun()
+		c.mayHaveExecuted = c.mayHaveExecuted || c.lastMayHaveExecuted()
 	}
 	c.wait, c.decided = wait, !again
 	return again, nil

@@ -17,8 +17,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func retryAfterHeader(value string) http.Header { return http.Header{"Retry-After": {value}} }
-
 // Each attempt is answered alike; the table says after how many the call gives up.
 func TestWhatIsRetried(t *testing.T) {
 	t.Parallel()
@@ -55,6 +53,13 @@ func TestWhatIsRetried(t *testing.T) {
 		{"connection reset while reading", step{err: &net.OpError{Op: "read", Net: "tcp", Err: errReset}}, all, 1, "connection reset"},
 		{"connection reset while writing", step{err: &net.OpError{Op: "write", Net: "tcp", Err: errReset}}, all, 1, "connection reset"},
 		{"TLS alert", step{err: &net.OpError{Op: "remote error", Err: tls.AlertError(80)}}, all, 1, "internal error"},
+		{"TLS alert that stays", step{err: &net.OpError{Op: "remote error", Err: tls.AlertError(116)}}, 1, 1, "certificate required"},
+		{"TLS alert of our own that stays", step{err: &net.OpError{Op: "local error", Err: tls.AlertError(70)}}, 1, 1, "protocol version not supported"},
+		{"TLS alert of the proxy", step{err: &net.OpError{Op: "proxyconnect", Err: &net.OpError{Op: "remote error", Err: tls.AlertError(42)}}}, 1, 1, "bad certificate"},
+		{"TLS alert over QUIC", step{err: fmt.Errorf("QUIC: %w", tls.AlertError(120))}, 1, 1, "no application protocol"},
+		{"TLS alert over QUIC that passes", step{err: fmt.Errorf("QUIC: %w", tls.AlertError(90))}, all, 1, "user canceled"},
+		{"proxy wants a password", step{err: errors.New("Proxy Authentication Required")}, 1, 1, "Proxy Authentication"},
+		{"error that is the text of a status", step{err: errors.New("Bad Gateway")}, all, 1, "Bad Gateway"},
 		{"cut", step{err: io.ErrUnexpectedEOF}, all, 1, "unexpected EOF"},
 		{"time limit", step{hang: true}, all, 1, "no complete answer within 1m0s"},
 		{"unknown authority", step{err: x509.UnknownAuthorityError{}}, 1, 1, "unknown authority"},
@@ -190,57 +195,6 @@ func TestWaitsBetweenAttempts(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestRetryAfter(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name, value string
-		wantAsked   time.Duration
-		attempts    int
-		least, most time.Duration
-	}{
-		{"seconds", "7", 7 * time.Second, 2, 7 * time.Second, 7 * time.Second},
-		{"spaces", " 7 ", 7 * time.Second, 2, 7 * time.Second, 7 * time.Second},
-		{"zero", "0", 0, 2, 0, 500 * time.Millisecond},
-		{"at the limit", "30", 30 * time.Second, 2, 30 * time.Second, 30 * time.Second},
-		{"over the limit", "31", 31 * time.Second, 1, 0, 0},
-		{"a day", "86400", 24 * time.Hour, 1, 0, 0},
-		{"more than a duration holds", "9999999999999999999999", (1<<63 - 1) / time.Second * time.Second, 1, 0, 0},
-		{"date", "Sat, 01 Jan 2000 00:00:09 GMT", 9 * time.Second, 2, 9 * time.Second, 9 * time.Second},
-		{"date over the limit", "Sat, 01 Jan 2000 01:00:00 GMT", time.Hour, 1, 0, 0},
-		{"past date", "Fri, 31 Dec 1999 23:59:59 GMT", 0, 2, 0, 500 * time.Millisecond},
-		{"negative", "-5", 0, 2, 0, 500 * time.Millisecond},
-		{"fraction", "1.5", 0, 2, 0, 500 * time.Millisecond},
-		{"garbage", "soon", 0, 2, 0, 500 * time.Millisecond},
-		{"empty", "", 0, 2, 0, 500 * time.Millisecond},
-	}
-	for _, test := range tests {
-		for _, status := range []int{429, 503} {
-			t.Run(fmt.Sprintf("%s/%d", test.name, status), func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) { // whose clock starts at midnight, 1 January 2000
-					s := &script{steps: []step{{status: status, header: retryAfterHeader(test.value)}}}
-					answer, err := newTest(s, func(c *Config) { c.Retry.MaxAttempts = 2 }).do(t.Context(), read)
-					if err != nil {
-						t.Fatal(err)
-					}
-					if s.attempts != test.attempts {
-						t.Fatalf("attempts = %d, want %d", s.attempts, test.attempts)
-					}
-					if s.attempts == 2 {
-						if wait := s.times[1].Sub(s.times[0]); wait < test.least || wait > test.most {
-							t.Errorf("wait = %v, want %v to %v", wait, test.least, test.most)
-						}
-					}
-					// A date says less the later it is read.
-					if passed := time.Since(s.times[0]); answer.RetryAfter > test.wantAsked || answer.RetryAfter < test.wantAsked-passed {
-						t.Errorf("RetryAfter = %v, want %v", answer.RetryAfter, test.wantAsked)
-					}
-				})
-			})
-		}
 	}
 }
 

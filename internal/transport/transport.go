@@ -36,6 +36,9 @@ type Config struct {
 	// set, the shorter counts.
 	AttemptTimeout *time.Duration
 	Retry          RetryPolicy
+	// Classify returns what the body of a response that reports no success means for retries; nil
+	// means that the status decides.
+	Classify func(body []byte) Classification
 	// Log is told of each attempt; nil means nobody is.
 	Log func(context.Context, Attempt)
 }
@@ -72,6 +75,7 @@ type Transport struct {
 	base      http.RoundTripper
 	timeout   *time.Duration
 	retry     RetryPolicy
+	classify  func(body []byte) Classification
 	log       func(context.Context, Attempt)
 	// authorization returns the value of the header. It is a function so that no format verb can
 	// print the key.
@@ -86,6 +90,7 @@ func New(config Config) *Transport {
 		userAgent: config.UserAgent,
 		timeout:   config.AttemptTimeout,
 		retry:     config.Retry,
+		classify:  config.Classify,
 		log:       config.Log,
 
 		authorization: func() string { return authorization },
@@ -202,6 +207,11 @@ type call struct {
 	// connection is how far net/http got when err came.
 	connection int32
 
+	// class, asked and asks are about the response of the last attempt.
+	class Classification
+	asked time.Duration
+	asks  bool
+
 	wait    time.Duration
 	decided bool
 	// mayHaveExecuted is about the attempts before the last.
@@ -254,7 +264,7 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
 			Header:          c.response.Header,
 			Body:            c.body,
 			TooLarge:        c.tooLarge,
-			RetryAfter:      retryAfter(c.response.Header),
+			RetryAfter:      c.asked,
 			Attempts:        c.attempts,
 			MayHaveExecuted: c.mayHaveExecuted,
 			call:            c,
