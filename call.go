@@ -200,6 +200,11 @@ func (s *service) withHint(err error) error {
 
 // decode decodes a successful response, and turns any other into an error.
 func decode(operation transport.Operation, answer *transport.Answer, decoded anyResponse) error {
+	if answer.Undecodable {
+		e := newError(operation, answer)
+		e.err = &unexpectedError{problem: "the body cannot be decompressed"}
+		return e
+	}
 	if answer.StatusCode < 200 || answer.StatusCode > 299 {
 		return errorFromAnswer(operation, answer)
 	}

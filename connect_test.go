@@ -71,10 +71,11 @@ func TestCreateLink(t *testing.T) {
 				t.Errorf("body on the wire (-want +got):\n%s", diff)
 			}
 			wantHeader := map[string][]string{
-				"Authorization": {"Bearer " + testAPIKey},
-				"Accept":        {"application/json"},
-				"Content-Type":  {"application/json"},
-				"User-Agent":    {"kombo-go/" + kombo.Version},
+				"Authorization":   {"Bearer " + testAPIKey},
+				"Accept":          {"application/json"},
+				"Accept-Encoding": {"gzip"},
+				"Content-Type":    {"application/json"},
+				"User-Agent":      {"kombo-go/" + kombo.Version},
 			}
 			if diff := cmp.Diff(wantHeader, map[string][]string(got.Header)); diff != "" {
 				t.Errorf("headers on the wire (-want +got):\n%s", diff)

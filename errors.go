@@ -135,21 +135,17 @@ type errorInfo struct {
 	LogURL  string    `json:"log_url"`
 }
 
-// errorInfoOf returns what can be decoded of the error in a response.
-func errorInfoOf(body []byte) errorInfo {
-	var decoded struct {
-		Error errorInfo `json:"error"`
-	}
-	_ = boundedjson.Unmarshal(withoutBOM(body), &decoded)
-	return decoded.Error
-}
-
 // errorFromAnswer turns a response that reports an error into an *Error, which has the status whatever the
 // body is.
 func errorFromAnswer(operation transport.Operation, answer *transport.Answer) *Error {
 	e := newError(operation, answer)
 	e.Body = []byte(answer.Redact(string(answer.Body), MaxErrorBody))
-	info := errorInfoOf(answer.Body)
+	var decoded struct {
+		Error errorInfo `json:"error"`
+	}
+	// Use what can be decoded of an error of an unexpected form.
+	_ = boundedjson.Unmarshal(withoutBOM(answer.Body), &decoded)
+	info := decoded.Error
 	e.Code = info.Code
 	if !looksLikeCode(info.Code) {
 		e.Code = ErrorCode(answer.Redact(string(info.Code), maxErrorLine))

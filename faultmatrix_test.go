@@ -1,6 +1,7 @@
 package kombo_test
 
 import (
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -15,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -103,6 +105,14 @@ type fault struct {
 	times int64
 
 	http2, untrusted, refused bool
+	// alert is a TLS alert that ends the handshake; clientCert is the TLS version in which the server requires a
+	// certificate of the client.
+	alert      byte
+	clientCert uint16
+	// proxied has the request go to the server as to a proxy. connect is the status line with which another
+	// proxy refuses to connect.
+	proxied bool
+	connect string
 	// kept has the call use a connection that has served another before.
 	kept    bool
 	timeout time.Duration
@@ -160,13 +170,28 @@ var faults = []fault{
 	{name: "500, plain text", respond: status(500, "text/plain", "oops"), want: repeated("500 ErrUnexpectedResponse, 4", "500 ErrUnexpectedResponse, 1")},
 	{name: "502, HTML", respond: status(502, "text/html", "<html>Bad Gateway</html>"), want: repeated("502 ErrUnexpectedResponse, 4", "502 ErrUnexpectedResponse, 1")},
 	{name: "503, empty", respond: status(503, "", ""), want: repeated("503 ErrUnexpectedResponse, 4", "503 ErrUnexpectedResponse, 1")},
-	{name: "503, by Kombo", respond: status(503, "application/json", komboError("REMOTE.SERVICE_UNAVAILABLE")), want: repeated("503 *Error, 4", "503 *Error, 1")},
 	{name: "503, empty, once", respond: status(503, "", ""), times: 1, want: repeated("nil, 2", "503 ErrUnexpectedResponse, 1")},
 	{name: "504, empty", respond: status(504, "", ""), want: repeated("504 ErrUnexpectedResponse, 4", "504 ErrUnexpectedResponse, 1")},
 	{name: "501, empty", respond: status(501, "", ""), want: all("501 ErrUnexpectedResponse, 1")},
 	{
 		name: "502, then 404 by Kombo", respond: firstThen(status(502, "", ""), status(404, "application/json", komboError("PLATFORM.INTEGRATION_NOT_FOUND"))),
 		want: outcomes{"404 ErrIntegrationNotFound, 2", "404 ErrIntegrationNotFound, 2", "nil, 2", "502 ErrUnexpectedResponse, 1"},
+	},
+
+	{name: "500, PLATFORM.UNKNOWN_ERROR", respond: failed(500, "PLATFORM.UNKNOWN_ERROR"), want: repeated("500 *Error, 4", "500 *Error, 1")},
+	{name: "503, REMOTE.SERVICE_UNAVAILABLE", respond: failed(503, "REMOTE.SERVICE_UNAVAILABLE"), want: all("503 *Error, 4")},
+	{name: "400, REMOTE.SERVICE_UNAVAILABLE, once", respond: failed(400, "REMOTE.SERVICE_UNAVAILABLE"), times: 1, want: all("nil, 2")},
+	{name: "500, PLATFORM.RATE_LIMIT_EXCEEDED", respond: failed(500, "PLATFORM.RATE_LIMIT_EXCEEDED"), want: all("500 ErrRateLimited, 4")},
+	{name: "409, PLATFORM.CONCURRENCY_LIMIT_EXCEEDED, once", respond: failed(409, "PLATFORM.CONCURRENCY_LIMIT_EXCEEDED"), times: 1, want: all("nil, 2")},
+	{name: "502, REMOTE.RATE_LIMIT_EXCEEDED", respond: failed(502, "REMOTE.RATE_LIMIT_EXCEEDED"), want: all("502 ErrRateLimited, 4")},
+	{name: "500, PLATFORM.INTEGRATION_NOT_FOUND", respond: failed(500, "PLATFORM.INTEGRATION_NOT_FOUND"), want: all("500 ErrIntegrationNotFound, 1")},
+	{name: "503, PLATFORM.INPUT_INVALID", respond: failed(503, "PLATFORM.INPUT_INVALID"), want: all("503 ErrInvalidInput, 1")},
+	{name: "503, INTEGRATION.SETUP_SYNC_PENDING", respond: failed(503, "INTEGRATION.SETUP_SYNC_PENDING"), want: all("503 ErrIntegrationNotReady, 1")},
+	{name: "429, PLATFORM.AUTHENTICATION_INVALID", respond: failed(429, "PLATFORM.AUTHENTICATION_INVALID"), want: all("429 ErrAuthentication, 1")},
+	{name: "500, ATS.JOB_CLOSED", respond: failed(500, "ATS.JOB_CLOSED"), want: all("500 *Error, 1")},
+	{
+		name: "503, PLATFORM.RATE_LIMIT_EXCEEDED, then 404 by Kombo", respond: firstThen(failed(503, "PLATFORM.RATE_LIMIT_EXCEEDED"), failed(404, "PLATFORM.INTEGRATION_NOT_FOUND")),
+		want: all("404 ErrIntegrationNotFound, 2"),
 	},
 
 	{name: "429", respond: rateLimited(nil), want: all("429 ErrRateLimited, 4")},
@@ -179,9 +204,40 @@ var faults = []fault{
 	{name: "429, Retry-After: negative", respond: rateLimited(value("-5")), want: all("429 ErrRateLimited, 4")},
 	{name: "429, Retry-After: garbage", respond: rateLimited(value("soon")), want: all("429 ErrRateLimited, 4")},
 
+	{name: "429, Retry-After-Ms: 500, once", respond: limitedWith("Retry-After-Ms", "500"), times: 1, pause: 500 * time.Millisecond, want: all("nil, 2")},
+	{name: "429, Retry-After-Ms: longer than MaxRetryAfter", respond: limitedWith("Retry-After-Ms", "30001", "Retry-After", "1"), want: all("429 ErrRateLimited, 1")},
+	{name: "429, RateLimit-Reset: 1, once", respond: limitedWith("RateLimit-Reset", "1", "RateLimit-Remaining", "0"), times: 1, pause: time.Second, want: all("nil, 2")},
+	{name: "429, RateLimit-Reset: longer than MaxRetryAfter", respond: limitedWith("RateLimit-Reset", "57"), want: all("429 ErrRateLimited, 1")},
+	{name: "429, RateLimit-Reset of a limit that was not exceeded", respond: limitedWith("RateLimit-Reset", "57", "RateLimit-Remaining", "3"), want: all("429 ErrRateLimited, 4")},
+	{
+		name:    "429, Retry-After: a date, and a clock that is wrong",
+		respond: limitedWith("Retry-After", "Wed, 21 Oct 2015 07:28:01 GMT", "Date", "Wed, 21 Oct 2015 07:28:00 GMT"), times: 1, pause: time.Second, want: all("nil, 2"),
+	},
+
+	{name: "gzip", respond: encoded("gzip", compress), want: all("nil, 1")},
+	{name: "Content-Encoding: gzip, not compressed", respond: encoded("gzip", uncompressed), want: all("200 ErrUnexpectedResponse, 1")},
+	{name: "Content-Encoding: gzip, not compressed, 404", respond: encodedError(404, "PLATFORM.INTEGRATION_NOT_FOUND"), want: all("404 ErrUnexpectedResponse, 1")},
+	{name: "Content-Encoding: gzip, not compressed, 503", respond: encodedError(503, "PLATFORM.UNKNOWN_ERROR"), want: repeated("503 ErrUnexpectedResponse, 4", "503 ErrUnexpectedResponse, 1")},
+	{name: "truncated gzip", respond: encoded("gzip", shortened), want: all("200 ErrUnexpectedResponse, 1")},
+	{name: "gzip with a bad checksum", respond: encoded("gzip", badChecksum), want: all("200 ErrUnexpectedResponse, 1")},
+	{name: "Content-Encoding: br", respond: encoded("br", uncompressed), want: all("200 ErrUnexpectedResponse, 1")},
+	{name: "cut gzip", respond: cutGzip, want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
+
+	{name: "407 of a proxy", respond: status(407, "text/html", "<html>password</html>"), proxied: true, want: all("407 ErrUnexpectedResponse, 1")},
+	{name: "CONNECT refused, 407", connect: "407 Proxy Authentication Required", respond: answerWell, want: all("ErrNetwork, 1 (0 at the server)")},
+	{name: "CONNECT refused, 403", connect: "403 Forbidden", respond: answerWell, want: all("ErrNetwork, 1 (0 at the server)")},
+	{name: "CONNECT refused, 502", connect: "502 Bad Gateway", respond: answerWell, want: all("ErrNetwork, 4 (0 at the server)")},
+	{name: "CONNECT refused, 503, in other words", connect: "503 Try again later", respond: answerWell, want: all("ErrNetwork, 4 (0 at the server)")},
+
 	{name: "redirect, 302", respond: redirect(302), want: all("302 ErrUnexpectedResponse, 1")},
 	{name: "redirect, 307", respond: redirect(307), want: all("307 ErrUnexpectedResponse, 1")},
 	{name: "untrusted certificate", respond: answerWell, http2: true, untrusted: true, want: all("ErrNetwork x509.UnknownAuthorityError, 1 (0 at the server)")},
+	{name: "TLS alert: handshake failure", alert: 40, respond: answerWell, want: all("ErrNetwork, 1 (0 at the server)")},
+	{name: "TLS alert: protocol version", alert: 70, respond: answerWell, want: all("ErrNetwork, 1 (0 at the server)")},
+	{name: "TLS alert: unrecognized name", alert: 112, respond: answerWell, want: all("ErrNetwork, 1 (0 at the server)")},
+	{name: "TLS alert: internal error", alert: 80, respond: answerWell, want: all("ErrNetwork, 4 (0 at the server)")},
+	{name: "client certificate required, TLS 1.2", clientCert: tls.VersionTLS12, respond: answerWell, want: all("ErrNetwork, 1 (0 at the server)")},
+	{name: "client certificate required, TLS 1.3", clientCert: tls.VersionTLS13, respond: answerWell, want: all("ErrNetwork, 1 (0 at the server)")},
 
 	{
 		name: "HTTP/2 GOAWAY without the request, once", frames: goAway(false), times: 1,
@@ -287,9 +343,9 @@ Each row is a fault that a server, the network or the caller can cause; each col
 - read: ` + "`client.Integrations.Get`" + `
 - link: ` + "`client.Connect.CreateLink`" + `
 - delete: ` + "`client.Integrations.Delete`" + `
-- act once: ` + "`client.Integrations.Sync`" + `, which is repeated only where it surely did not run
+- act once: ` + "`client.Integrations.Sync`" + `, which is retried only if it was not executed or Kombo calls that safe
 
-A cell says what the error is, and how often the call was tried (` + "`Error.Attempts`" + `). Every error is a
+A cell contains the error and the number of attempts (` + "`Error.Attempts`" + `). Every error is a
 ` + "`*kombo.Error`" + `. The number is its status, where an answer came, and the names are those for which ` + "`errors.Is`" + `
 or ` + "`errors.As`" + ` is true; ` + "`*Error`" + ` stands where there is none. Where the server saw another number of
 requests than there were attempts, the cell says so. Then no connection was made, or ` + "`net/http`" + ` repeated the
@@ -354,6 +410,14 @@ func (f *fault) meet(t *testing.T, call faultyCall) string {
 	if trusted, ok := server.Client().Transport.(*http.Transport); ok && server.TLS != nil && !f.untrusted {
 		base.TLSClientConfig = trusted.TLSClientConfig.Clone()
 	}
+	if f.proxied {
+		base.Proxy = proxyAt(t, server.URL)
+	}
+	if f.connect != "" {
+		proxy := httptest.NewServer(raw("HTTP/1.1 " + f.connect + "\r\nContent-Length: 0\r\n\r\n")(call))
+		defer proxy.Close()
+		base.Proxy = proxyAt(t, proxy.URL)
+	}
 	defer base.CloseIdleConnections()
 	bodies := &bodyCounter{base: base}
 	if f.context == endsInBody {
@@ -402,6 +466,14 @@ func (f *fault) meet(t *testing.T, call faultyCall) string {
 	return got
 }
 
+func proxyAt(t *testing.T, address string) func(*http.Request) (*url.URL, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Error(err)
+	}
+	return http.ProxyURL(u)
+}
+
 // describeError names everything that a program can tell by errors.Is and errors.As.
 func describeError(err error) string {
 	if err == nil {
@@ -420,6 +492,8 @@ func describeError(err error) string {
 		{"ErrIPNotAllowed", kombo.ErrIPNotAllowed},
 		{"ErrInvalidInput", kombo.ErrInvalidInput},
 		{"ErrIntegrationNotFound", kombo.ErrIntegrationNotFound},
+		{"ErrIntegrationNotReady", kombo.ErrIntegrationNotReady},
+		{"ErrReconnectRequired", kombo.ErrReconnectRequired},
 		{"ErrRateLimited", kombo.ErrRateLimited},
 		{"ErrTaskTimedOut", kombo.ErrTaskTimedOut},
 		{"ErrNetwork", kombo.ErrNetwork},
@@ -479,6 +553,17 @@ func (f *fault) serve(call faultyCall, requests *arrivals, arrived func()) *http
 			},
 		}
 		server.StartTLS()
+	case f.alert != 0:
+		server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			_, err := hello.Conn.Write([]byte{21, 3, 3, 0, 2, 2, f.alert}) // a record of its own
+			return nil, errors.Join(errors.New("the handshake is over"), err)
+		}}
+		server.StartTLS()
+	case f.clientCert != 0:
+		server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MinVersion: f.clientCert, MaxVersion: f.clientCert}
+		server.StartTLS()
+	case f.connect != "":
+		server.StartTLS()
 	case f.http2:
 		server.EnableHTTP2 = true
 		server.StartTLS()
@@ -506,6 +591,63 @@ func status(code int, contentType, body string) func(faultyCall) http.HandlerFun
 
 func komboError(code string) string {
 	return `{"status":"error","error":{"code":"` + code + `","title":"Title","message":"Message.","log_url":null}}`
+}
+
+func failed(code int, komboCode string) func(faultyCall) http.HandlerFunc {
+	return status(code, "application/json", komboError(komboCode))
+}
+
+func compress(text string) string {
+	var compressed strings.Builder
+	w := gzip.NewWriter(&compressed)
+	_, _ = io.WriteString(w, text)
+	_ = w.Close()
+	return compressed.String()
+}
+
+func uncompressed(text string) string { return text }
+
+func shortened(text string) string {
+	compressed := compress(text)
+	return compressed[:len(compressed)-12]
+}
+
+func badChecksum(text string) string {
+	compressed := []byte(compress(text))
+	compressed[len(compressed)-8] ^= 1
+	return string(compressed)
+}
+
+// encoded answers well, in the given encoding.
+func encoded(encoding string, encode func(string) string) func(faultyCall) http.HandlerFunc {
+	return func(call faultyCall) http.HandlerFunc {
+		return withHeader(status(200, "application/json", encode(call.answer)), "Content-Encoding", encoding)(call)
+	}
+}
+
+func encodedError(code int, komboCode string) func(faultyCall) http.HandlerFunc {
+	return withHeader(failed(code, komboCode), "Content-Encoding", "gzip")
+}
+
+func cutGzip(call faultyCall) http.HandlerFunc {
+	body := compress(call.answer)
+	return raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:len(body)-12]))(call)
+}
+
+// withHeader sets header fields, given as names and values in turn.
+func withHeader(respond func(faultyCall) http.HandlerFunc, fields ...string) func(faultyCall) http.HandlerFunc {
+	return func(call faultyCall) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			for i := 0; i < len(fields); i += 2 {
+				w.Header().Set(fields[i], fields[i+1])
+			}
+			respond(call)(w, r)
+		}
+	}
+}
+
+func limitedWith(fields ...string) func(faultyCall) http.HandlerFunc {
+	return withHeader(failed(429, "PLATFORM.RATE_LIMIT_EXCEEDED"), fields...)
 }
 
 // raw answers with the given bytes, and closes the connection.

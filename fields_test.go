@@ -57,7 +57,7 @@ func checkSent(t *testing.T, got *sent, wantMethod, wantURL, wantBody, wantInteg
 		t.Errorf("on the wire:\n got %s %s %s\nwant %s %s %s", got.Method, got.URL, got.Body, wantMethod, wantURL, wantBody)
 	}
 	want := http.Header{
-		"Authorization": {"Bearer " + testAPIKey}, "Accept": {"application/json"}, "User-Agent": {"kombo-go/" + kombo.Version},
+		"Authorization": {"Bearer " + testAPIKey}, "Accept": {"application/json"}, "Accept-Encoding": {"gzip"}, "User-Agent": {"kombo-go/" + kombo.Version},
 	}
 	if wantBody != "" {
 		want.Set("Content-Type", "application/json")

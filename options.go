@@ -57,6 +57,7 @@ func (c *config) transport(apiKey string) (transport.Config, error) {
 		HTTPClient:     c.httpClient,
 		AttemptTimeout: c.timeout,
 		Retry:          c.retry.withDefaults(),
+		Classify:       classify,
 		Log:            c.log,
 	}, nil
 }
@@ -103,6 +104,8 @@ func WithInsecureHTTP() Option {
 //
 // Reads from a response body must fail once the request's context is done, as in net/http. A Transport
 // that retries on its own also retries calls that are not idempotent, such as [IntegrationsService.Sync].
+// This package asks for gzip and decompresses responses itself, so a Transport sees them compressed, unless
+// it is an [http.Transport] with DisableCompression.
 func WithHTTPClient(client *http.Client) Option {
 	return func(c *config) error {
 		if client == nil {

@@ -1,6 +1,8 @@
 package kombo
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -78,7 +80,7 @@ func (p RetryPolicy) withDefaults() transport.RetryPolicy {
 
 // classify returns what the error code in a response means for retries.
 func classify(body []byte) transport.Classification {
-	code := errorInfoOf(body).Code
+	code := errorCode(body)
 	switch code {
 	case CodeRateLimitExceeded, CodeRemoteRateLimitExceeded:
 		return transport.RateLimited
@@ -90,16 +92,38 @@ func classify(body []byte) transport.Classification {
 		CodeIntegrationPermissionMissing, CodeIntegrationAuthenticationInvalid, CodeIntegrationQAFailed,
 		CodeIntegrationSetupSyncPending, CodeIntegrationSetupIncomplete, CodeIntegrationInactive,
 		CodeIntegrationModelNotAvailable, CodeIntegrationModelDisabled, CodeIntegrationActionNotAvailable,
-		CodeIntegrationActionDisabled, CodeRemoteInputInvalid, CodeAIApplyJobFeedImportAlreadyRunning:
+		CodeIntegrationActionDisabled, CodeRemoteInputInvalid, CodeAIApplyJobFeedImportAlreadyRunning,
+		CodeATSJobClosed, CodeATSApplicationAlreadyExists, CodeHRISEmployeeAlreadyExists,
+		CodeHRISStaffingEntityClosed, CodeLMSCourseUpdateNotSupported:
 		return transport.Permanent
 	case CodeUnknownError, CodeTaskTimedOut, CodeRemoteUnknownHTTPError, CodeAIApplyJobFeedImportTimedOut:
 		return transport.ByStatus
 	}
-	// Errors about one model of one category, also new ones.
+	// New codes of these categories are about one record, too.
 	for _, category := range [...]string{"ATS.", "HRIS.", "LMS."} {
 		if strings.HasPrefix(string(code), category) {
 			return transport.Permanent
 		}
 	}
 	return transport.ByStatus
+}
+
+// errorCode returns the code in a response, or "". It decodes nothing else, because most of what it allocates
+// is garbage: errorFromAnswer decodes the last response again.
+func errorCode(body []byte) ErrorCode {
+	var response struct {
+		Error json.RawMessage `json:"error"`
+	}
+	if body = withoutBOM(body); !isObject(body) || json.Unmarshal(body, &response) != nil || !isObject(response.Error) {
+		return ""
+	}
+	var info struct {
+		Code ErrorCode `json:"code"`
+	}
+	_ = json.Unmarshal(response.Error, &info)
+	return info.Code
+}
+
+func isObject(document []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(document, " \t\r\n"), []byte("{"))
 }

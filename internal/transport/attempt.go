@@ -28,7 +28,7 @@ func (c *call) newRequest() (*http.Request, error) {
 		// was executed.
 		request.GetBody = nil
 	}
-	values := make([]string, 0, 6) // in one allocation
+	values := make([]string, 0, 6) // one allocation for all
 	set := func(name, value string) {
 		values = append(values, value)
 		request.Header[name] = values[len(values)-1 : len(values) : len(values)]
@@ -36,6 +36,9 @@ func (c *call) newRequest() (*http.Request, error) {
 	set("Authorization", c.transport.authorization())
 	set("Accept", "application/json")
 	set("User-Agent", c.transport.userAgent)
+	if !c.transport.uncompressed {
+		set("Accept-Encoding", "gzip")
+	}
 	if body != nil {
 		set("Content-Type", "application/json")
 	}
@@ -58,7 +61,7 @@ func (c *call) prepareRetry(request *http.Request) error {
 // it, a body that breaks off counts as a failed attempt, and nothing is left to close on any path.
 func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
 	c.attempts++
-	c.response, c.body, c.tooLarge, c.err = nil, nil, false, nil
+	c.response, c.body, c.tooLarge, c.undecodable, c.err = nil, nil, false, false, nil
 	if c.transport.log != nil {
 		c.started = time.Now()
 	}
@@ -121,27 +124,3 @@ func (t *connectionTrace) follow(ctx context.Context) context.Context {
 	t.GotConn = func(httptrace.GotConnInfo) { t.state.Store(gotConnection) }
 	return httptrace.WithClientTrace(ctx, &t.ClientTrace)
 }
-
-func (c *call) readBody(response *http.Response) (err error) {
-	c.body, err = ReadAll(response.Body, response.ContentLength, MaxBody+1)
-	if c.tooLarge = len(c.body) > MaxBody; c.tooLarge {
-		c.body = c.body[:MaxBody]
-	}
-	return err
-}
-
-// ReadAll reads up to limit bytes of a body, for which the other side announces a length, or -1.
-func ReadAll(body io.Reader, announced, limit int64) ([]byte, error) {
-	body = io.LimitReader(body, limit)
-	if announced <= 0 || announced > maxReserved {
-		// It allocates two to three times what comes; a buffer that doubles allocates up to four times.
-		return io.ReadAll(body)
-	}
-	// MinRead more lets the buffer see the end without growing.
-	buffer := bytes.NewBuffer(make([]byte, 0, announced+bytes.MinRead))
-	_, err := buffer.ReadFrom(body)
-	return buffer.Bytes(), err
-}
-
-// maxReserved is how much memory the mere announcement of a length can reserve.
-const maxReserved = 16 << 10

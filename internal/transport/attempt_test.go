@@ -10,6 +10,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -81,7 +82,7 @@ func TestHeadersCanBeAddedTo(t *testing.T) {
 		seen.last.Header.Add(name, "more")
 	}
 	for name, values := range seen.last.Header {
-		if want := append(before[name], "more"); !cmp.Equal(want, values) {
+		if want := slices.Concat(before[name], []string{"more"}); !cmp.Equal(want, values) {
 			t.Errorf("%s = %q, want %q", name, values, want)
 		}
 	}

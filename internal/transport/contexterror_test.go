@@ -25,6 +25,11 @@ func TestContextError(t *testing.T) {
 		t.Cleanup(cancel)
 		return ctx
 	}
+	child := func(parent context.Context) context.Context {
+		ctx, cancel := context.WithCancel(parent)
+		t.Cleanup(cancel)
+		return ctx
+	}
 	wrapping := fmt.Errorf("shutting down: %w", context.Canceled)
 	leak := &url.Error{Op: "Get", URL: "https://api.example/?key=" + testKey, Err: plain}
 	long := errors.New(strings.Repeat("x", 1<<20))
@@ -43,7 +48,7 @@ func TestContextError(t *testing.T) {
 		{"long cause", ended(long), "context canceled: " + strings.Repeat("x", maxErrorText), []error{context.Canceled, long}},
 		{"deadline", late(nil), "context deadline exceeded", []error{context.DeadlineExceeded}},
 		{"deadline with a cause", late(plain), "context deadline exceeded: shutting down", []error{context.DeadlineExceeded, plain}},
-		{"cause of the parent", context.WithValue(ended(plain), struct{}{}, 1), "context canceled: shutting down", []error{context.Canceled, plain}},
+		{"cause of the parent", child(ended(plain)), "context canceled: shutting down", []error{context.Canceled, plain}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -73,10 +73,12 @@ type Transport struct {
 	userAgent string
 	client    http.Client
 	base      http.RoundTripper
-	timeout   *time.Duration
-	retry     RetryPolicy
-	classify  func(body []byte) Classification
-	log       func(context.Context, Attempt)
+	// uncompressed means that the caller's transport does not want compressed responses.
+	uncompressed bool
+	timeout      *time.Duration
+	retry        RetryPolicy
+	classify     func(body []byte) Classification
+	log          func(context.Context, Attempt)
 	// authorization returns the value of the header. It is a function so that no format verb can
 	// print the key.
 	authorization func() string
@@ -101,6 +103,9 @@ func New(config Config) *Transport {
 	}
 	if t.base == nil {
 		t.base = sharedPool()
+	}
+	if base, ok := t.base.(*http.Transport); ok {
+		t.uncompressed = base.DisableCompression
 	}
 	if limit := t.client.Timeout; limit > 0 && (t.timeout == nil || *t.timeout == 0 || limit < *t.timeout) {
 		t.timeout = &limit
@@ -137,6 +142,8 @@ type Answer struct {
 	// Body is cut at MaxBody, and TooLarge set, where the answer is longer.
 	Body     []byte
 	TooLarge bool
+	// Undecodable means that Body is nil because it cannot be decompressed.
+	Undecodable bool
 	// RetryAfter is what the server asked for; zero where it asked for nothing.
 	RetryAfter time.Duration
 	// Attempts is how often the request was sent.
@@ -200,7 +207,10 @@ type call struct {
 	response *http.Response
 	body     []byte
 	tooLarge bool
-	err      error
+	// undecodable means that the body arrived and cannot be decompressed.
+	undecodable bool
+
+	err error
 	// interrupted means that the caller's context had ended when err came: then err reports the same,
 	// in the words of net/http or of another RoundTripper.
 	interrupted bool
@@ -264,6 +274,7 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
 			Header:          c.response.Header,
 			Body:            c.body,
 			TooLarge:        c.tooLarge,
+			Undecodable:     c.undecodable,
 			RetryAfter:      c.asked,
 			Attempts:        c.attempts,
 			MayHaveExecuted: c.mayHaveExecuted,

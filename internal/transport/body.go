@@ -1,0 +1,87 @@
+package transport
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+)
+
+// readBody reads the body of a response and decompresses it. This package asks for gzip itself, because
+// net/http does not tell a connection that broke from a compressed body that is incomplete: after the first,
+// it is unknown what the server reports, after the second its status is known.
+func (c *call) readBody(response *http.Response) error {
+	body, tooLarge, err := readLimited(response.Body, response.ContentLength)
+	if err != nil {
+		return err
+	}
+	switch contentEncoding(response.Header) {
+	case "":
+	case "gzip", "x-gzip":
+		if len(body) == 0 {
+			break // such as after HEAD
+		}
+		if tooLarge {
+			body = nil // nobody can read a part of it
+			break
+		}
+		if body, tooLarge, err = gunzip(body); err != nil {
+			c.undecodable, body = true, nil
+		}
+	default:
+		c.undecodable, body = len(body) > 0, nil
+	}
+	c.body, c.tooLarge = body, tooLarge
+	return nil
+}
+
+// contentEncoding returns how a body is compressed, in lower case, or "".
+func contentEncoding(header http.Header) string {
+	var encodings []string
+	for encoding := range strings.SplitSeq(strings.Join(header["Content-Encoding"], ","), ",") {
+		encoding = strings.ToLower(strings.TrimSpace(encoding))
+		if encoding != "" && encoding != "identity" {
+			encodings = append(encodings, encoding)
+		}
+	}
+	return strings.Join(encodings, ",")
+}
+
+// readLimited reads at most MaxBody bytes, and reports whether there are more.
+func readLimited(body io.Reader, announced int64) (read []byte, tooLarge bool, err error) {
+	read, err = ReadAll(body, announced, MaxBody+1)
+	if len(read) > MaxBody {
+		return read[:MaxBody], true, err
+	}
+	return read, false, err
+}
+
+// ReadAll reads up to limit bytes of a body, for which the other side announces a length, or -1.
+func ReadAll(body io.Reader, announced, limit int64) ([]byte, error) {
+	body = io.LimitReader(body, limit)
+	if announced <= 0 || announced > maxReserved {
+		// It allocates two to three times what comes; a buffer that doubles allocates up to four times.
+		return io.ReadAll(body)
+	}
+	// MinRead more lets the buffer see the end without growing.
+	buffer := bytes.NewBuffer(make([]byte, 0, announced+bytes.MinRead))
+	_, err := buffer.ReadFrom(body)
+	return buffer.Bytes(), err
+}
+
+// maxReserved is how much memory the mere announcement of a length can reserve.
+const maxReserved = 16 << 10
+
+// decompressors are kept because each takes 40 KB.
+var decompressors = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
+func gunzip(compressed []byte) (body []byte, tooLarge bool, err error) {
+	reader, _ := decompressors.Get().(*gzip.Reader)
+	defer decompressors.Put(reader)
+	if err := reader.Reset(bytes.NewReader(compressed)); err != nil {
+		return nil, false, err
+	}
+	return readLimited(reader, -1)
+}

@@ -1,0 +1,172 @@
+package transport
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+func gzipped(t *testing.T, text string) string {
+	t.Helper()
+	var compressed bytes.Buffer
+	w := gzip.NewWriter(&compressed)
+	if _, err := io.WriteString(w, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return compressed.String()
+}
+
+// A body that cannot be decompressed has arrived: its status counts, also for retries. A body that breaks off
+// has not, compressed or not.
+func TestCompressedBodies(t *testing.T) {
+	t.Parallel()
+	const text = `{"status":"error","error":{"message":"The text is long enough to be compressed."}}`
+	good := gzipped(t, text)
+	damaged := func(from int) string { // a byte that differs
+		bytes := []byte(good)
+		bytes[(from+len(bytes))%len(bytes)] ^= 0x55
+		return string(bytes)
+	}
+	const undecodable, network = "undecodable", "network"
+	tests := []struct {
+		name, encoding, body string
+		want                 string
+	}{
+		{"gzip", "gzip", good, text},
+		{"x-gzip", "x-gzip", good, text},
+		{"in capitals", "GZIP", good, text},
+		{"with identity", "identity, gzip", good, text},
+		{"two members", "gzip", good + good, text + text},
+		{"identity", "identity", text, text},
+		{"no name", " ", text, text},
+		{"no body", "gzip", "", ""},
+		{"no body in an unknown encoding", "br", "", ""},
+		{"plain text", "gzip", text, undecodable},
+		{"text without compression that is short", "gzip", "{}", undecodable},
+		{"truncated", "gzip", good[:len(good)-20], undecodable},
+		{"truncated before the checksum", "gzip", good[:len(good)-8], undecodable},
+		{"truncated in its header", "gzip", good[:5], undecodable},
+		{"one byte", "gzip", good[:1], undecodable},
+		{"bad checksum", "gzip", damaged(-8), undecodable},
+		{"bad length", "gzip", damaged(-1), undecodable},
+		{"bad data", "gzip", damaged(20), undecodable},
+		{"bad magic", "gzip", damaged(0), undecodable},
+		{"something behind it", "gzip", good + "\n", undecodable},
+		{"compressed twice", "gzip, gzip", gzipped(t, good), undecodable},
+		{"br", "br", "\x0b\x02\x80{}\x03", undecodable},
+		{"zstd", "zstd", text, undecodable},
+		{"deflate", "deflate", text, undecodable},
+		{"unknown", "eyJhbGciOiJIUzI1NiJ9", text, undecodable},
+		{"cut", "gzip", good + "cut", network},
+		{"cut plain text", "gzip", "{" + "cut", network},
+		{"cut before the body", "gzip", "cut", network},
+		{"cut in an unknown encoding", "br", "{" + "cut", network},
+	}
+	for _, test := range tests {
+		for _, status := range []int{200, 404, 503} {
+			for _, http2 := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/%d/http2=%v", test.name, status, http2), func(t *testing.T) {
+					t.Parallel()
+					var requests atomic.Int64
+					server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+						requests.Add(1)
+						body, cut := strings.CutSuffix(test.body, "cut")
+						w.Header().Set("Content-Encoding", test.encoding)
+						w.Header().Set("Content-Type", "application/json")
+						w.WriteHeader(status)
+						_, _ = io.WriteString(w, body)
+						if cut {
+							_ = http.NewResponseController(w).Flush()
+							panic(http.ErrAbortHandler)
+						}
+					}))
+					server.EnableHTTP2 = http2
+					server.StartTLS()
+					defer server.Close()
+					for _, operation := range []Operation{read, once} {
+						requests.Store(0)
+						answer, err := newTest(nil, func(c *Config) {
+							c.BaseURL, c.HTTPClient = server.URL, server.Client()
+							c.Retry = RetryPolicy{MaxAttempts: 4, BaseDelay: 1, MaxDelay: 1}
+						}).do(t.Context(), operation)
+						wantRequests := int64(1)
+						if !operation.NonIdempotent && (status == 503 || test.want == network) {
+							wantRequests = 4
+						}
+						if requests.Load() != wantRequests {
+							t.Errorf("%d requests, want %d", requests.Load(), wantRequests)
+						}
+						if test.want == network {
+							if _, ok := errors.AsType[*CallError](err); !ok {
+								t.Errorf("answer = %+v, %v, want a CallError", answer, err)
+							}
+							continue
+						}
+						if err != nil || answer.StatusCode != status {
+							t.Fatalf("answer = %+v, %v", answer, err)
+						}
+						want := test.want
+						if want == undecodable {
+							want = ""
+						}
+						if answer.Undecodable != (test.want == undecodable) || string(answer.Body) != want || answer.TooLarge {
+							t.Errorf("answer = %+v, body %q, want %q", answer, answer.Body, test.want)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestDecompressedBodyOverTheLimit(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		size int
+		want bool
+	}{{MaxBody, false}, {MaxBody + 1, true}, {20 * MaxBody, true}} {
+		s := &script{steps: []step{{status: 200, header: headers("Content-Encoding: gzip"), body: gzipped(t, strings.Repeat("x", test.size))}}}
+		answer, err := newTest(s, nil).do(t.Context(), read)
+		if err != nil || answer.TooLarge != test.want || len(answer.Body) != min(test.size, MaxBody) || answer.Undecodable {
+			t.Errorf("%d bytes: TooLarge = %v with %d bytes, %v", test.size, answer.TooLarge, len(answer.Body), err)
+		}
+	}
+	s := &script{steps: []step{{status: 200, header: headers("Content-Encoding: gzip"), body: strings.Repeat("x", MaxBody+1)}}}
+	answer, err := newTest(s, nil).do(t.Context(), read)
+	if err != nil || !answer.TooLarge || answer.Body != nil {
+		t.Errorf("compressed body over the limit: TooLarge = %v with %d bytes, %v", answer.TooLarge, len(answer.Body), err)
+	}
+}
+
+// A transport that wants no compression is not made to ask for it. What comes compressed is decompressed.
+func TestDisableCompression(t *testing.T) {
+	t.Parallel()
+	compressed := gzipped(t, "{}")
+	var asked string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = strings.Join(r.Header["Accept-Encoding"], "|")
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = io.WriteString(w, compressed)
+	}))
+	defer server.Close()
+	for _, disabled := range []bool{false, true} {
+		base := &http.Transport{DisableCompression: disabled}
+		defer base.CloseIdleConnections()
+		answer, err := newTest(nil, func(c *Config) {
+			c.BaseURL, c.HTTPClient = server.URL, &http.Client{Transport: base}
+		}).do(t.Context(), read)
+		if err != nil || string(answer.Body) != "{}" || (asked == "gzip") == disabled || (asked == "") != disabled {
+			t.Errorf("disabled %v: answer = %+v, %v, asked for %q", disabled, answer, err, asked)
+		}
+	}
+}
