@@ -1,12 +1,15 @@
 package transport
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net"
 	"slices"
+	"sort"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -16,31 +19,60 @@ const (
 	redacted = "[redacted]"
 	// shortestSecret keeps a mistyped one-letter token from blanking every such letter in a message.
 	shortestSecret = 8
-	// shortestToken is shorter than any JSON Web Token, and longer than a word that starts like one.
+	// enoughOfSecret is how much of a long secret is searched for: a part is worth hiding, too.
+	enoughOfSecret = 32
+	// maxSkip is how much of the beginning of a long secret need not be there: after a stray % or \ it may
+	// be taken for an escape.
+	maxSkip = len("u002b")
+	// shortestToken is shorter than any token of a link, and longer than most words.
 	shortestToken = 16
-	// maxSteps bounds the time that a hostile text can cost: the characters that are compared, many
-	// times what any other text takes.
-	maxSteps = 1 << 21
-	// maxErrorText bounds what an error of the network says.
+	// maxLayers bounds how often escapes are undone: JSON can contain a URL that contains JSON.
+	maxLayers = 8
+	// maxExpansion is how many times longer than a secret its escaped form can be where a limit cuts it.
+	maxExpansion = 16
+	// maxErrorText bounds the text of a network error.
 	maxErrorText = 2 << 10
 )
 
-// redact returns the beginning of text, at most limit bytes of it, without the secrets given, in
-// any form in which JSON or a URL can hold them, and without whatever looks like a JSON Web Token or
-// the token of a link.
+// redact returns the beginning of text, at most limit bytes of it, without the secrets, whichever of
+// their characters are escaped, and without what looks like a JSON Web Token or the token of a link.
+//
+// It searches the text as it is, then with its escapes undone, then with the escapes undone that this
+// reveals, and so on. What it finds in any of them it blanks in the original.
 func redact(text string, limit int, secrets []string) string {
-	cutOff := len(text) > limit
-	text = Cut(text, limit)
-	// A secret may hold another: the longer one goes first, or what is left of it would stay.
-	longestFirst := func(a, b string) int { return len(b) - len(a) }
-	for _, secret := range slices.SortedFunc(slices.Values(secrets), longestFirst) {
+	var needles [][]byte
+	longest := shortestToken
+	for _, secret := range secrets {
 		if len(secret) >= shortestSecret {
-			text = redactSecret(text, secret, cutOff)
+			needles = append(needles, forms(secret)...)
+			longest = max(longest, len(secret))
 		}
 	}
-	text = redactRuns(text, "eyJ", true, isTokenByte)
-	text = redactRuns(text, "token=", false, isQueryByte)
-	return Cut(text, limit)
+	end := len(Cut(text, limit))
+	// A secret that the limit cuts is complete here, so it is found.
+	l := layer{text: []byte(text[:min(len(text), end+maxExpansion*longest)])}
+	found := l.find(nil, needles)
+	for len(l.jumps) < maxLayers && l.undo() {
+		found = l.find(found, needles)
+	}
+	if len(found) == 0 {
+		return text[:end]
+	}
+	slices.SortFunc(found, func(a, b span) int { return cmp.Compare(a.start, b.start) })
+	var out strings.Builder
+	kept := 0
+	for _, s := range found {
+		if s.start >= end {
+			break
+		}
+		if s.start >= kept {
+			out.WriteString(text[kept:s.start])
+			out.WriteString(redacted)
+		}
+		kept = max(kept, s.end)
+	}
+	out.WriteString(text[min(kept, end):end])
+	return Cut(out.String(), limit)
 }
 
 // Cut returns at most size bytes of text, without splitting a character.
@@ -54,154 +86,300 @@ func Cut(text string, size int) string {
 	return text[:size]
 }
 
-// redactSecret replaces each occurrence of secret, whichever of its characters are escaped. Where the
-// text was cut off, it also drops what may be the beginning of one at the end.
-func redactSecret(text, secret string, cutOff bool) string {
-	var out strings.Builder
-	kept, steps := 0, 0
-	for i := 0; i < len(text); i++ {
-		end, begun := matchEscaped(text, i, secret, &steps)
-		switch {
-		case steps > maxSteps:
-			return out.String() + text[kept:i] + redacted
-		case end > 0:
-			out.WriteString(text[kept:i])
-			out.WriteString(redacted)
-			kept, i = end, end-1
-		case begun && cutOff:
-			return out.String() + text[kept:i]
+// forms returns how secret can read in a text whose escapes are undone.
+func forms(secret string) [][]byte {
+	undone := layer{text: []byte(secret)} // a secret can contain what looks like an escape
+	for len(undone.jumps) < maxLayers && undone.undo() {
+	}
+	valid := secret
+	if !utf8.ValidString(secret) { // JSON replaces each byte that is wrong
+		valid = string([]rune(secret))
+	}
+	all := []string{
+		secret, valid, string(undone.text),
+		strings.ReplaceAll(secret, " ", "+"), // as in a form
+		strings.ReplaceAll(secret, "+", " "), // as read from a form
+	}
+	var needles [][]byte
+	for i, form := range all {
+		if len(form) >= shortestSecret/2 && slices.Index(all, form) == i {
+			needles = append(needles, []byte(form))
 		}
 	}
-	return out.String() + text[kept:]
+	return needles
 }
 
-// matchEscaped returns where the secret that starts at position i ends, or 0 where none does; begun
-// means that the text may end in the midst of it. There can be several readings, for a secret may hold
-// what looks like an escape, so it follows all of them. It adds to steps what it compares.
-func matchEscaped(text string, i int, secret string, steps *int) (end int, begun bool) {
-	var buffer [8]int
-	positions, next := append(buffer[:0], i), []int(nil)
-	for secret != "" {
-		r, size := utf8.DecodeRuneInString(secret)
-		plain := secret[:size]
-		secret = secret[size:]
-		next = next[:0]
-		*steps += len(positions) * len(positions) // each is compared with those found before
-		for _, at := range positions {
-			if unfinished(text[at:]) {
-				begun = true
+// span is a part of the original text.
+type span struct{ start, end int }
+
+// layer is a text, some of whose escapes may be undone.
+type layer struct {
+	text []byte
+	// jumps has a list for each time that escapes were undone.
+	jumps [][]jump
+}
+
+// jump is the end of an escape. What is at position at now, or later, was by bytes further on before.
+type jump struct{ at, by int }
+
+// origin returns where the original has what is at position i.
+func (l *layer) origin(i int) int {
+	for _, jumps := range slices.Backward(l.jumps) {
+		n := sort.Search(len(jumps), func(n int) bool { return jumps[n].at > i })
+		if n > 0 {
+			i += jumps[n-1].by
+		}
+	}
+	return i
+}
+
+// undo undoes the escapes of URLs, JSON and HTML once, and reports whether there were any.
+func (l *layer) undo() bool {
+	var jumps []jump
+	write, read := 0, 0 // what comes before read is undone, and now before write
+	percent, backslash, ampersand := -1, -1, -1
+	for i := 0; i < len(l.text); i++ {
+		if c := l.text[i]; c != '%' && c != '\\' && c != '&' {
+			i = min(l.next('%', i, &percent), l.next('\\', i, &backslash), l.next('&', i, &ampersand))
+		}
+		value, size := unescape(l.text[i:])
+		if size == 0 {
+			continue
+		}
+		write += copy(l.text[write:], l.text[read:i])
+		write += copy(l.text[write:], value)
+		read = i + size
+		i = read - 1
+		jumps = append(jumps, jump{write, read - write})
+	}
+	write += copy(l.text[write:], l.text[read:])
+	l.text = l.text[:write]
+	l.jumps = append(l.jumps, jumps)
+	return jumps != nil
+}
+
+// next returns the first position of c from i on, which last remembers.
+func (l *layer) next(c byte, i int, last *int) int {
+	if *last < i {
+		*last = len(l.text)
+		if n := bytes.IndexByte(l.text[i:], c); n >= 0 {
+			*last = i + n
+		}
+	}
+	return *last
+}
+
+// find appends the parts of the original that must be blanked.
+func (l *layer) find(found []span, needles [][]byte) []span {
+	add := func(start, end int) { found = append(found, span{l.origin(start), l.origin(end)}) }
+	for _, needle := range needles {
+		skip := 0
+		if len(needle) >= enoughOfSecret {
+			skip = maxSkip
+		}
+		before, piece := needle[:skip], needle[skip:min(len(needle), skip+enoughOfSecret)]
+		each(l.text, piece, func(i int) (end int) {
+			end = i + max(common(l.text[i:], needle[skip:]), common(l.text[i:], needle))
+			if bytes.HasSuffix(l.text[:i], before) {
+				i -= skip
 			}
-			for _, length := range escapedLengths(text[at:], r, plain) {
-				if length > 0 && !slices.Contains(next, at+length) {
-					next = append(next, at+length)
-				}
+			add(i, end)
+			return end
+		})
+	}
+	// What begins with a rare letter is quick to find: the end of eyJ, and that of token, Token and TOKEN.
+	each(l.text, []byte("J"), func(i int) (end int) {
+		end = i + run(l.text[i:], isTokenByte)
+		if start := i - len("ey"); end-start >= shortestToken && bytes.HasSuffix(l.text[:i], []byte("ey")) {
+			add(start, end)
+		}
+		return end
+	})
+	for _, ken := range [...]string{"ken", "KEN"} {
+		each(l.text, []byte(ken), func(i int) (next int) {
+			next = i + len(ken)
+			if i < 2 || l.text[i-2]|0x20 != 't' || l.text[i-1]|0x20 != 'o' {
+				return next
 			}
-		}
-		if len(next) == 0 || *steps > maxSteps {
-			return 0, begun
-		}
-		positions, next = next, positions
-	}
-	return slices.Max(positions), false
-}
-
-// unfinished reports whether text ends before any character, or may end in the midst of an escaped
-// one: that takes twelve bytes at the most, \ud834\udd1e or %F0%9D%84%9E.
-func unfinished(text string) bool {
-	return text == "" || len(text) < 12 && (text[0] == '%' || text[0] == '\\')
-}
-
-// escapedLengths returns how many bytes at the start of text are the character r, plain if not
-// escaped, for each way of writing it; 0 for those that do not fit.
-func escapedLengths(text string, r rune, plain string) (lengths [5]int) {
-	if strings.HasPrefix(text, plain) || r == ' ' && strings.HasPrefix(text, "+") {
-		lengths[0] = len(plain)
-	}
-	if len(text) > 1 && text[0] == '\\' {
-		if text[1:2] == plain || shortEscapes[text[1]] == r && r != 0 {
-			lengths[1] = 2
-		}
-	}
-	if percent := len(plain) * len("%ff"); len(text) >= percent {
-		lengths[2] = percent
-		for j := range len(plain) {
-			if text[3*j] != '%' || hex(text[3*j+1:3*j+3]) != int(plain[j]) {
-				lengths[2] = 0
+			start, end := tokenValue(l.text, next)
+			if start < end {
+				add(start, end)
 			}
-		}
+			return max(next, end)
+		})
 	}
-	if high, low := utf16.EncodeRune(r); high != utf8.RuneError {
-		if unicodeEscape(text, high) && unicodeEscape(text[6:], low) {
-			lengths[3] = 2 * len(`\uffff`)
-		}
-	} else if unicodeEscape(text, r) {
-		lengths[4] = len(`\uffff`)
-	}
-	return lengths
+	return found
 }
 
-// shortEscapes are those of JSON that have letters.
-var shortEscapes = [256]rune{'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
-
-func unicodeEscape(text string, unit rune) bool {
-	return len(text) >= len(`\uffff`) && text[0] == '\\' && text[1] == 'u' && hex(text[2:6]) == int(unit)
-}
-
-// hex returns the value of hexadecimal digits, or -1.
-func hex(digits string) int {
-	value := 0
-	for i := range len(digits) {
-		c := digits[i] | 0x20 // lower case
-		switch {
-		case '0' <= digits[i] && digits[i] <= '9':
-			value = value<<4 | int(digits[i]-'0')
-		case 'a' <= c && c <= 'f':
-			value = value<<4 | int(c-'a'+10)
-		default:
-			return -1
+// each calls f with each place of needle in text. f returns where to search on.
+func each(text, needle []byte, f func(int) int) {
+	for i := 0; ; {
+		n := bytes.Index(text[i:], needle)
+		if n < 0 {
+			return
 		}
-	}
-	return value
-}
-
-// redactRuns replaces each run of bytes that starts with (or, if not included, follows) start.
-func redactRuns(text, start string, included bool, inRun func(byte) bool) string {
-	if !strings.Contains(text, start) {
-		return text
-	}
-	var out strings.Builder
-	for {
-		before, after, found := strings.Cut(text, start)
-		out.WriteString(before)
-		if !found {
-			return out.String()
-		}
-		end := 0
-		for end < len(after) && inRun(after[end]) {
-			end++
-		}
-		switch {
-		case !included:
-			out.WriteString(start)
-			if end > 0 {
-				out.WriteString(redacted)
-			}
-		case len(start)+end >= shortestToken:
-			out.WriteString(redacted)
-		default:
-			out.WriteString(start)
-			out.WriteString(after[:end])
-		}
-		text = after[end:]
+		i = f(i + n)
 	}
 }
 
-func isTokenByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.'
+// common returns the length of the beginning that both have.
+func common(a, b []byte) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
+
+// tokenValue returns where the value is whose name ends at i.
+func tokenValue(text []byte, i int) (start, end int) {
+	separator := i + run(text[i:], isNameEnd)
+	start = separator + run(text[separator:], isSeparator)
+	if start == separator {
+		return i, i
+	}
+	quoted := start < len(text) && isQuote(text[start])
+	if quoted {
+		start++
+	}
+	end = start + run(text[start:], isQueryByte)
+	switch value := text[start:end]; {
+	case bytes.IndexByte(text[separator:start], '=') >= 0 && !bytes.ContainsAny(text[i:start], " \t\r\n+"): // as in a URL
+	case text[i] == '>': // as in XML
+	case quoted && end < len(text) && isQuote(text[end]): // as in JSON
+	case len(value) >= shortestToken, len(value) >= shortestSecret && bytes.ContainsAny(value, "0123456789"):
+	default: // a word, as in "token: expired"
+		start = end
+	}
+	return start, end
+}
+
+// run returns how many bytes at the start of text are of a kind.
+func run(text []byte, kind func(byte) bool) int {
+	n := 0
+	for n < len(text) && kind(text[n]) {
+		n++
+	}
+	return n
+}
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func isTokenByte(c byte) bool { return isLetter(c) || isDigit(c) || c == '-' || c == '_' || c == '.' }
+
+func isQuote(c byte) bool { return c == '"' || c == '\'' || c == '`' }
+
+func isSpace(c byte) bool { return c <= ' ' || c == '+' }
+
+func isNameEnd(c byte) bool { return isQuote(c) || c == ']' }
+
+func isSeparator(c byte) bool { return isSpace(c) || c == ':' || c == '=' || c == '>' }
 
 func isQueryByte(c byte) bool {
-	return c > ' ' && !strings.ContainsRune(`&#"'<>`+"`", rune(c))
+	return c > ' ' && !isQuote(c) && c != '&' && c != '#' && c != '<' && c != '>' && c != '\\'
+}
+
+// unescape returns the character that the escape at the start of text stands for, and the length of
+// the escape: 0 if it is none.
+func unescape(text []byte) (value string, size int) {
+	if len(text) < 2 {
+		return "", 0
+	}
+	switch c := text[1]; {
+	case text[0] == '&':
+		return unescapeHTML(text)
+	case c == 'u': // \u002b, or %u002b
+		r, n := number(text[2:], 16, 4)
+		if n < 4 {
+			return "", 0
+		}
+		if utf16.IsSurrogate(r) && bytes.HasPrefix(text[6:], text[:2]) {
+			low, _ := number(text[8:], 16, 4)
+			if pair := utf16.DecodeRune(r, low); pair != utf8.RuneError {
+				return string(pair), 12
+			}
+		}
+		return string(r), 6
+	case text[0] == '%', c == 'x': // %2b, or \x2b
+		digits := text[1:]
+		if text[0] == '\\' {
+			digits = text[2:]
+		}
+		if b, n := number(digits, 16, 2); n == 2 {
+			return string([]byte{byte(b)}), len(text) - len(digits) + n //nolint:gosec // two digits
+		}
+	case isLetter(c):
+		if i := strings.IndexByte("bfnrt", c); i >= 0 {
+			return "\b\f\n\r\t"[i : i+1], 2
+		}
+	case c > ' ' && c != '%' && c != '&':
+		return string(text[1:2]), 2
+	}
+	return "", 0
+}
+
+// references are HTML's names for what a secret may contain, in lower case.
+var references = map[string]string{
+	"amp": "&", "apos": "'", "ast": "*", "bsol": `\`, "colon": ":", "comma": ",", "commat": "@", "dollar": "$", "equals": "=",
+	"excl": "!", "grave": "`", "gt": ">", "hat": "^", "lcub": "{", "lowbar": "_", "lpar": "(", "lsqb": "[", "lt": "<", "nbsp": " ",
+	"newline": "\n", "num": "#", "percnt": "%", "period": ".", "plus": "+", "quest": "?", "quot": `"`, "rcub": "}", "rpar": ")",
+	"rsqb": "]", "semi": ";", "sol": "/", "tab": "\t", "verbar": "|", "vert": "|",
+}
+
+func unescapeHTML(text []byte) (value string, size int) {
+	if text[1] == '#' {
+		digits, base := 2, rune(10)
+		if len(text) > 2 && text[2]|0x20 == 'x' {
+			digits, base = 3, 16
+		}
+		r, n := number(text[digits:], base, len(text))
+		if n == 0 {
+			return "", 0
+		}
+		value, size = string(r), digits+n
+	} else {
+		var name [len("newline")]byte
+		n := 0
+		for n < len(name) && 1+n < len(text) && isLetter(text[1+n]) {
+			name[n] = text[1+n] | 0x20
+			n++
+		}
+		for ; value == ""; n-- {
+			if n == 0 {
+				return "", 0
+			}
+			value, size = references[string(name[:n])], 1+n
+		}
+	}
+	switch rest := text[size:]; {
+	case len(rest) > 0 && rest[0] == ';':
+		size++
+	case len(rest) > 0 && rest[0] == '%':
+		if _, n := unescape(rest); n > 0 { // it may be the semicolon
+			return "", 0
+		}
+	}
+	return value, size
+}
+
+// number reads a number of at most size digits, and returns how many it has.
+func number(text []byte, base rune, size int) (value rune, n int) {
+	for ; n < min(len(text), size); n++ {
+		digit := base
+		switch c := rune(text[n]); {
+		case '0' <= c && c <= '9':
+			digit = c - '0'
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			digit = c | 0x20 - 'a' + 10
+		}
+		if digit >= base {
+			break
+		}
+		value = min(value*base+digit, utf8.MaxRune+1)
+	}
+	return value, n
 }
 
 // redactedError says what err says without the secrets. It stands in for err: errors.Is sees

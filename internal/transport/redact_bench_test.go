@@ -1,0 +1,94 @@
+package transport
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// benchmarkTexts are ordinary and hostile texts, with the secrets that are looked for in them.
+func benchmarkTexts() (texts map[string]string, secrets []string) {
+	key := "kombo_live_8f3kQ2mZ7xW1pT5vB9nC4rY6"
+	token := "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9." + strings.Repeat("eyJzdWIiOiIxMjM0NTY3ODkwIiwi", 8) + ".dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+	const size = 64 << 10
+	fill := func(s string) string { return strings.Repeat(s, size/len(s)) }
+	rows := strings.Builder{}
+	for i := range 2000 {
+		fmt.Fprintf(&rows, "\t<tr class=\"row\" style=\"width:100%%\">\n\t\t<td>&nbsp;Node %d</td>\n\t\t<td><a href=\"/status?id=%d&amp;sort=name\">The upstream server did not respond in time.</a></td>\n\t</tr>\n", i, i)
+	}
+	page := "<!DOCTYPE html>\n<html>\n<body>\n<h1>502 Bad Gateway</h1>\n<table>\n" + rows.String()
+	object := `{"status":"error","error":{"code":"PLATFORM.INPUT_INVALID","title":"The input is invalid","message":"The field \"end_user_email\" must be an email address.","log_url":"https://app.kombo.dev/env/production/logs/7xYz"}}`
+	return map[string]string{
+		"JSON error":             object,
+		"JSON of 64 KB":          "[" + fill(strings.ReplaceAll(object, `\"`, "'")+",\n"),
+		"JSON with escapes":      "[" + fill(object+",\n"),
+		"HTML page":              page[:size],
+		"text":                   fill("upstream connect error or disconnect/reset before headers. reset reason: overflow\n"),
+		"percent signs":          fill("%"),
+		"percent signs escaped":  fill("%25"),
+		"backslashes":            fill(`\`),
+		"ampersands":             fill("&"),
+		"ampersands escaped":     fill("&amp;amp;"),
+		"unfinished references":  fill("&#4"),
+		"layers":                 fill("%2526%252343%253B"),
+		"beginning of the key":   fill(key[:len(key)-1]),
+		"beginning of the token": fill(token[:len(token)-1]),
+		"beginning, escaped":     fill(strings.ReplaceAll(key[:len(key)-1], "_", "%5F")),
+		"token":                  fill("token"),
+		"token: a":               fill("token: a "),
+		"token=":                 fill("token="),
+		"eyJ":                    fill("eyJ"),
+		"secrets":                fill(key + " "),
+	}, []string{key, token}
+}
+
+var sink int
+
+// turns measures both in turns, and returns the fastest of each, so that what else the machine does hits
+// both alike. The floor looks at each byte once.
+func turns(text string, secrets []string, more func() bool) (floor, took time.Duration) {
+	floor, took = math.MaxInt64, math.MaxInt64
+	for more() {
+		begun := time.Now()
+		for i := range len(text) {
+			sink += int(text[i])
+		}
+		middle := time.Now()
+		sink += len(redact(text, noLimit, secrets))
+		floor, took = min(floor, middle.Sub(begun)), min(took, time.Since(middle))
+	}
+	return floor, took
+}
+
+func BenchmarkRedact(b *testing.B) {
+	texts, secrets := benchmarkTexts()
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		b.Run(name, func(b *testing.B) {
+			floor, took := turns(texts[name], secrets, b.Loop)
+			b.ReportMetric(float64(took)/float64(len(texts[name])), "ns/B")
+			b.ReportMetric(float64(took)/float64(floor), "redact/floor")
+			b.ReportMetric(0, "ns/op") // of both together, which says nothing
+		})
+	}
+}
+
+// No text takes more than some hundred times as long as looking at it: if the time grew with the square of
+// its length, or of the secret's, it would be some ten thousand times.
+func TestRedactTakesLinearTime(t *testing.T) { //nolint:paralleltest // measures time
+	texts, secrets := benchmarkTexts()
+	for _, c := range []string{"a", "%", `\`, "%25", "&#", "&amp;", "token", "eyJ"} {
+		texts["secret of "+c] = strings.Repeat(c, (64<<10)/len(c))
+		secrets = append(secrets, strings.Repeat(c, maxValue/len(c)-1)+"!")
+	}
+	for name, text := range texts {
+		times := 0
+		floor, took := turns(text, secrets, func() bool { times++; return times <= 5 })
+		if took > 1000*floor && len(text) > 1000 {
+			t.Errorf("%s: %v, %v to look at each byte", name, took, floor)
+		}
+	}
+}
