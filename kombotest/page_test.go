@@ -76,15 +76,6 @@ func tokenOf(t *testing.T, link string) string {
 	return parsed.Query().Get("token")
 }
 
-func createLink(t *testing.T, client *kombo.Client, request kombo.CreateLinkRequest) string {
-	t.Helper()
-	link, err := client.Connect.CreateLink(t.Context(), request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return link.URL
-}
-
 func TestPageOfAConnectionLink(t *testing.T) {
 	t.Parallel()
 	srv, client := kombotest.Start(t, kombotest.Config{})
@@ -205,15 +196,6 @@ func TestPageOfARelink(t *testing.T) {
 			}
 		})
 	}
-}
-
-func firstOf(languages ...kombo.Language) kombo.Language {
-	for _, language := range languages {
-		if language != "" {
-			return language
-		}
-	}
-	return ""
 }
 
 func TestPagesOfLinksThatLeadNowhere(t *testing.T) {
@@ -355,8 +337,6 @@ func TestPageLeavesTheSetup(t *testing.T) {
 		t.Errorf("integration = %+v", got)
 	}
 }
-
-func sorted(values []string) []string { return slices.Sorted(slices.Values(values)) }
 
 // Each language of the SDK has every text, and no other can be asked for.
 func TestPageTexts(t *testing.T) {

@@ -6,9 +6,41 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/kombo-go/kombo"
 	"github.com/kombo-go/kombo/kombotest"
 )
+
+func TestTools(t *testing.T) {
+	t.Parallel()
+	srv, _ := kombotest.Start(t, kombotest.Config{Tools: []kombotest.Tool{
+		{ID: "brandnew", Categories: []kombo.Category{kombo.CategoryLMS}},
+		{ID: "moodle", Label: "Our Moodle", Categories: []kombo.Category{kombo.CategoryLMS}},
+	}})
+	_, _, answer := send(t, srv, "GET", "/tools/lms", "")
+	labels := map[string]string{}
+	for _, tool := range data(t, answer)["tools"].([]any) {
+		labels[tool.(map[string]any)["id"].(string)] = tool.(map[string]any)["label"].(string)
+	}
+	want := map[string]string{
+		"brandnew": "brandnew", "moodle": "Our Moodle", "360learning": "360Learning",
+		"linkedinlearning": "LinkedIn Learning", "talentlms": "TalentLMS", "udemy": "Udemy",
+	}
+	if diff := cmp.Diff(want, labels); diff != "" {
+		t.Errorf("tools (-want +got):\n%s", diff)
+	}
+	for _, category := range []string{"hris", "ats", "assessment"} {
+		if _, _, answer := send(t, srv, "GET", "/tools/"+category, ""); len(data(t, answer)["tools"].([]any)) == 0 {
+			t.Errorf("no tools for %s", category)
+		}
+	}
+	newer := request
+	newer.IntegrationTool = "brandnew"
+	if got := srv.Connect(t, newer); got.Tool != "brandnew" {
+		t.Errorf("connected %+v", got)
+	}
+}
 
 // Slugs that are newer than the list can be connected, unless the test wants them refused.
 func TestUnknownTools(t *testing.T) {
@@ -88,4 +120,14 @@ func TestSetupStepOfATool(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestToolWithoutIDPanics(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if recover() == nil {
+			t.Error("no panic")
+		}
+	}()
+	kombotest.NewServer(kombotest.Config{Tools: []kombotest.Tool{{Label: "nameless"}}}).Close()
 }
