@@ -21,24 +21,36 @@ func askedWait(header http.Header, rateLimited bool) (wait time.Duration, ok boo
 	if wait, ok = parseWait(retryAfter, time.Second); ok {
 		return wait, true
 	}
-	if date, err := http.ParseTime(strings.TrimSpace(retryAfter)); err == nil {
+	if date, err := parseDate(retryAfter); err == nil {
 		// By the server's clock if it is known: ours may be wrong.
-		now, err := http.ParseTime(strings.TrimSpace(header.Get("Date")))
+		now, err := parseDate(header.Get("Date"))
 		if err != nil {
 			now = time.Now()
 		}
 		return max(date.Sub(now), 0), true
 	}
-	if remaining, ok := parseWait(header.Get("RateLimit-Remaining"), time.Second); !rateLimited || ok && remaining > 0 {
+	if !rateLimited {
+		return 0, false
+	}
+	if remaining, ok := parseWait(header.Get("RateLimit-Remaining"), time.Second); ok && remaining > 0 {
 		return 0, false
 	}
 	return parseWait(header.Get("RateLimit-Reset"), time.Second)
 }
 
+var errNoDate = errors.New("no date")
+
+func parseDate(value string) (time.Time, error) {
+	if value == "" {
+		return time.Time{}, errNoDate // without the cost of an error of http.ParseTime
+	}
+	return http.ParseTime(strings.TrimSpace(value))
+}
+
 // parseWait reads a number of units, which may have a fraction. Anything else is invalid, a sign too.
 func parseWait(value string, unit time.Duration) (time.Duration, bool) {
 	value = strings.TrimSpace(value)
-	if strings.ContainsFunc(value, func(r rune) bool { return (r < '0' || r > '9') && r != '.' }) {
+	if value == "" || strings.ContainsFunc(value, func(r rune) bool { return (r < '0' || r > '9') && r != '.' }) {
 		return 0, false
 	}
 	number, err := strconv.ParseFloat(value, 64)

@@ -174,7 +174,7 @@ func TestAttemptsShareNothing(t *testing.T) {
 					w.Header().Set("Set-Cookie", "cookie0=y; Path=/")
 					_, _ = w.Write([]byte("{}"))
 				}))
-				server.Config.ErrorLog = log.New(io.Discard, "", 0)
+				server.Config.ErrorLog = noLog
 				server.EnableHTTP2 = http2
 				server.StartTLS()
 				defer server.Close()
@@ -201,3 +201,5 @@ func TestAttemptsShareNothing(t *testing.T) {
 		}
 	}
 }
+
+var noLog = log.New(io.Discard, "", 0)
