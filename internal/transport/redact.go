@@ -246,7 +246,7 @@ func tokenValue(text []byte, i int) (start, end int) {
 	switch value := text[start:end]; {
 	case bytes.IndexByte(text[separator:start], '=') >= 0 && !bytes.ContainsAny(text[i:start], " \t\r\n+"): // as in a URL
 	case text[i] == '>': // as in XML
-	case quoted && end < len(text) && isQuote(text[end]): // as in JSON
+	case quoted && end < len(text) && isQuote(text[end]) && bytes.ContainsAny(text[separator:start], ":="): // as in JSON
 	case len(value) >= shortestToken, len(value) >= shortestSecret && bytes.ContainsAny(value, "0123456789"):
 	default: // a word, as in "token: expired"
 		start = end

@@ -216,7 +216,7 @@ func TestRedactLeavesTheRest(t *testing.T) {
 		`{"status":"error","error":{"code":"PLATFORM.INPUT_INVALID","title":"Invalid","message":"\"end_user_email\" must be an email address.","log_url":"https://app.kombo.dev/env/production/logs/7xYz?x=1&y=2"}}`,
 		"The token is expired.", "Invalid token: expired", "token: must be a string", "token: authentication failed", "invalid_token", `{"error":"invalid_token"}`,
 		`{"error":{"token":["The token field is required."]}}`, `{"token":"The token is invalid"}`, `{"token":null,"x":"y"}`, `{"token":"","x":"y"}`, `{"token":{"a":1}}`,
-		`Unexpected token '<', "<html>..." is not valid JSON`, "Unexpected token } in JSON at position 12", "Unexpected token: 5 at position 3",
+		`Unexpected token '<', "<html>..." is not valid JSON`, `Unexpected token 'o', "not json" is not valid JSON`, "Unexpected token } in JSON at position 12", "Unexpected token: 5 at position 3",
 		`<span class="token">GET</span><span class="token">/employees</span>`, `{"token_type":"bearer","expires_in":3600}`, "tokens=12", "Authorization: Bearer", "broken=1 taken=2 KEN=3", "token = expired", "a   b", "ABCJKLMNOPQRSTUVWXYZ",
 		`<html><body style="width:100%"><h1>502 Bad Gateway</h1>&nbsp;&copy; A&amp;B <a href="?a=1&amp;b=%20c">back\to\n</a>&#8230;</body></html>`,
 		"100% \\ & %zz%4 \\uzzzz \\u00 &#; &#x; &; &unknown; %u12 \\", "", "%", `\`, "&", "&#", "%u", `\u`, "J", "eyJ", "ken", "token", "token=", `token="`, "token: ",

@@ -77,6 +77,7 @@ func TestRedact(t *testing.T) {
 		{"unquoted in HTML", "<a href=v1?token=opaque>", "<a href=v1?token=[redacted]>"},
 		{"backticks", "token: `opaque`", "token: `[redacted]`"},
 		{"short, with a digit", "token: opaque12", "token: [redacted]"},
+		{"in a sentence", "Token GinuMJCpUQ9xdpLm is expired", "Token [redacted] is expired"},
 		{"line of a log", "token: GinuMJCpUQ9xdpLm, next", "token: [redacted] next"},
 		{"header", "X-Token: a-token-without-digits", "X-Token: [redacted]"},
 		{"JSON Web Token, escaped", `eyJhbGciOiJI\u002eeyJq%2EeyJx&#46;y`, "[redacted]"},
