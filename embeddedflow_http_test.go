@@ -219,6 +219,12 @@ func TestEmbeddedFlowBrowserLeavesQuietly(t *testing.T) { //nolint:paralleltest 
 		}
 		logged.Reset()
 	}
+	for _, http2 := range []bool{false, true} {
+		leaveDuringBody(t, http2)
+		if logged.Len() > 0 {
+			t.Errorf("during the body: logged %s", logged)
+		}
+	}
 	leave(t, "/activate", "failing Connected", false, nil)
 	if !strings.Contains(logged.String(), `level=ERROR msg="kombo: embedded flow failed" status=500`) {
 		t.Errorf("logged %s", logged)
@@ -305,6 +311,29 @@ func leave(t *testing.T, path, during string, http2 bool, onError func(context.C
 	}
 	<-done
 	return status, stored
+}
+
+// leaveDuringBody lets a browser leave before it has sent the whole body.
+func leaveDuringBody(t *testing.T, http2 bool) {
+	t.Helper()
+	f := newFlowTest(t, 200, connectedAnswer, func(config *kombo.EmbeddedFlowConfig) { config.OnError = nil })
+	begun, done := make(chan struct{}), make(chan struct{})
+	server := serveFlow(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(done)
+		close(begun)
+		f.ActivateHandler().ServeHTTP(w, r)
+	}), http2, nil)
+	body, sender := io.Pipe()
+	go func() {
+		_, _ = io.WriteString(sender, `{"token":`)
+		<-begun
+		_ = sender.CloseWithError(context.Canceled)
+	}()
+	if response, err := server.Client().Post(server.URL, "application/json", body); err == nil {
+		_ = response.Body.Close()
+		t.Errorf("a response: %d", response.StatusCode)
+	}
+	<-done
 }
 
 // logs returns what is logged to slog's default.

@@ -226,6 +226,7 @@ func TestEmbeddedFlowCORS(t *testing.T) {
 		{"no preflight", "init", "OPTIONS", trustedOrigin, nil, nil, 405, allowed},
 		{"another origin", "init", "POST", evilOrigin, nil, nil, 403, http.Header{}},
 		{"another origin's preflight", "init", "OPTIONS", evilOrigin, []string{"Access-Control-Request-Method", "POST"}, nil, 403, http.Header{}},
+		{"the same origin's preflight", "init", "OPTIONS", ownOrigin, []string{"Access-Control-Request-Method", "POST"}, nil, 405, http.Header{}},
 		{"the same origin", "init", "POST", ownOrigin, nil, nil, 200, http.Header{}},
 		{"no origin", "init", "POST", "", nil, nil, 200, http.Header{}},
 		{
@@ -296,7 +297,7 @@ func TestEmbeddedFlowTrustedOrigins(t *testing.T) {
 	for _, origin := range []string{
 		"", "null", "*", "app.example", "//app.example", "https://", "https:app.example", "https:///", "https://app.example/", "https://app.example/path",
 		"https://app.example?", "https://app.example?a", "https://app.example#", "https://app.example#a", "https://user@app.example", "https://*.app.example", "https://*",
-		"https://App.example", "HTTPS://app.example", "https://müller.example", "https://app.example:", "https://:443", "https://app.example:443", "http://app.example:80", "https://app.example:port",
+		"https://App.example", "HTTPS://app.example", "https://müller.example", "https://app.example:", "https://:443", "https://:8443", "https://app.example:443", "http://app.example:80", "https://app.example:port",
 		"https://app.example,https://b.example", "https://a.example,b.example", "https://a.example https://b.example", " https://app.example", "https://app.example\n", "https://app.ex\x00ample", "https://app%2eexample",
 		"https://[::1", "https://app.ex\xffample",
 	} {

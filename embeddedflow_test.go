@@ -295,6 +295,19 @@ func TestEmbeddedFlowRefusals(t *testing.T) {
 			name: "a magic link", handler: "init", wantStatus: 500, wantAnswer: "something went wrong", wantTold: "a magic link gives no token",
 			change: linking(kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "A", LinkType: kombo.LinkTypeMagicLink}),
 		},
+		{name: "a customer whose id is not valid UTF-8", handler: "init", change: signedInAs("M\xfcller"), wantStatus: 500, wantAnswer: "something went wrong", wantTold: "EndUserOriginID is not valid UTF-8"},
+		{
+			name: "a link that is not valid UTF-8", handler: "init", wantStatus: 500, wantAnswer: "something went wrong", wantTold: "EndUserOrganizationName is not valid UTF-8",
+			change: linking(kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "M\xfcller"}),
+		},
+		{
+			name: "a relink that is not valid UTF-8", handler: "relink", wantStatus: 500, wantAnswer: "something went wrong", wantTold: "ScopeConfigID is not valid UTF-8",
+			change: func(config *kombo.EmbeddedFlowConfig) {
+				config.Relink = func(*http.Request, string) (string, kombo.RelinkRequest, error) {
+					return testIntegrationID, kombo.RelinkRequest{ScopeConfigID: "\xff"}, nil
+				}
+			},
+		},
 		{name: "an incomplete link", handler: "init", change: linking(kombo.CreateLinkRequest{}), wantStatus: 500, wantAnswer: "something went wrong", wantTold: "EndUserEmail is required"},
 		{name: "Kombo is down", handler: "init", komboStatus: 503, komboAnswer: "<html>", wantStatus: 502, wantAnswer: "Kombo does not answer as it should; try again", wantTold: "503", wantRequests: 1},
 		{name: "Kombo refuses the link", handler: "init", komboStatus: 400, komboAnswer: komboError("PLATFORM.INPUT_INVALID"), wantStatus: 502, wantAnswer: "Kombo does not answer as it should; try again", wantTold: "PLATFORM.INPUT_INVALID", wantRequests: 1},
