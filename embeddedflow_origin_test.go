@@ -345,7 +345,11 @@ func TestEmbeddedFlowWarnings(t *testing.T) { //nolint:paralleltest // changes s
 				test.change(c)
 			}
 		})
-		w := send(t, f.ActivateHandler(), http.MethodPost, "Content-Type", "application/json", "Origin", test.origin)
+		header := []string{"Content-Type", "application/json", "Origin", test.origin}
+		if test.origin == long {
+			header = append(header, "Sec-Fetch-Site", long, "Host", long)
+		}
+		w := send(t, f.ActivateHandler(), http.MethodPost, header...)
 		if got := strings.TrimSpace(w.Body.String()); w.Code != http.StatusForbidden || got != `{"error":"`+test.wantBody+`"}` {
 			t.Errorf("%s: %d %s", test.name, w.Code, got)
 		}
