@@ -46,6 +46,9 @@ type promise interface {
 type response[T any] struct {
 	envelope
 	Data *T `json:"data"`
+
+	// needsData is set if a response without data is an error, although T is not a promise.
+	needsData bool
 }
 
 // envelope is what all responses have in common, successful or not.
@@ -113,6 +116,8 @@ func textOf(value json.RawMessage) string {
 func (r *response[T]) missing() (path string, known bool) {
 	promised, known := any(r.Data).(promise)
 	switch {
+	case !known && r.needsData && r.Data == nil:
+		return "data", false
 	case !known:
 		return "", false
 	case r.Data == nil:
@@ -140,8 +145,9 @@ type input struct {
 	body          any // nil for none
 	pathValues    []string
 	query         url.Values
-	integrationID string // of the header
-	err           error  // why it cannot be sent, unless nil
+	integrationID string        // of the header
+	timeout       time.Duration // of one attempt, in place of all others, unless zero
+	err           error         // why it cannot be sent, unless nil
 }
 
 // call makes one call of the API: body is sent as JSON unless it is nil, and the data of the answer
@@ -159,14 +165,14 @@ func callWith[T any](ctx context.Context, s *service, operation transport.Operat
 func respond[T any](ctx context.Context, s *service, operation transport.Operation, in input) (response[T], error) {
 	var decoded response[T]
 	// The rest is the same for every T, and compiled once.
-	if err := s.call(ctx, operation, in, &decoded); err != nil {
+	if _, err := s.call(ctx, operation, in, &decoded); err != nil {
 		return response[T]{}, err
 	}
 	return decoded, nil
 }
 
-// call makes one call and decodes its response.
-func (s *service) call(ctx context.Context, operation transport.Operation, in input, decoded anyResponse) error {
+// call makes one call and decodes its response. It returns the response if there is one, also with an error.
+func (s *service) call(ctx context.Context, operation transport.Operation, in input, decoded anyResponse) (*transport.Answer, error) {
 	observe := observerOf(ctx)
 	if s != nil {
 		observe = observe.then(s.observe)
@@ -182,7 +188,7 @@ func (s *service) call(ctx context.Context, operation transport.Operation, in in
 	if observe != nil {
 		observe(ctx, observed(operation, answer, decoded.outer().warnings(), err, time.Since(begun)))
 	}
-	return err
+	return answer, err
 }
 
 // withHint adds the likely mistake to an error that a wrong setting of the client explains.
@@ -209,12 +215,14 @@ func decode(operation transport.Operation, answer *transport.Answer, decoded any
 		return errorFromAnswer(operation, answer)
 	}
 	if answer.TooLarge {
-		return unexpectedAnswer(operation, answer, fmt.Sprintf("it is longer than %d bytes", transport.MaxBody))
+		return unexpectedAnswer(operation, answer, "it is longer than the limit; see WithMaxResponseSize")
 	}
 	document := withoutBOM(answer.Body)
 	err := boundedjson.Unmarshal(document, decoded)
 	if errors.Is(err, boundedjson.ErrTooMuch) {
-		return unexpectedAnswer(operation, answer, err.Error())
+		e := unexpectedAnswer(operation, answer, err.Error())
+		e.tooMuch = true
+		return e
 	}
 	if err != nil && !json.Valid(document) {
 		return unexpectedAnswer(operation, answer, "it is not JSON")
@@ -246,16 +254,8 @@ func problemOf(operation transport.Operation, document []byte, decoded anyRespon
 		}
 	}
 	if decodeErr != nil {
-		switch wrong := findMisfit(document, decoded, "", decodeErr, counts); {
-		case wrong == nil && missing == "" && succeeded:
-			return "it cannot be decoded"
-		case wrong == nil:
-		case wrong.path == "":
-			return "it is not a JSON object"
-		case wrong.isTime:
-			return wrong.path + " is not a time"
-		default:
-			return "the type of " + wrong.path + " is wrong"
+		if wrong := findMisfit(document, decoded, "", decodeErr, counts); wrong != nil || missing == "" && succeeded {
+			return wrong.describe()
 		}
 	}
 	switch {
@@ -282,7 +282,7 @@ func (s *service) send(ctx context.Context, operation transport.Operation, in in
 		ctx = &operationContext{ctx, operation}
 	}
 	answer, err := s.transport.Do(ctx, transport.Request{
-		Operation: operation, PathValues: in.pathValues, Query: in.query, IntegrationID: in.integrationID, Body: encoded,
+		Operation: operation, PathValues: in.pathValues, Query: in.query, IntegrationID: in.integrationID, Body: encoded, Timeout: in.timeout,
 	})
 	if err == nil {
 		return answer, nil

@@ -40,7 +40,7 @@ func TestLimits(t *testing.T) {
 	}{
 		{"MaxWebhookBody", MaxWebhookBody, 1_048_576},
 		{"MaxErrorBody", MaxErrorBody, 65_536},
-		{"MaxBody", transport.MaxBody, 10_485_760},
+		{"MaxBody", transport.DefaultMaxBody, 10_485_760},
 		{"maxFlowBody", maxFlowBody, 65_536},
 		{"maxErrorLine", maxErrorLine, 500},
 		{"maxErrorMessage", maxErrorMessage, 8_192},

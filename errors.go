@@ -121,6 +121,8 @@ type Error struct {
 
 	// err is the cause if no response reports it.
 	err error
+	// tooMuch means that a response was not decoded, because it would take too much memory.
+	tooMuch bool
 	// hint names a likely mistake of the caller, or is "".
 	hint string
 	// mayHaveExecuted means that an attempt before the last may have been executed although it failed.

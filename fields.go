@@ -66,8 +66,9 @@ const (
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/get-integrations-integration-id-integration-fields
 func (s *IntegrationsService) Fields(ctx context.Context, integrationID string, options ...ListOptions) iter.Seq2[IntegrationField, error] {
-	return paginate(fieldsOperation, lastOptions(options), func(o ListOptions) (*Page[IntegrationField], error) {
-		return s.FieldsPage(ctx, integrationID, o)
+	return paginate(fieldsOperation, lastOptions(options), func(o ListOptions) (*Page[IntegrationField], map[int]error, error) {
+		page, err := s.FieldsPage(ctx, integrationID, o)
+		return page, nil, err
 	})
 }
 
@@ -143,8 +144,9 @@ var customFieldsOperation = transport.Operation{
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/get-integrations-integration-id-custom-fields
 func (s *IntegrationsService) CustomFields(ctx context.Context, integrationID string, options ...ListOptions) iter.Seq2[CustomField, error] {
-	return paginate(customFieldsOperation, lastOptions(options), func(o ListOptions) (*Page[CustomField], error) {
-		return s.CustomFieldsPage(ctx, integrationID, o)
+	return paginate(customFieldsOperation, lastOptions(options), func(o ListOptions) (*Page[CustomField], map[int]error, error) {
+		page, err := s.CustomFieldsPage(ctx, integrationID, o)
+		return page, nil, err
 	})
 }
 

@@ -38,6 +38,19 @@ func findMisfit(document []byte, target any, path string, err error, want func(p
 	return misfitOf(document, reflect.TypeOf(target).Elem(), path, want)
 }
 
+// describe says what is wrong, without quoting the value.
+func (m *misfit) describe() string {
+	switch {
+	case m == nil:
+		return "it cannot be decoded"
+	case m.path == "":
+		return "it is not a JSON object"
+	case m.isTime:
+		return m.path + " is not a time"
+	}
+	return "the type of " + m.path + " is wrong"
+}
+
 // maxSearched is the size in bytes of the longest document that findMisfit looks through.
 const maxSearched = 64 << 10
 

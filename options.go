@@ -23,6 +23,10 @@ const (
 	DefaultLinkTimeout = 300 * time.Second
 )
 
+// DefaultMaxResponseSize is the size in bytes up to which responses are read, 10 MiB; [WithMaxResponseSize]
+// sets another.
+const DefaultMaxResponseSize = transport.DefaultMaxBody
+
 // An Option configures the client that [NewClient] returns. A later option overrides an earlier one of
 // the same kind, except for [WithObserver].
 type Option func(*config) error
@@ -37,6 +41,7 @@ type config struct {
 	retry        RetryPolicy
 	log          func(context.Context, transport.Attempt)
 	observe      observer
+	maxBody      int64
 }
 
 // transport checks the options against each other and resolves them, with their defaults, into the
@@ -59,6 +64,7 @@ func (c *config) transport(apiKey string) (transport.Config, error) {
 		Retry:          c.retry.withDefaults(),
 		Classify:       classify,
 		Log:            c.log,
+		MaxBody:        c.maxBody,
 	}, nil
 }
 
@@ -174,6 +180,19 @@ func logAttempt(ctx context.Context, logger *slog.Logger, attempt transport.Atte
 		attributes = append(attributes, slog.Duration("retry_in", attempt.Wait))
 	}
 	logger.LogAttrs(ctx, slog.LevelDebug, "kombo: attempt", attributes...)
+}
+
+// WithMaxResponseSize sets the size in bytes up to which the body of a response is read, after it is
+// decompressed; the default is [DefaultMaxResponseSize]. A longer response fails with
+// [ErrUnexpectedResponse]. A response takes up to about ten times its size in memory.
+func WithMaxResponseSize(bytes int64) Option {
+	return func(c *config) error {
+		if bytes <= 0 || bytes > 1<<30 {
+			return errors.New("WithMaxResponseSize: the size is not between 1 byte and 1 GiB")
+		}
+		c.maxBody = bytes
+		return nil
+	}
 }
 
 // WithObserver calls observe at the end of every call of the client, failed or not: for metrics and

@@ -86,6 +86,10 @@ func (p *pageResponse[T]) missing() string {
 	return ""
 }
 
+func (p *pageResponse[T]) page() *Page[T] {
+	return &Page[T]{Results: *p.Results, Next: p.Next.value}
+}
+
 // cursor is the cursor of the next page; it is present and "" on the last one.
 type cursor struct {
 	value   string
@@ -105,27 +109,28 @@ func fetchPage[T any](ctx context.Context, s *service, operation transport.Opera
 	if err != nil {
 		return nil, err
 	}
-	return &Page[T]{Results: *response.Results, Next: response.Next.value}, nil
+	return response.page(), nil
 }
 
 // maxEmptyPages ends a list with so many empty pages in a row: during them, the caller cannot break out of the loop.
 const maxEmptyPages = 100
 
 // paginate returns the results of all pages, in order. Each page is fetched when its first result is needed.
-func paginate[T any](operation transport.Operation, options ListOptions, fetch func(ListOptions) (*Page[T], error)) iter.Seq2[T, error] {
+// failed has the errors of results that cannot be decoded, by their index in the page.
+func paginate[T any](operation transport.Operation, options ListOptions, fetch func(ListOptions) (page *Page[T], failed map[int]error, err error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		options := options // the sequence can be iterated again
 		seed := maphash.MakeSeed()
 		seen := map[uint64]bool{maphash.String(seed, options.Cursor): true}
 		for pages, empty := 1, 0; ; pages++ {
-			page, err := fetch(options)
+			page, failed, err := fetch(options)
 			if err != nil {
 				yield(none, err)
 				return
 			}
-			for _, result := range page.Results {
-				if !yield(result, nil) {
+			for i, result := range page.Results {
+				if !yield(result, failed[i]) {
 					return
 				}
 			}

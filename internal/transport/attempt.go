@@ -67,7 +67,10 @@ func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	ctx, connection := request.Context(), &connectionTrace{}
 	limit := c.what.Operation.Timeout
-	if c.transport.timeout != nil {
+	switch {
+	case c.what.Timeout > 0:
+		limit = c.what.Timeout
+	case c.transport.timeout != nil:
 		limit = *c.transport.timeout
 	}
 	if limit > 0 {

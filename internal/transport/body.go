@@ -13,7 +13,7 @@ import (
 // net/http does not tell a connection that broke from a compressed body that is incomplete: after the first,
 // it is unknown what the server reports, after the second its status is known.
 func (c *call) readBody(response *http.Response) error {
-	body, tooLarge, err := readLimited(response.Body, response.ContentLength)
+	body, tooLarge, err := readLimited(response.Body, response.ContentLength, c.transport.maxBody)
 	if err != nil {
 		return err
 	}
@@ -27,7 +27,7 @@ func (c *call) readBody(response *http.Response) error {
 			body = nil // nobody can read a part of it
 			break
 		}
-		if body, tooLarge, err = gunzip(body); err != nil {
+		if body, tooLarge, err = gunzip(body, c.transport.maxBody); err != nil {
 			c.undecodable, body = true, nil
 		}
 	default:
@@ -49,11 +49,11 @@ func contentEncoding(header http.Header) string {
 	return strings.Join(encodings, ",")
 }
 
-// readLimited reads at most MaxBody bytes, and reports whether there are more.
-func readLimited(body io.Reader, announced int64) (read []byte, tooLarge bool, err error) {
-	read, err = ReadAll(body, announced, MaxBody+1)
-	if len(read) > MaxBody {
-		return read[:MaxBody], true, err
+// readLimited reads at most limit bytes, and reports whether there are more.
+func readLimited(body io.Reader, announced, limit int64) (read []byte, tooLarge bool, err error) {
+	read, err = ReadAll(body, announced, limit+1)
+	if int64(len(read)) > limit {
+		return read[:limit], true, err
 	}
 	return read, false, err
 }
@@ -77,11 +77,11 @@ const maxReserved = 16 << 10
 // decompressors are kept because each takes 40 KB.
 var decompressors = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
-func gunzip(compressed []byte) (body []byte, tooLarge bool, err error) {
+func gunzip(compressed []byte, limit int64) (body []byte, tooLarge bool, err error) {
 	reader, _ := decompressors.Get().(*gzip.Reader)
 	defer decompressors.Put(reader)
 	if err := reader.Reset(bytes.NewReader(compressed)); err != nil {
 		return nil, false, err
 	}
-	return readLimited(reader, -1)
+	return readLimited(reader, -1, limit)
 }

@@ -134,14 +134,14 @@ func TestDecompressedBodyOverTheLimit(t *testing.T) {
 	for _, test := range []struct {
 		size int
 		want bool
-	}{{MaxBody, false}, {MaxBody + 1, true}, {20 * MaxBody, true}} {
+	}{{DefaultMaxBody, false}, {DefaultMaxBody + 1, true}, {20 * DefaultMaxBody, true}} {
 		s := &script{steps: []step{{status: 200, header: headers("Content-Encoding: gzip"), body: gzipped(t, strings.Repeat("x", test.size))}}}
 		answer, err := newTest(s, nil).do(t.Context(), read)
-		if err != nil || answer.TooLarge != test.want || len(answer.Body) != min(test.size, MaxBody) || answer.Undecodable {
+		if err != nil || answer.TooLarge != test.want || len(answer.Body) != min(test.size, DefaultMaxBody) || answer.Undecodable {
 			t.Errorf("%d bytes: TooLarge = %v with %d bytes, %v", test.size, answer.TooLarge, len(answer.Body), err)
 		}
 	}
-	s := &script{steps: []step{{status: 200, header: headers("Content-Encoding: gzip"), body: strings.Repeat("x", MaxBody+1)}}}
+	s := &script{steps: []step{{status: 200, header: headers("Content-Encoding: gzip"), body: strings.Repeat("x", DefaultMaxBody+1)}}}
 	answer, err := newTest(s, nil).do(t.Context(), read)
 	if err != nil || !answer.TooLarge || answer.Body != nil {
 		t.Errorf("compressed body over the limit: TooLarge = %v with %d bytes, %v", answer.TooLarge, len(answer.Body), err)

@@ -4,6 +4,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,8 +19,8 @@ import (
 
 const bearer = "Bearer "
 
-// MaxBody is the size in bytes up to which an answer is read.
-const MaxBody = 10 << 20
+// DefaultMaxBody is the size in bytes up to which a response is read, unless the Config has another.
+const DefaultMaxBody = 10 << 20
 
 // Config is what a Transport is made of.
 type Config struct {
@@ -35,7 +36,9 @@ type Config struct {
 	// the operation's limit. HTTPClient.Timeout, if set, replaces the operation's limit; if both are
 	// set, the shorter counts.
 	AttemptTimeout *time.Duration
-	Retry          RetryPolicy
+	// MaxBody is the size in bytes up to which a response is read; zero means DefaultMaxBody.
+	MaxBody int64
+	Retry   RetryPolicy
 	// Classify returns what the body of a response that reports no success means for retries; nil
 	// means that the status decides.
 	Classify func(body []byte) Classification
@@ -76,6 +79,7 @@ type Transport struct {
 	// uncompressed means that the caller's transport does not want compressed responses.
 	uncompressed bool
 	timeout      *time.Duration
+	maxBody      int64
 	retry        RetryPolicy
 	classify     func(body []byte) Classification
 	log          func(context.Context, Attempt)
@@ -91,6 +95,7 @@ func New(config Config) *Transport {
 		baseURL:   config.BaseURL,
 		userAgent: config.UserAgent,
 		timeout:   config.AttemptTimeout,
+		maxBody:   cmp.Or(config.MaxBody, DefaultMaxBody),
 		retry:     config.Retry,
 		classify:  config.Classify,
 		log:       config.Log,
@@ -133,13 +138,15 @@ type Request struct {
 	IntegrationID string
 	// Body is a JSON document; nil means none.
 	Body []byte
+	// Timeout limits one attempt in place of all other limits; zero means that they count.
+	Timeout time.Duration
 }
 
 // Answer is what the server said to the last attempt.
 type Answer struct {
 	StatusCode int
 	Header     http.Header
-	// Body is cut at MaxBody, and TooLarge set, where the answer is longer.
+	// Body is truncated at the limit, and TooLarge set, if the response is longer.
 	Body     []byte
 	TooLarge bool
 	// Undecodable means that Body is nil because it cannot be decompressed.

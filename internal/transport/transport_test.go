@@ -335,10 +335,10 @@ func TestAnswerOverTheLimit(t *testing.T) {
 	for _, test := range []struct {
 		size int
 		want bool
-	}{{MaxBody, false}, {MaxBody + 1, true}, {2 * MaxBody, true}} {
+	}{{DefaultMaxBody, false}, {DefaultMaxBody + 1, true}, {2 * DefaultMaxBody, true}} {
 		s := &script{steps: []step{{status: 200, body: strings.Repeat("x", test.size)}}}
 		answer, err := newTest(s, nil).do(t.Context(), read)
-		if err != nil || answer.TooLarge != test.want || len(answer.Body) != min(test.size, MaxBody) {
+		if err != nil || answer.TooLarge != test.want || len(answer.Body) != min(test.size, DefaultMaxBody) {
 			t.Errorf("%d bytes: TooLarge = %v with %d bytes, %v", test.size, answer.TooLarge, len(answer.Body), err)
 		}
 		if s.attempts != 1 || s.openBodies != 0 {
@@ -356,14 +356,14 @@ func (a announcing) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // A length is a word only: it must not make room for what does not come.
 func TestAnnouncedLengthReservesLittle(t *testing.T) { //nolint:paralleltest // counts allocated bytes
-	for _, length := range []announcing{MaxBody, 1 << 30} {
+	for _, length := range []announcing{DefaultMaxBody, 1 << 30} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		if answer, err := newTest(length, nil).do(t.Context(), read); err != nil || string(answer.Body) != "x" {
 			t.Errorf("answer = %+v, %v", answer, err)
 		}
 		runtime.ReadMemStats(&after)
-		if got := after.TotalAlloc - before.TotalAlloc; got > MaxBody/10 {
+		if got := after.TotalAlloc - before.TotalAlloc; got > DefaultMaxBody/10 {
 			t.Errorf("%d bytes announced: %d allocated", length, got)
 		}
 	}
@@ -392,7 +392,7 @@ func TestEndlessAnswerIsNotReadOn(t *testing.T) {
 	if err != nil || !answer.TooLarge || answer.StatusCode != 500 {
 		t.Errorf("answer = %+v, %v", answer, err)
 	}
-	if got := e.body.read.Load(); got > MaxBody+1 {
+	if got := e.body.read.Load(); got > DefaultMaxBody+1 {
 		t.Errorf("%d bytes were read", got)
 	}
 }

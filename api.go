@@ -1,0 +1,332 @@
+package kombo
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kombo-go/kombo/internal/boundedjson"
+	"github.com/kombo-go/kombo/internal/transport"
+)
+
+// Request is the request of a [Call].
+type Request struct {
+	// Method is GET, POST, PUT, PATCH or DELETE; "" means GET.
+	Method string
+	// Path is the route below the base URL, with a placeholder in braces for each value, such as
+	// "/ats/jobs/{job_id}/applications". Errors, logs, observers and spans show the route, so IDs belong in
+	// PathValues. Required.
+	Path string
+	// PathValues fill the placeholders of Path, in order. Each is escaped as one segment of the path.
+	PathValues []string
+	// Query is the query of the URL.
+	Query url.Values
+	// IntegrationID selects the integration. All endpoints of HRIS, ATS, LMS, Assessment and Custom require
+	// it, those of AI Apply do not.
+	IntegrationID string
+	// Body is sent as JSON; nil means no body.
+	Body any
+	// Timeout limits one attempt, in place of [WithTimeout] and of the default: [DefaultTimeout], or
+	// [DefaultLinkTimeout] for POST, as in Kombo's own SDKs. Zero means that it is not set here.
+	Timeout time.Duration
+	// Idempotent says that executing the request twice does no harm. POST and PATCH are retried only if they
+	// were not executed, unless Idempotent is set; the other methods are idempotent.
+	Idempotent bool
+}
+
+// Response is the response to a [Call].
+type Response[T any] struct {
+	Data T
+	// Warnings are hints from Kombo to developers: log them. At most 100 are kept.
+	Warnings []Warning
+	// Header is the header of the response: actions have Concurrency-Limit and Concurrency-Remaining.
+	Header http.Header
+}
+
+// Call calls any endpoint of Kombo's API, with the retries, time limits, errors and observers of client. The
+// data of the response is decoded into a T: a struct with the fields that the caller reads, or any other
+// type that encoding/json decodes into, apart from pointers. Fields that T does not have are ignored. If the
+// caller reads nothing, T is struct{}.
+//
+//	type Application struct {
+//		ID string `json:"id"`
+//	}
+//	created, err := kombo.Call[Application](ctx, client, kombo.Request{
+//		Method: http.MethodPost, Path: "/ats/jobs/{job_id}/applications", PathValues: []string{jobID},
+//		IntegrationID: id, Body: application,
+//	})
+//
+// Input that cannot be sent fails with [ErrInvalidInput] before anything is sent. A response without data,
+// or with data that cannot be decoded into a T, fails with [ErrUnexpectedResponse]; an action was executed
+// then. For the other errors see [Error]: [ErrIntegrationNotReady] and [ErrReconnectRequired] matter most here.
+//
+// Kombo's documentation: https://docs.kombo.dev
+func Call[T any](ctx context.Context, client *Client, request Request) (*Response[T], error) {
+	operation, in := request.resolve()
+	in.err = cmp.Or(in.err, checkTarget(reflect.TypeFor[T]()))
+	decoded := response[T]{needsData: needsData(reflect.TypeFor[T]())}
+	answer, err := client.shared().call(ctx, operation, in, &decoded)
+	if err != nil {
+		return nil, err
+	}
+	result := &Response[T]{Warnings: decoded.warnings(), Header: answer.Header}
+	if decoded.Data != nil {
+		result.Data = *decoded.Data
+	}
+	return result, nil
+}
+
+// shared returns nil for a client that was not made by NewClient.
+func (c *Client) shared() *service {
+	if c == nil {
+		return nil
+	}
+	return c.service
+}
+
+// resolve returns the operation of a request, with its defaults, and what it sends.
+func (r Request) resolve() (transport.Operation, input) {
+	operation := transport.Operation{Method: r.Method, Path: r.Path, Timeout: DefaultTimeout}
+	in := input{
+		body: r.Body, pathValues: r.PathValues, query: r.Query, integrationID: r.IntegrationID,
+		timeout: r.Timeout, err: r.validate(),
+	}
+	if r.Method == "" {
+		operation.Method = http.MethodGet
+	}
+	switch operation.Method {
+	case http.MethodPost:
+		operation.Timeout = DefaultLinkTimeout
+		operation.NonIdempotent = !r.Idempotent
+	case http.MethodPatch:
+		operation.NonIdempotent = !r.Idempotent
+	}
+	if in.err != nil { // the route may be anything, so it is not printed
+		operation = transport.Operation{Method: "invalid", Path: "request"}
+	}
+	return operation, in
+}
+
+func (r Request) validate() error {
+	switch {
+	case r.Method != "" && !slices.Contains(passthroughMethods, r.Method):
+		return inputError("Method is not one of " + strings.Join(passthroughMethods, ", "))
+	case r.Timeout < 0:
+		return inputError("Timeout is negative")
+	case r.Body != nil && (r.Method == "" || r.Method == http.MethodGet):
+		return inputError("Body: a GET has none; use Query")
+	case becomesOther(reflect.ValueOf(r.Body)):
+		return inputError("Body would not be sent as it is: for bytes or a reader, give a json.RawMessage")
+	}
+	return checkPath(r.Path)
+}
+
+// checkPath refuses what is not a route. It is strict, because a route is printed, and because an ID with
+// a colon or an escape shows that a value is in the place of a placeholder.
+func checkPath(path string) error {
+	switch {
+	case path == "":
+		return inputError("Path is required")
+	case strings.Contains(path, "://"):
+		return inputError("Path is a URL; give the part after /v1, such as \"/hris/employees\"")
+	case path[0] != '/':
+		return inputError("Path does not start with a slash")
+	case strings.HasPrefix(path, "/v1/"):
+		return inputError("Path starts with /v1, which is in the base URL")
+	case strings.ContainsAny(path, "?#"):
+		return inputError("Path contains a query or a fragment; use Query")
+	}
+	for segment := range strings.SplitSeq(path[1:], "/") {
+		literal := segment
+		if strings.HasPrefix(segment, "{") && strings.HasSuffix(segment, "}") {
+			literal = segment[1 : len(segment)-1]
+		}
+		other := func(r rune) bool {
+			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
+		}
+		switch {
+		case literal == "" || literal == "." || literal == "..":
+			return inputError("Path has an empty segment, or the segment . or ..")
+		case strings.ContainsFunc(literal, other):
+			return inputError("Path contains characters that a route has not; put values into PathValues, and a {placeholder} into Path")
+		}
+	}
+	return nil
+}
+
+// checkTarget refuses types that no data can be decoded into.
+func checkTarget(t reflect.Type) error {
+	switch t.Kind() { //nolint:exhaustive // all others can be decoded into
+	case reflect.Pointer:
+		return inputError("the type of the data is a pointer; use the type that it points to")
+	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer, reflect.Uintptr:
+		return inputError("the type of the data cannot be decoded into")
+	case reflect.Interface:
+		if t.NumMethod() > 0 {
+			return inputError("the type of the data is an interface with methods, which cannot be decoded into")
+		}
+	}
+	return nil
+}
+
+// needsData reports whether a null cannot be the data of type t: a struct with fields, or a plain value.
+func needsData(t reflect.Type) bool {
+	switch t.Kind() { //nolint:exhaustive // the others are plain values
+	case reflect.Interface, reflect.Map, reflect.Slice:
+		return false
+	case reflect.Struct:
+		return t.NumField() > 0
+	}
+	return true
+}
+
+// ListRequest selects what a [List] reads. The filters are sent again with every page.
+type ListRequest struct {
+	// Path and PathValues are those of a [Request].
+	Path       string
+	PathValues []string
+	// IntegrationID selects the integration; see [Request.IntegrationID].
+	IntegrationID string
+	// UpdatedAfter selects what has changed since; the zero time selects everything. It is sent in UTC, in
+	// milliseconds, rounded down. For incremental reads pass the time at which the previous read began, not
+	// the one at which it ended: what changes meanwhile is read again rather than lost.
+	UpdatedAfter time.Time
+	// IncludeDeleted also selects what was deleted; such items have remote_deleted_at.
+	IncludeDeleted bool
+	// IDs and RemoteIDs select items by Kombo's IDs, or by those of the tool.
+	IDs, RemoteIDs []string
+	// Filters are further parameters of the endpoint, such as "job_ids".
+	Filters url.Values
+	// ListOptions select the first page and the size of pages: up to 250 for most lists.
+	ListOptions
+}
+
+// maxPageSize is the largest page that Kombo documents for the lists that [List] is for.
+const maxPageSize = 250
+
+// List iterates over the items of a list: employees, jobs, applications and so on. Pages are fetched as they
+// are needed, and one is in memory at a time. T is a struct with the fields that the caller reads.
+//
+//	type Employee struct {
+//		ID        string    `json:"id"`
+//		WorkEmail string    `json:"work_email"`
+//		ChangedAt time.Time `json:"changed_at"`
+//	}
+//	for employee, err := range kombo.List[Employee](ctx, client, kombo.ListRequest{
+//		Path: "/hris/employees", IntegrationID: id,
+//	}) {
+//		if err != nil {
+//			return err
+//		}
+//		…
+//	}
+//
+// An item that cannot be decoded into a T is an error that names its index in the page and the field
+// ([ErrUnexpectedResponse]); the next iteration continues with the item after it. Any other error ends the
+// sequence, as do cursors that would never end (one is repeated, or 100 pages in a row are empty). The
+// errors are those of [Call].
+func List[T any](ctx context.Context, client *Client, request ListRequest) iter.Seq2[T, error] {
+	operation, _ := request.resolve()
+	return paginate(operation, request.ListOptions, func(options ListOptions) (*Page[T], map[int]error, error) {
+		request := request // the sequence can be iterated again
+		request.ListOptions = options
+		return fetchList[T](ctx, client, request)
+	})
+}
+
+// ListPage returns one page of a [List], for callers who store the cursor. If an item cannot be decoded into
+// a T, it returns the error of that item.
+func ListPage[T any](ctx context.Context, client *Client, request ListRequest) (*Page[T], error) {
+	page, failed, err := fetchList[T](ctx, client, request)
+	if err != nil {
+		return nil, err
+	}
+	for i := range page.Results {
+		if err := failed[i]; err != nil {
+			return nil, err
+		}
+	}
+	return page, nil
+}
+
+// fetchList fetches one page. failed has the errors of items that cannot be decoded, by their index.
+func fetchList[T any](ctx context.Context, client *Client, request ListRequest) (page *Page[T], failed map[int]error, err error) {
+	operation, in := request.resolve()
+	in.err = cmp.Or(in.err, checkTarget(reflect.TypeFor[T]()))
+	var decoded response[pageResponse[T]]
+	answer, err := client.shared().call(ctx, operation, in, &decoded)
+	if err == nil {
+		return decoded.Data.page(), nil, nil
+	}
+	// One item that cannot be decoded must not take the others with it.
+	var raw response[pageResponse[json.RawMessage]]
+	if kerr, ok := errors.AsType[*Error](err); answer == nil || ok && kerr.tooMuch || decode(operation, answer, &raw) != nil {
+		return nil, nil, err
+	}
+	page, failed = &Page[T]{Next: raw.Data.Next.value}, map[int]error{}
+	for i, document := range *raw.Data.Results {
+		var item T
+		if decodeErr := boundedjson.Unmarshal(document, &item); decodeErr != nil {
+			wrong := findMisfit(document, &item, fmt.Sprintf("data.results[%d]", i), decodeErr, func(string) bool { return true })
+			failed[i] = unexpectedAnswer(operation, answer, wrong.describe())
+		}
+		page.Results = append(page.Results, item)
+	}
+	if len(failed) == 0 {
+		return nil, nil, err
+	}
+	return page, failed, nil
+}
+
+// resolve returns the operation and the input of one page.
+func (r ListRequest) resolve() (transport.Operation, input) {
+	operation, in := Request{Path: r.Path, PathValues: r.PathValues, IntegrationID: r.IntegrationID}.resolve()
+	query, err := r.query()
+	in.query, in.err = query, cmp.Or(in.err, err)
+	return operation, in
+}
+
+func (r ListRequest) query() (url.Values, error) {
+	query, err := r.ListOptions.query(maxPageSize)
+	if err != nil {
+		return nil, err
+	}
+	if !r.UpdatedAfter.IsZero() {
+		query.Set("updated_after", r.UpdatedAfter.UTC().Format("2006-01-02T15:04:05.000Z"))
+	}
+	if r.IncludeDeleted {
+		query.Set("include_deleted", "true")
+	}
+	for _, list := range [...]struct {
+		field, name string
+		values      []string
+	}{{"IDs", "ids", r.IDs}, {"RemoteIDs", "remote_ids", r.RemoteIDs}} {
+		for _, value := range list.values {
+			if value == "" || strings.Contains(value, ",") {
+				return nil, inputError(list.field + " contains an empty value, or one with a comma")
+			}
+		}
+		if list.values != nil {
+			query.Set(list.name, strings.Join(list.values, ","))
+		}
+	}
+	for name, values := range r.Filters {
+		switch {
+		case query.Has(name):
+			return nil, inputError("Filters contains " + name + ", which another field sets")
+		case name == "cursor" || name == "page_size":
+			return nil, inputError("Filters contains " + name + "; use ListOptions")
+		}
+		query[name] = values
+	}
+	return query, nil
+}
