@@ -289,8 +289,10 @@ await step("a sync", async () => {
   const { id } = await connected();
   const first = await accepted(of(id).triggerSync({ type: "DELTA" }));
   assert.deepEqual([first.already_queued, first.type], [false, "DELTA"]);
-  const second = await accepted(of(id).triggerSync({}));
+  const second = await accepted(of(id).triggerSync({ type: "DELTA" }));
   assert.deepEqual(second, { ...first, already_queued: true });
+  const other = await accepted(of(id).triggerSync({})); // one of each type can be queued
+  assert.deepEqual([other.already_queued, other.type, other.sync_id === first.sync_id], [false, "FULL", false]);
 });
 
 await step("a passthrough", async () => {
