@@ -28,21 +28,21 @@ const (
 // endpoints are the operations, by their name in [kombo.Error].
 func endpoints() map[string]endpoint {
 	return map[string]endpoint{
-		"GET /check-api-key":                             withState((*state).checkAPIKey),
-		"POST /connect/create-link":                      withState((*state).createLink),
-		"GET /connect/integration-by-token/{token}":      withState((*state).integrationByToken),
-		"GET /tools/{category}":                          withState((*state).listTools),
-		"GET /integrations/{integration_id}":             withIntegration((*state).getIntegration),
-		"DELETE /integrations/{integration_id}":          withIntegration((*state).deleteIntegration),
-		"PUT /integrations/{integration_id}/enabled":     withIntegration((*state).setEnabled),
-		"POST /integrations/{integration_id}/relink":     withIntegration((*state).relink),
-		"POST /integrations/{integration_id}/setup-link": withIntegration((*state).setupLink),
+		"GET /check-api-key":                             stateEndpoint((*state).checkAPIKey),
+		"POST /connect/create-link":                      stateEndpoint((*state).createLink),
+		"GET /connect/integration-by-token/{token}":      stateEndpoint((*state).integrationByToken),
+		"GET /tools/{category}":                          stateEndpoint((*state).listTools),
+		"GET /integrations/{integration_id}":             integrationEndpoint((*state).getIntegration),
+		"DELETE /integrations/{integration_id}":          integrationEndpoint((*state).deleteIntegration),
+		"PUT /integrations/{integration_id}/enabled":     integrationEndpoint((*state).setEnabled),
+		"POST /integrations/{integration_id}/relink":     integrationEndpoint((*state).relink),
+		"POST /integrations/{integration_id}/setup-link": integrationEndpoint((*state).setupLink),
 
-		"GET /integrations/{integration_id}/integration-fields":                          withIntegration((*state).listFields),
-		"PATCH /integrations/{integration_id}/integration-fields/{integration_field_id}": withIntegration((*state).setFieldPassthrough),
-		"GET /integrations/{integration_id}/custom-fields":                               withIntegration((*state).listCustomFields),
-		"PUT /integrations/{integration_id}/custom-fields/{custom_field_id}":             withIntegration((*state).mapCustomField),
-		"POST /force-sync":               withIntegration((*state).forceSync),
+		"GET /integrations/{integration_id}/integration-fields":                          integrationEndpoint((*state).listFields),
+		"PATCH /integrations/{integration_id}/integration-fields/{integration_field_id}": integrationEndpoint((*state).setFieldPassthrough),
+		"GET /integrations/{integration_id}/custom-fields":                               integrationEndpoint((*state).listCustomFields),
+		"PUT /integrations/{integration_id}/custom-fields/{custom_field_id}":             integrationEndpoint((*state).mapCustomField),
+		"POST /force-sync":               integrationEndpoint((*state).forceSync),
 		"POST /passthrough/{tool}/{api}": (*Server).passthrough,
 	}
 }
@@ -62,17 +62,17 @@ type endpoint func(*Server, *call) (data any, err error)
 // envelope is a whole response, for an endpoint with more than data.
 type envelope object
 
-// withState makes an endpoint of a function of the state.
-func withState(f func(*state, *call) (any, error)) endpoint {
+// stateEndpoint makes an endpoint of a function of the state.
+func stateEndpoint(f func(*state, *call) (any, error)) endpoint {
 	return func(s *Server, c *call) (data any, err error) {
 		c.events = s.gate.run(func(st *state) { data, err = f(st, c) })
 		return data, err
 	}
 }
 
-// withIntegration makes an endpoint of a function of one integration: that of the path, or else of the header X-Integration-Id.
-func withIntegration(f func(*state, *call, *integration) (any, error)) endpoint {
-	return withState(func(st *state, c *call) (any, error) {
+// integrationEndpoint makes an endpoint of a function of one integration: that of the path, or else of the header X-Integration-Id.
+func integrationEndpoint(f func(*state, *call, *integration) (any, error)) endpoint {
+	return stateEndpoint(func(st *state, c *call) (any, error) {
 		i, err := st.integrationOf(c)
 		if err != nil {
 			return nil, err
@@ -81,6 +81,7 @@ func withIntegration(f func(*state, *call, *integration) (any, error)) endpoint 
 	})
 }
 
+// integrationOf returns the integration that a call is about.
 func (st *state) integrationOf(c *call) (*integration, error) {
 	id := c.PathValue("integration_id")
 	if !strings.Contains(c.op, "{integration_id}") {
@@ -175,8 +176,8 @@ func (s *Server) handler(op string, run endpoint) http.Handler {
 		}
 		defer done()
 		begun := time.Now()
-		answered := make(chan struct{})
-		defer close(answered)
+		responded := make(chan struct{})
+		defer close(responded)
 		c := &call{Request: r, op: op, came: s.now()}
 		var readErr error
 		c.body, readErr = io.ReadAll(http.MaxBytesReader(w, r.Body, bodyLimit))
@@ -198,7 +199,7 @@ func (s *Server) handler(op string, run endpoint) http.Handler {
 		default:
 			response = s.respond(c, free, run)
 		}
-		_ = s.enqueueAll(s.context, answered, c.events) // fails only if the server is being closed
+		_ = s.enqueueAll(s.context, responded, c.events) // fails only if the server is being closed
 		response = fault.apply(response)
 		s.withState(func(st *state) { st.limiter.addHeaders(response.header, c, free, st.clock) })
 		if fault.Delay > 0 {

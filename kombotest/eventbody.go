@@ -103,7 +103,7 @@ func eventData(event kombo.Event) (any, error) {
 			{"availability", d.Availability},
 		}, nil
 	case *kombo.UnknownEvent:
-		// These bytes are the test's own.
+		// The test has chosen these bytes.
 		return e.Data, nil
 	}
 	return embeddedEventData(event)

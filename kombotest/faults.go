@@ -189,7 +189,7 @@ func (f *Fault) clone() Fault {
 	return copied
 }
 
-// counted is a fault that counts down how often it is used: -1 means for ever.
+// counted is a fault that counts down how often it is used: -1 means without end.
 type counted[F any] interface {
 	*F
 	times() *int

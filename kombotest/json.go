@@ -4,14 +4,19 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/kombo-go/kombo"
 )
 
-// object is a JSON object whose members are written in order. The server writes what it sends with objects of its own, never
-// with the structs of the SDK: a wrong tag there would otherwise be on both sides, and no test would see it.
+// object is a JSON object with its members in order. The server encodes objects of its own, never
+// structs of the SDK: a wrong tag of a struct would be on both sides, and no test would fail.
 type object []member
 
 type member struct {
@@ -39,9 +44,12 @@ func (o object) MarshalJSON() ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-// encodeJSON encodes a value as JavaScript's JSON.stringify does, which Kombo uses. A json.RawMessage in it keeps its numbers
+// encodeJSON encodes a value as JSON.stringify of JavaScript does, which Kombo uses. A json.RawMessage in it keeps its numbers
 // and the order of its members.
 func encodeJSON(value any, indent string) ([]byte, error) {
+	if hasSDKStruct(value) {
+		return nil, fmt.Errorf("%T is encoded by its own tags; write an object", value)
+	}
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
@@ -50,6 +58,18 @@ func encodeJSON(value any, indent string) ([]byte, error) {
 		return nil, err
 	}
 	return asStringify(bytes.TrimSuffix(text.Bytes(), []byte("\n"))), nil
+}
+
+// hasSDKStruct reports whether a value is, or contains, a struct of the SDK.
+func hasSDKStruct(value any) bool {
+	if values, ok := value.(map[string]any); ok {
+		return slices.ContainsFunc(slices.Collect(maps.Values(values)), hasSDKStruct)
+	}
+	t := reflect.TypeOf(value)
+	for t != nil && slices.Contains([]reflect.Kind{reflect.Pointer, reflect.Slice, reflect.Map}, t.Kind()) {
+		t = t.Elem()
+	}
+	return t != nil && t.Kind() == reflect.Struct && t.PkgPath() == reflect.TypeFor[kombo.EndUser]().PkgPath()
 }
 
 // asStringify escapes the strings of a JSON text as JSON.stringify does: quotes, backslashes, control characters and
@@ -107,7 +127,7 @@ func appendCharacter(text []byte, r rune) []byte {
 	return utf8.AppendRune(text, r)
 }
 
-// orNull returns null for the value that stands for it.
+// orNull returns null for the zero value.
 func orNull[T comparable](value T) any {
 	var null T
 	if value == null {
@@ -116,7 +136,7 @@ func orNull[T comparable](value T) any {
 	return value
 }
 
-// all returns a list that is never null, with each entry as Kombo writes it.
+// all returns a list that is never null, with each entry as write returns it.
 func all[From, To any](entries []From, write func(From) To) []To {
 	written := make([]To, len(entries))
 	for i, entry := range entries {
@@ -125,7 +145,7 @@ func all[From, To any](entries []From, write func(From) To) []To {
 	return written
 }
 
-// timeFormat is that of Kombo's times, which are in UTC.
+// timeFormat is the format of Kombo's times, which are in UTC.
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
 func timeText(t time.Time) string { return t.UTC().Format(timeFormat) }

@@ -6,6 +6,9 @@ import (
 	"math"
 	"reflect"
 	"testing"
+	"time"
+
+	"github.com/kombo-go/kombo"
 )
 
 func TestEncodeJSON(t *testing.T) {
@@ -88,4 +91,28 @@ func FuzzEncodeJSON(f *testing.F) {
 			t.Errorf("%q became %q, %v", encoded, again, err)
 		}
 	})
+}
+
+// A struct of the SDK is not encoded by its own tags: what the fake sends does not depend on them.
+func TestEncodeJSONWithoutSDKStructs(t *testing.T) {
+	t.Parallel()
+	for _, value := range []any{
+		kombo.EndUser{},
+		&kombo.EndUser{},
+		[]kombo.EndUser{{}},
+		map[string]kombo.EndUser{},
+		[]*kombo.EndUser{},
+		object{{"a", object{{"b", kombo.EndUser{}}}}},
+		map[string]any{"a": map[string]any{"b": &kombo.EndUser{}}},
+		[]object{{{"a", kombo.EndUser{}}}},
+	} {
+		if text, err := encodeJSON(value, ""); err == nil {
+			t.Errorf("%T: %s", value, text)
+		}
+	}
+	for _, value := range []any{nil, kombo.StateActive, []kombo.HiringTeamRole{}, object{{"a", timeText(time.Time{})}}, json.RawMessage("1"), struct{}{}} {
+		if _, err := encodeJSON(value, ""); err != nil {
+			t.Errorf("%T: %v", value, err)
+		}
+	}
 }

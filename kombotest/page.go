@@ -26,7 +26,8 @@ var (
 	pageTemplate = sync.OnceValue(func() *template.Template {
 		return template.Must(template.ParseFS(pageFiles, "page/*.html"))
 	})
-	// translations are the texts of the page in each language that a link can have. A language is added in page/texts.json only.
+	// translations are the texts of the page in each language that a link can have: the only list of languages here. A test
+	// compares it with the SDK's.
 	translations = sync.OnceValue(func() (translations []translation) {
 		file, err := pageFiles.ReadFile("page/texts.json")
 		if err == nil {
@@ -213,12 +214,12 @@ func (s *Server) pageCall(w http.ResponseWriter, r *http.Request, body any, f fu
 		panic(http.ErrAbortHandler)
 	}
 	defer done()
-	answered := make(chan struct{})
-	defer close(answered)
+	responded := make(chan struct{})
+	defer close(responded)
 	data, err := any(nil), errNotJSON
 	if json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyLimit)).Decode(body) == nil {
 		events := s.gate.run(func(st *state) { data, err = f(st) })
-		_ = s.enqueueAll(s.context, answered, events) // fails only if the server is being closed
+		_ = s.enqueueAll(s.context, responded, events) // fails only if the server is being closed
 	}
 	s.onChange()
 	response := jsonResponse(http.StatusOK, data)

@@ -9,7 +9,7 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// samples makes the data of each event type. Kombo's own types are all here: a test compares them with the SDK's.
+// samples returns an event of each type. A test compares the types with the SDK's.
 func samples(i Integration, now time.Time) []kombo.Event {
 	header := func(eventType kombo.EventType) kombo.EventHeader {
 		return kombo.EventHeader{ID: sampleID(), Type: eventType}
@@ -86,14 +86,14 @@ func samples(i Integration, now time.Time) []kombo.Event {
 	}
 }
 
-// EventTypes returns the types of which there is a [Sample]: all that the SDK knows.
+// EventTypes returns the types that [Sample] has data for: all types that the SDK knows.
 func EventTypes() []kombo.EventType {
 	return all(samples(Integration{}, time.Time{}), kombo.Event.EventType)
 }
 
 // Sample returns an event of a type as [kombo.ParseEvent] returns it for a webhook: a pointer to the event's struct, with
-// an ID of its own and the body that Kombo would send ([kombo.Event.RawBody]). It is about an integration, or about a made-up one
-// if that has no ID. [Server.Deliver] sends it. A type that the SDK does not know gives a [*kombo.UnknownEvent] with the data {}.
+// a new ID and the body that Kombo would send ([kombo.Event.RawBody]). The event is about the integration, or about a sample
+// if that has no ID. [Server.Deliver] sends it. For a type that the SDK does not know, Sample returns a [*kombo.UnknownEvent] with the data {}.
 func Sample(eventType kombo.EventType, about Integration) kombo.Event {
 	if about.ID == "" {
 		about = Integration{

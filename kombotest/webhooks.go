@@ -160,7 +160,7 @@ func (s *Server) Redeliver(ctx context.Context, eventID string) error {
 	return s.deliver(ctx, again, nil)
 }
 
-// A webhook passes these steps: state.publish records that an event has happened; enqueue lets its delivery wait for its
+// A webhook passes four stages: state.publish records that an event has happened; enqueue lets its delivery wait for its
 // turn; deliver sends it, with its faults and retries; post is one HTTP request.
 
 // delivery is the webhook of an event.
@@ -180,33 +180,33 @@ func newDelivery(event kombo.Event) (*delivery, error) {
 }
 
 // enqueueAll enqueues the events that were published, and returns once they are delivered. With [Config.DeliverInBackground], or
-// after a response (when answered is closed), they are delivered in the background instead, for [Server.Wait] to wait for.
-func (s *Server) enqueueAll(ctx context.Context, answered <-chan struct{}, events []kombo.Event) error {
+// after a response (when responded is closed), they are delivered in the background instead, for [Server.Wait] to wait for.
+func (s *Server) enqueueAll(ctx context.Context, responded <-chan struct{}, events []kombo.Event) error {
 	errs := make([]error, len(events))
 	for i, event := range events {
 		d, err := newDelivery(event)
 		switch {
 		case err != nil:
 			panic(err) // the server made the event
-		case answered == nil && !s.config.DeliverInBackground:
+		case responded == nil && !s.config.DeliverInBackground:
 			errs[i] = s.enqueue(ctx, d, nil)
 		default:
-			errs[i] = s.enqueueInBackground(d, answered)
+			errs[i] = s.enqueueInBackground(d, responded)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// enqueueInBackground enqueues a delivery once those before it have been attempted, and answered, if not nil, is closed.
-func (s *Server) enqueueInBackground(d *delivery, answered <-chan struct{}) error {
+// enqueueInBackground enqueues a delivery once those before it have been attempted, and responded, if not nil, is closed.
+func (s *Server) enqueueInBackground(d *delivery, responded <-chan struct{}) error {
 	done := make(chan struct{})
 	attempted := sync.OnceFunc(func() { close(done) })
 	var before <-chan struct{}
 	s.withState(func(st *state) { before, st.lastAttempted = st.lastAttempted, done })
 	return s.inBackground(func() error {
 		defer attempted()
-		if answered != nil {
-			<-answered
+		if responded != nil {
+			<-responded
 		}
 		if before != nil {
 			<-before
@@ -236,7 +236,7 @@ func (s *Server) inBackground(deliver func() error) (err error) {
 	return err
 }
 
-// enqueue holds a delivery back, or delivers it. The faults are assigned here, in the order of the events. It calls
+// enqueue queues a delivery while webhooks are held back, or else delivers it. The faults are assigned here, in the order of the events. It calls
 // attempted, if not nil, after the first attempt.
 func (s *Server) enqueue(ctx context.Context, d *delivery, attempted func()) error {
 	var closed, held bool

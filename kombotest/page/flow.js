@@ -1,5 +1,5 @@
-// The flow page of the fake Kombo: it leads the end customer through connecting their system, asks the
-// fake server, and tells the embedding page (@kombo-api/connect) how the flow ended.
+// The flow page of the fake Kombo: it leads the end customer through connecting their system, calls the
+// fake server, and posts the outcome of the flow to the embedding page (@kombo-api/connect).
 
 "use strict";
 
@@ -7,11 +7,11 @@
   const flow = JSON.parse(document.getElementById("flow").textContent);
   const tools = flow.tools ?? [];
   const framed = window.parent !== window;
-  // An unknown link may have been an embedded one, and nobody is to be locked up in the frame.
+  // An unknown link may have been an embedded one: the customer must be able to close the frame.
   const embedded = flow.embedded || (framed && flow.kind === "problem");
 
   const secrets = ["client_secret", "api_key", "password"];
-  const patience = 30_000; // milliseconds until an answer counts as lost
+  const patience = 30_000; // milliseconds until a response counts as lost
   const searchable = 7; // tools, and more
 
   const card = document.getElementById("card");
@@ -120,20 +120,20 @@
     screen.dataset.screen = name;
     screen.replaceChildren(...children);
     window.scrollTo(0, 0);
-    const step = stepOf(name);
+    const progress = progressOf(name);
     bar.replaceChildren(...[
       back && roundButton("back", "back", text("back"), back),
       state && bridge(state),
-      step && element("p", { class: "step" }, step),
+      progress && element("p", { class: "step" }, progress),
       close && roundButton("close", "close", text("close"), leave),
     ].filter(Boolean));
     status.textContent = "";
     screen.querySelector("h1").focus({ preventScroll: true });
   }
 
-  function stepOf(name) {
-    const steps = flow.kind === "setup" ? ["setup"] : [choice && "tools", "credentials", setup.length > 0 && "setup"].filter(Boolean);
-    return steps.length > 1 && steps.includes(name) ? text("step", { step: steps.indexOf(name) + 1, steps: steps.length }) : undefined;
+  function progressOf(name) {
+    const screens = flow.kind === "setup" ? ["setup"] : [choice && "tools", "credentials", setup.length > 0 && "setup"].filter(Boolean);
+    return screens.length > 1 && screens.includes(name) ? text("step", { step: screens.indexOf(name) + 1, steps: screens.length }) : undefined;
   }
 
   function showTools() {
@@ -328,17 +328,17 @@
         body: JSON.stringify({ token: flow.token, ...body }),
         signal: AbortSignal.timeout(patience),
       });
-      const answer = await response.json();
+      const data = await response.json();
       switch (response.status) {
         case 200:
-          return { ok: { setup: answer.setup ?? [], activation_token: answer.activation_token ?? "" } };
+          return { ok: { setup: data.setup ?? [], activation_token: data.activation_token ?? "" } };
         case 422:
-          return { refused: answer.problem === "refused" };
+          return { refused: data.problem === "refused" };
         case 410:
-          return { problem: answer.problem || "unknown" };
+          return { problem: data.problem || "unknown" };
       }
     } catch {
-      // No answer, too late, or not JSON: the same to the customer.
+      // No response, too late, or not JSON: the same to the customer.
     }
     return {};
   }
@@ -400,23 +400,23 @@
     between.dataset.state = "busy";
     const credentials = Object.fromEntries(inputs.map(({ name, value }) => [name, secrets.includes(name) ? value : value.trim()]));
     const pressed = screen.querySelector("[data-action=connect]");
-    const answer = await whileBusy(pressed, "connecting", () => post("/connect/v1/connect", { tool: tool.id, credentials }));
+    const result = await whileBusy(pressed, "connecting", () => post("/connect/v1/connect", { tool: tool.id, credentials }));
     between.dataset.state = "open";
 
-    if (answer.ok) {
+    if (result.ok) {
       connected = true;
-      token = answer.ok.activation_token;
-      setup = answer.ok.setup;
+      token = result.ok.activation_token;
+      setup = result.ok.setup;
       if (setup.length > 0) {
         showSetup();
       } else {
         showSuccess(true);
       }
-    } else if (answer.problem) {
-      showProblem(answer.problem);
+    } else if (result.problem) {
+      showProblem(result.problem);
     } else {
-      fail(answer.refused ? "refused" : "failed");
-      (answer.refused && inputs[0] ? inputs[0] : pressed).focus({ preventScroll: true });
+      fail(result.refused ? "refused" : "failed");
+      (result.refused && inputs[0] ? inputs[0] : pressed).focus({ preventScroll: true });
     }
   }
 
@@ -424,14 +424,14 @@
     if (busy) {
       return;
     }
-    const answer = await whileBusy(pressed, "saving", () => post("/connect/v1/setup", { finish }));
-    if (answer.ok) {
+    const result = await whileBusy(pressed, "saving", () => post("/connect/v1/setup", { finish }));
+    if (result.ok) {
       if (!connected) {
-        token = answer.ok.activation_token;
+        token = result.ok.activation_token;
       }
       showSuccess(finish);
-    } else if (answer.problem) {
-      showProblem(answer.problem);
+    } else if (result.problem) {
+      showProblem(result.problem);
     } else {
       fail("failed");
     }
@@ -443,8 +443,8 @@
       return;
     }
     if (connected && screen.dataset.screen === "setup") {
-      const answer = await whileBusy(undefined, "", () => post("/connect/v1/setup", { finish: false }));
-      if (answer.problem === "gone") {
+      const result = await whileBusy(undefined, "", () => post("/connect/v1/setup", { finish: false }));
+      if (result.problem === "gone") {
         showProblem("gone");
         return;
       }

@@ -210,35 +210,35 @@ async function call(method, path, body) {
     });
     text = await response.text();
   } catch {
-    throw new Error("The sandbox does not answer. Is it still running?");
+    throw new Error("The sandbox does not respond. Is it still running?");
   }
-  let answer = {};
+  let data = {};
   try {
-    answer = JSON.parse(text) ?? {};
+    data = JSON.parse(text) ?? {};
   } catch {
-    // an answer without a body is fine, and an error that is not JSON is told by its status
+    // an empty body is fine, and of an error that is not JSON the status is shown
   }
-  if (!response.ok) throw new Error(answer.error || `The sandbox answered ${response.status}.`);
-  return answer;
+  if (!response.ok) throw new Error(data.error || `The sandbox responded with ${response.status}.`);
+  return data;
 }
 
 /**
- * act runs one call for a button: it shows that the button is busy, refuses a second click
+ * act runs one call for a button: it shows that the button is busy, ignores a second click
  * meanwhile, and shows the outcome. done is the toast of a success, or a function that makes it.
  */
 async function act(from, run, done) {
   if (from?.getAttribute("aria-busy") === "true") return undefined;
   from?.setAttribute("aria-busy", "true");
   try {
-    const answer = await run();
-    const result = typeof done === "function" ? done(answer) : { title: done };
-    if (answer.warning) {
+    const response = await run();
+    const result = typeof done === "function" ? done(response) : { title: done };
+    if (response.warning) {
       result.kind = "warn";
-      result.detail = result.detail ? `${result.detail}\n${answer.warning}` : answer.warning;
+      result.detail = result.detail ? `${result.detail}\n${response.warning}` : response.warning;
     }
     toast(result);
     refresh();
-    return answer;
+    return response;
   } catch (err) {
     toast({ kind: "bad", title: "That did not work", detail: err.message });
     return undefined;
@@ -247,10 +247,10 @@ async function act(from, run, done) {
   }
 }
 
-const linkOf = (answer) => (typeof answer.link === "string" ? answer.link : answer.link?.url ?? "");
+const linkOf = (response) => (typeof response.link === "string" ? response.link : response.link?.url ?? "");
 
-function linkResult(title, answer) {
-  const link = linkOf(answer);
+function linkResult(title, response) {
+  const link = linkOf(response);
   const actions = [];
   if (webURL(link)) actions.push(["Open", "toast-open", () => window.open(link, "_blank", "noopener")]);
   if (link) actions.push(["Copy link", "toast-copy", () => copy(link, "Link")]);
@@ -290,7 +290,7 @@ async function fetchState() {
     const response = await fetch("/_sandbox/state", { cache: "no-store" });
     if (response.ok) fresh = await response.json();
   } catch {
-    // told by the indicator
+    // the indicator shows it
   }
   fetching = false;
   stateUp = fresh !== null;
@@ -318,7 +318,7 @@ function connect() {
   stream.addEventListener("error", () => {
     streamUp = false;
     troubled = true;
-    refresh(); // tells whether the sandbox is gone, or only its stream
+    refresh(); // shows whether the sandbox is gone, or only its stream
     showLive();
     if (stream.readyState === EventSource.CLOSED) setTimeout(connect, 2000); // it has given up
   });
@@ -331,7 +331,7 @@ function showLive() {
   setText($(".live-text", el), { live: "Live", connecting: "Connecting", disconnected: "Disconnected" }[what]);
   const offline = $(".top .offline");
   setHidden(offline, what !== "disconnected");
-  const trouble = stateUp ? "Live updates are interrupted; trying again." : "The sandbox does not answer; trying again.";
+  const trouble = stateUp ? "Live updates are interrupted; trying again." : "The sandbox does not respond; trying again.";
   setText(offline, what !== "disconnected" ? "" : lastSeen ? `${trouble} What you see is from ${format(clockFormat, lastSeen)}.` : trouble);
 }
 
@@ -482,7 +482,7 @@ function integrationRow(first) {
   });
   const relink = (label, action, type) => {
     const el = button(label, action, () => act(el, () => call("POST", `${integrationPath(row.item.id)}/relink`, { link_type: type }),
-      (answer) => linkResult(`Reconnect link for ${organization(row.item.end_user)}`, answer)));
+      (response) => linkResult(`Reconnect link for ${organization(row.item.end_user)}`, response)));
     return el;
   };
   const issue = (label, action, change, done) => {
@@ -650,7 +650,7 @@ function requestRow(first) {
   const path = h("span.path");
   const note = h("span.sub.bad-text.mono");
   const status = h("code.status");
-  const fault = h("span.tag.warn", { hidden: true, title: "A fault made this answer" }, "fault");
+  const fault = h("span.tag.warn", { hidden: true, title: "A fault caused this response" }, "fault");
   const ms = h("span.dim");
   const { el, changed } = logRow({ "data-request": first.number }, `Details of request ${first.number}`, [
     td("c-time", time),
@@ -689,15 +689,15 @@ function requestRow(first) {
   return row;
 }
 
-/** outcome says how a delivery went. A forged one went well where it was refused. */
+/** outcome returns the result of a delivery. A forged one should be rejected. */
 function outcome(item) {
   if (item.lost) return ["lost", "warn", "Kept from being sent by a fault"];
   if (!item.url) return ["no URL", "mute", "There was nowhere to deliver to"];
-  const answer = item.status ? String(item.status) : "";
-  if (item.forged && item.accepted) return [`${answer} accepted`, "bad", "Your service accepted a forged webhook: it does not check the signature"];
-  if (item.forged && item.status) return [`${answer} refused`, "ok", "Rightly refused: the signature was forged"];
-  if (item.accepted) return [`${answer} accepted`, "ok", ""];
-  if (item.status) return [`${answer} refused`, item.status >= 500 ? "bad" : "warn", item.error || ""];
+  const response = item.status ? String(item.status) : "";
+  if (item.forged && item.accepted) return [`${response} accepted`, "bad", "Your service accepted a forged webhook: it does not check the signature"];
+  if (item.forged && item.status) return [`${response} rejected`, "ok", "Rightly rejected: the signature was forged"];
+  if (item.accepted) return [`${response} accepted`, "ok", ""];
+  if (item.status) return [`${response} rejected`, item.status >= 500 ? "bad" : "warn", item.error || ""];
   return ["not delivered", "bad", item.error || "It never arrived"];
 }
 
@@ -743,10 +743,10 @@ function deliveryRow(first) {
       setText(result, text);
       setClass(result, `status ${kind}`);
       setAttr(result, "title", hint || null);
-      const told = item.forged && item.accepted ? "signature not checked" : item.error || "";
-      setText(note, told);
-      setAttr(note, "title", told || null);
-      setHidden(note, !told);
+      const detail = item.forged && item.accepted ? "signature not checked" : item.error || "";
+      setText(note, detail);
+      setAttr(note, "title", detail || null);
+      setHidden(note, !detail);
       setAttr(el, "data-status", item.status);
       setAttr(el, "data-accepted", String(Boolean(item.accepted)));
       changed();
@@ -760,14 +760,14 @@ function deliveryRow(first) {
 
 const seconds = (ms) => (ms % 1000 === 0 ? `${ms / 1000} s` : `${ms} ms`);
 
-/** target says what a fault strikes: "Each of the next 2 POST /connect/create-link requests". */
+/** target describes what a fault affects: "Each of the next 2 POST /connect/create-link requests". */
 function target(n, scope, one, many) {
   const which = scope ? `${scope} ` : "";
   if (n < 0) return `Until cleared, every ${which}${one}`;
   return n === 1 ? `The next ${which}${one}` : `Each of the next ${n} ${which}${many}`;
 }
 
-/** faultText says what a fault does to the answer, in words. */
+/** faultText describes what a fault does to the response. */
 function faultText(fault) {
   const parts = [];
   if (fault.delay_ms > 0) parts.push(`waits ${seconds(fault.delay_ms)}`);
@@ -779,9 +779,9 @@ function faultText(fault) {
     for (const [name, value] of Object.entries(fault.header ?? {})) extras.push(`${name}: ${value}`);
     if (fault.retry_after_seconds > 0) extras.push(`Retry-After ${fault.retry_after_seconds} s`);
     if (fault.body) extras.push(/^\s*</.test(fault.body) ? "an HTML body" : "a body of its own");
-    const answer = [fault.status || "", extras.join(", ")].filter(Boolean).join(" with ");
-    if (answer) parts.push(fault.status ? `is answered ${answer}` : `is answered with ${answer}`);
-    if (fault.truncate) parts.push("gets half an answer");
+    const response = [fault.status || "", extras.join(", ")].filter(Boolean).join(" with ");
+    if (response) parts.push(fault.status ? `gets ${response}` : `gets a response with ${response}`);
+    if (fault.truncate) parts.push("gets half a response");
   }
   return parts.join(", then ");
 }
@@ -805,9 +805,9 @@ const presets = [
   ["409", "409 not ready", { status: 409, code: "INTEGRATION.SETUP_INCOMPLETE" }],
   ["401", "401 bad key", { status: 401, code: "PLATFORM.AUTHENTICATION_INVALID" }],
   ["slow", "Slow 5 s", { delay_ms: 5000 }],
-  ["truncated", "Truncated answer", { truncate: true }],
+  ["truncated", "Truncated response", { truncate: true }],
   ["cut", "Cut connection", { cut: true }],
-  ["answer-lost", "Answer lost after it took effect", { executed: true, cut: true }],
+  ["answer-lost", "Response lost after it took effect", { executed: true, cut: true }],
 ];
 const webhookPresets = [
   ["duplicate", "Duplicate", { copies: 1 }],
@@ -942,10 +942,10 @@ $("#complete-form").addEventListener("submit", async (event) => {
   const body = { link: link.url };
   if (link.kind === "connect" && !link.tool && form.elements.tool.value) body.tool = form.elements.tool.value;
   if (link.kind === "connect" && form.elements.leave_setup.checked) body.leave_setup = true;
-  await act($("[type=submit]", form), () => call("POST", "flows/complete", body), (answer) => ({
+  await act($("[type=submit]", form), () => call("POST", "flows/complete", body), (response) => ({
     title: `${organization(link.end_user)} has completed the flow`,
-    detail: answer.activation_token ? "The activation token is what the browser hands to your service." : "",
-    actions: answer.activation_token ? [["Copy token", "toast-copy", () => copy(answer.activation_token, "Activation token")]] : [],
+    detail: response.activation_token ? "The activation token is what the browser hands to your service." : "",
+    actions: response.activation_token ? [["Copy token", "toast-copy", () => copy(response.activation_token, "Activation token")]] : [],
   }));
   $("#complete-dialog").close("");
 });
@@ -1007,10 +1007,10 @@ $("#webhook-url-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const url = urlField.value.trim();
   act($("[data-action=save-webhook-url]"), async () => {
-    const answer = await call("PUT", "webhooks", { url });
+    const response = await call("PUT", "webhooks", { url });
     serverURL = url;
     markURL();
-    return answer;
+    return response;
   }, url ? "Webhooks go to the new URL" : "Webhooks go nowhere now");
 });
 
@@ -1060,7 +1060,7 @@ linkForm.addEventListener("submit", (event) => {
     if (value) body[name] = value;
   }
   for (const name of ["enable_filtering", "enable_field_mapping"]) if (fields[name].checked) body[name] = true;
-  act($("[data-action=create-link]"), () => call("POST", "links", body), (answer) => linkResult(`New link for ${body.end_user_organization_name}`, answer));
+  act($("[data-action=create-link]"), () => call("POST", "links", body), (response) => linkResult(`New link for ${body.end_user_organization_name}`, response));
 });
 
 const eventForm = $("#event-form");
@@ -1117,7 +1117,7 @@ eventForm.addEventListener("submit", (event) => {
   if (data) body.data = data;
   if (fields.forged.checked) body.forged = true;
   if (Number(fields.copies.value) > 0) body.copies = Number(fields.copies.value);
-  act($("[data-action=send-event]"), () => call("POST", "events", body), (answer) => ({ title: state?.webhooks?.holding ? `${body.type} is held` : `Sent ${body.type}`, detail: answer.event_id ?? "" }));
+  act($("[data-action=send-event]"), () => call("POST", "events", body), (response) => ({ title: state?.webhooks?.holding ? `${body.type} is held` : `Sent ${body.type}`, detail: response.event_id ?? "" }));
 });
 
 const hold = $("[data-action=hold]");
