@@ -1,10 +1,10 @@
-// Embeddedflow is a small product whose customers connect their HR systems through Kombo: a settings page,
-// the embedded flow, a webhook receiver, and a table of what is connected.
+// Embeddedflow teaches how a product lets its customers connect their HR systems: a settings page, the embedded flow,
+// a webhook receiver, and a table of what is connected.
 //
 //	go run ./examples/embeddedflow
 //
-// It brings its own fake Kombo. With KOMBO_API_KEY and KOMBO_WEBHOOK_SECRET set (and KOMBO_REGION, eu or us)
-// it talks to the real one, whose webhooks have to reach /webhooks/kombo.
+// It starts its own fake Kombo. With KOMBO_API_KEY and KOMBO_WEBHOOK_SECRET set (and KOMBO_REGION, eu or us)
+// it uses the real one, whose webhooks must reach /webhooks/kombo.
 package main
 
 import (

@@ -1,10 +1,10 @@
-// Quickstart plays the whole life of a connection with the SDK.
+// Quickstart teaches the whole life of a connection: link, token, webhooks, reconnection, deletion.
 //
 //	go run ./examples/quickstart
 //
-// With nothing set it talks to a fake Kombo in the same process. With KOMBO_API_KEY (and
-// KOMBO_REGION, eu or us) set it checks the key at the real Kombo and makes a link that a browser can
-// open; with -token it exchanges the activation token that the flow ended with.
+// With nothing set it uses a fake Kombo in the same process. With KOMBO_API_KEY (and KOMBO_REGION, eu or us) set,
+// it checks the key with the real Kombo and creates a link to open in a browser; with -token it exchanges the
+// activation token at the end of the flow.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Reconnectmail writes to a customer whose credentials no longer work: a mail with a magic link, which whoever
-// looks after the HR system can open without a login to the product.
+// Reconnectmail teaches how to react when a customer's credentials no longer work: it sends an e-mail with a magic
+// link, which the administrator of the HR system can open without a login to the product.
 //
 //	go run ./examples/reconnectmail
 package main

@@ -1,5 +1,5 @@
-// Sandbox is a fake Kombo to run beside a service, whatever language it is written in: the API, the
-// customer's pages, signed webhooks, a dashboard, and a control API for scripts.
+// Sandbox runs a fake Kombo next to a service in any language: the API, the customer's pages, signed webhooks, a
+// dashboard, and a control API for scripts.
 //
 //	go run ./examples/sandbox -webhook-url http://127.0.0.1:8080/webhooks/kombo
 package main

@@ -15,9 +15,9 @@ func TestRun(t *testing.T) {
 	if err := run(t.Context(), &output); err != nil {
 		t.Fatal(err)
 	}
-	const want = `to begin with        old secret: accepted  new secret: refused
+	const want = `to begin with        old secret: accepted  new secret: rejected
 while it changes     old secret: accepted  new secret: accepted
-when it has changed  old secret: refused   new secret: accepted
+when it has changed  old secret: rejected  new secret: accepted
 `
 	if diff := cmp.Diff(want, output.String()); diff != "" {
 		t.Errorf("output (-want +got):\n%s", diff)

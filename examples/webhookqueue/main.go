@@ -1,5 +1,5 @@
-// Webhookqueue receives webhooks in two steps: the receiver verifies, queues the raw body and answers; a worker
-// parses and handles what is queued, in its own time.
+// Webhookqueue teaches how to receive webhooks in two steps: the receiver verifies and queues the raw body; a worker
+// parses and handles it later.
 //
 //	go run ./examples/webhookqueue
 package main
