@@ -74,11 +74,11 @@ func Call[T any](ctx context.Context, client *Client, request Request) (*Respons
 	operation, in := request.resolve()
 	in.err = cmp.Or(in.err, checkTarget(reflect.TypeFor[T]()))
 	decoded := response[T]{needsData: needsData(reflect.TypeFor[T]())}
-	answer, err := client.shared().call(ctx, operation, in, &decoded)
+	resp, err := client.shared().do(ctx, operation, in, &decoded)
 	if err != nil {
 		return nil, err
 	}
-	result := &Response[T]{Warnings: decoded.warnings(), Header: answer.Header}
+	result := &Response[T]{Warnings: decoded.warnings(), Header: resp.Header}
 	if decoded.Data != nil {
 		result.Data = *decoded.Data
 	}
@@ -263,13 +263,13 @@ func fetchList[T any](ctx context.Context, client *Client, request ListRequest) 
 	operation, in := request.resolve()
 	in.err = cmp.Or(in.err, checkTarget(reflect.TypeFor[T]()))
 	var decoded response[pageResponse[T]]
-	answer, err := client.shared().call(ctx, operation, in, &decoded)
+	resp, err := client.shared().do(ctx, operation, in, &decoded)
 	if err == nil {
 		return decoded.Data.page(), nil, nil
 	}
 	// One item that cannot be decoded must not take the others with it.
 	var raw response[pageResponse[json.RawMessage]]
-	if kerr, ok := errors.AsType[*Error](err); answer == nil || ok && kerr.tooMuch || decode(operation, answer, &raw) != nil {
+	if kerr, ok := errors.AsType[*Error](err); resp == nil || ok && kerr.tooMuch || decode(operation, resp, &raw) != nil {
 		return nil, nil, err
 	}
 	page, failed = &Page[T]{Next: raw.Data.Next.value}, map[int]error{}
@@ -277,7 +277,7 @@ func fetchList[T any](ctx context.Context, client *Client, request ListRequest) 
 		var item T
 		if decodeErr := boundedjson.Unmarshal(document, &item); decodeErr != nil {
 			wrong := findMisfit(document, &item, fmt.Sprintf("data.results[%d]", i), decodeErr, func(string) bool { return true })
-			failed[i] = unexpectedAnswer(operation, answer, wrong.describe())
+			failed[i] = unexpectedResponse(operation, resp, wrong.describe())
 		}
 		page.Results = append(page.Results, item)
 	}

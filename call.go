@@ -35,8 +35,8 @@ type inputError string
 
 func (e inputError) Error() string { return string(e) }
 
-// A promise is an answer that cannot do without some of its fields.
-type promise interface {
+// A checker is an answer that cannot do without some of its fields.
+type checker interface {
 	// missing returns the name of a field that the answer lacks, or "".
 	missing() string
 }
@@ -47,7 +47,7 @@ type response[T any] struct {
 	envelope
 	Data *T `json:"data"`
 
-	// needsData is set if a response without data is an error, although T is not a promise.
+	// needsData is set if a response without data is an error, although T is not a checker.
 	needsData bool
 }
 
@@ -112,9 +112,9 @@ func textOf(value json.RawMessage) string {
 }
 
 // missing returns the path of something that the response must have and lacks, or "". It is not known what
-// matters of data that is not a promise.
+// matters of data that is not a checker.
 func (r *response[T]) missing() (path string, known bool) {
-	promised, known := any(r.Data).(promise)
+	checked, known := any(r.Data).(checker)
 	switch {
 	case !known && r.needsData && r.Data == nil:
 		return "data", false
@@ -122,8 +122,8 @@ func (r *response[T]) missing() (path string, known bool) {
 		return "", false
 	case r.Data == nil:
 		return "data", true
-	case promised.missing() != "":
-		return "data." + promised.missing(), true
+	case checked.missing() != "":
+		return "data." + checked.missing(), true
 	}
 	return "", true
 }
@@ -134,11 +134,11 @@ type anyResponse interface {
 	missing() (path string, known bool)
 }
 
-// nothing is the data of an answer that promises none.
-type nothing struct{}
+// noData is the data of an answer that promises none.
+type noData struct{}
 
 // UnmarshalJSON accepts whatever is in its place.
-func (*nothing) UnmarshalJSON([]byte) error { return nil }
+func (*noData) UnmarshalJSON([]byte) error { return nil }
 
 // input is what a call sends.
 type input struct {
@@ -157,22 +157,22 @@ func call[T any](ctx context.Context, s *service, operation transport.Operation,
 }
 
 func callWith[T any](ctx context.Context, s *service, operation transport.Operation, in input) (*T, error) {
-	decoded, err := respond[T](ctx, s, operation, in)
+	decoded, err := callForResponse[T](ctx, s, operation, in)
 	return decoded.Data, err
 }
 
-// respond is for calls that need more of the response than its data.
-func respond[T any](ctx context.Context, s *service, operation transport.Operation, in input) (response[T], error) {
+// callForResponse is for calls that need more of the response than its data.
+func callForResponse[T any](ctx context.Context, s *service, operation transport.Operation, in input) (response[T], error) {
 	var decoded response[T]
 	// The rest is the same for every T, and compiled once.
-	if _, err := s.call(ctx, operation, in, &decoded); err != nil {
+	if _, err := s.do(ctx, operation, in, &decoded); err != nil {
 		return response[T]{}, err
 	}
 	return decoded, nil
 }
 
-// call makes one call and decodes its response. It returns the response if there is one, also with an error.
-func (s *service) call(ctx context.Context, operation transport.Operation, in input, decoded anyResponse) (*transport.Answer, error) {
+// do makes one call and decodes its response. It returns the response if there is one, also with an error.
+func (s *service) do(ctx context.Context, operation transport.Operation, in input, decoded anyResponse) (*transport.Response, error) {
 	observe := observerOf(ctx)
 	if s != nil {
 		observe = observe.then(s.observe)
@@ -181,14 +181,14 @@ func (s *service) call(ctx context.Context, operation transport.Operation, in in
 	if observe != nil {
 		begun = time.Now()
 	}
-	answer, err := s.send(ctx, operation, in)
+	resp, err := s.send(ctx, operation, in)
 	if err == nil {
-		err = s.withHint(decode(operation, answer, decoded))
+		err = s.withHint(decode(operation, resp, decoded))
 	}
 	if observe != nil {
-		observe(ctx, observed(operation, answer, decoded.outer().warnings(), err, time.Since(begun)))
+		observe(ctx, observed(operation, resp, decoded.outer().warnings(), err, time.Since(begun)))
 	}
-	return answer, err
+	return resp, err
 }
 
 // withHint adds the likely mistake to an error that a wrong setting of the client explains.
@@ -205,41 +205,41 @@ func (s *service) withHint(err error) error {
 }
 
 // decode decodes a successful response, and turns any other into an error.
-func decode(operation transport.Operation, answer *transport.Answer, decoded anyResponse) error {
-	if answer.Undecodable {
-		e := newError(operation, answer)
-		e.err = &unexpectedError{problem: "the body cannot be decompressed"}
+func decode(operation transport.Operation, resp *transport.Response, decoded anyResponse) error {
+	if resp.Undecodable {
+		e := newError(operation, resp)
+		e.err = &unexpectedError{reason: "the body cannot be decompressed"}
 		return e
 	}
-	if answer.StatusCode < 200 || answer.StatusCode > 299 {
-		return errorFromAnswer(operation, answer)
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return errorFromResponse(operation, resp)
 	}
-	if answer.TooLarge {
-		return unexpectedAnswer(operation, answer, "it is longer than the limit; see WithMaxResponseSize")
+	if resp.TooLarge {
+		return unexpectedResponse(operation, resp, "it is longer than the limit; see WithMaxResponseSize")
 	}
-	document := withoutBOM(answer.Body)
+	document := withoutBOM(resp.Body)
 	err := boundedjson.Unmarshal(document, decoded)
 	if errors.Is(err, boundedjson.ErrTooMuch) {
-		e := unexpectedAnswer(operation, answer, err.Error())
+		e := unexpectedResponse(operation, resp, err.Error())
 		e.tooMuch = true
 		return e
 	}
 	if err != nil && !json.Valid(document) {
-		return unexpectedAnswer(operation, answer, "it is not JSON")
+		return unexpectedResponse(operation, resp, "it is not JSON")
 	}
 	outer := decoded.outer()
 	if outer.Status != "success" && len(outer.Error) > 0 && string(outer.Error) != "null" {
-		return errorFromAnswer(operation, answer)
+		return errorFromResponse(operation, resp)
 	}
-	if problem := problemOf(operation, document, decoded, err); problem != "" {
-		return unexpectedAnswer(operation, answer, problem)
+	if reason := mismatch(operation, document, decoded, err); reason != "" {
+		return unexpectedResponse(operation, resp, reason)
 	}
 	return nil
 }
 
-// problemOf describes why a response is not what the API promises, or returns "". decodeErr is what encoding/json
+// mismatch describes why a response is not what the API promises, or returns "". decodeErr is what encoding/json
 // says of it.
-func problemOf(operation transport.Operation, document []byte, decoded anyResponse, decodeErr error) string {
+func mismatch(operation transport.Operation, document []byte, decoded anyResponse, decodeErr error) string {
 	succeeded := decoded.outer().Status == "success"
 	missing, known := decoded.missing()
 	counts := func(string) bool { return true }
@@ -273,7 +273,7 @@ func problemOf(operation transport.Operation, document []byte, decoded anyRespon
 func withoutBOM(document []byte) []byte { return bytes.TrimPrefix(document, []byte("\ufeff")) }
 
 // send validates and sends a request.
-func (s *service) send(ctx context.Context, operation transport.Operation, in input) (*transport.Answer, error) {
+func (s *service) send(ctx context.Context, operation transport.Operation, in input) (*transport.Response, error) {
 	encoded, err := s.encode(in)
 	if err != nil {
 		return nil, &Error{Op: operation.String(), Message: err.Error(), err: ErrInvalidInput}
@@ -281,11 +281,11 @@ func (s *service) send(ctx context.Context, operation transport.Operation, in in
 	if ctx != nil {
 		ctx = &operationContext{ctx, operation}
 	}
-	answer, err := s.transport.Do(ctx, transport.Request{
+	resp, err := s.transport.Do(ctx, transport.Request{
 		Operation: operation, PathValues: in.pathValues, Query: in.query, IntegrationID: in.integrationID, Body: encoded, Timeout: in.timeout,
 	})
 	if err == nil {
-		return answer, nil
+		return resp, nil
 	}
 	failure, ok := errors.AsType[*transport.CallError](err)
 	switch {
@@ -328,10 +328,10 @@ func (s *service) encode(in input) ([]byte, error) {
 	return encoded, checkText(in.body, encoded)
 }
 
-// describeAnswer says in a few words what kind of answer came. The content type is not quoted: it is
+// describeResponse says in a few words what kind of answer came. The content type is not quoted: it is
 // the server's text.
-func describeAnswer(answer *transport.Answer) string {
-	contentType := strings.ToLower(answer.Header.Get("Content-Type"))
+func describeResponse(resp *transport.Response) string {
+	contentType := strings.ToLower(resp.Header.Get("Content-Type"))
 	kind := "another content type"
 	switch {
 	case contentType == "":
@@ -343,5 +343,5 @@ func describeAnswer(answer *transport.Answer) string {
 	case strings.HasPrefix(contentType, "text/plain"):
 		kind = "plain text"
 	}
-	return fmt.Sprintf("%s, %d bytes", kind, len(answer.Body))
+	return fmt.Sprintf("%s, %d bytes", kind, len(resp.Body))
 }

@@ -431,7 +431,7 @@ func (f *EmbeddedFlow) checkOrigin(r *http.Request) (proven bool, err error) {
 	if f.crossOrigin.Check(&post) != nil || origin == "null" && site == "" {
 		return false, &flowError{
 			http.StatusForbidden, "this origin is not allowed; see TrustedOrigins",
-			fmt.Errorf("a request from another origin, %q (Sec-Fetch-Site: %q, Host: %q); if it is yours, add it to TrustedOrigins", line(origin), line(site), line(r.Host)),
+			fmt.Errorf("a request from another origin, %q (Sec-Fetch-Site: %q, Host: %q); if it is yours, add it to TrustedOrigins", singleLine(origin), singleLine(site), singleLine(r.Host)),
 		}
 	}
 	// Neither what a person does in the browser's own window ("none") nor the absence of both headers is a proof.

@@ -47,7 +47,7 @@ var (
 	// the time limit of an attempt ([WithTimeout]; [os.ErrDeadlineExceeded] then matches too). The request
 	// may have been executed. If the caller's context ended the call, [context.Canceled] or
 	// [context.DeadlineExceeded] matches instead.
-	ErrNetwork = errors.New("kombo: no answer")
+	ErrNetwork = errors.New("kombo: no response")
 	// ErrUnexpectedResponse means that the response is not what the API promises: a redirect, HTML instead
 	// of JSON, a link without its URL.
 	ErrUnexpectedResponse = errors.New("kombo: unexpected response")
@@ -137,34 +137,34 @@ type errorInfo struct {
 	LogURL  string    `json:"log_url"`
 }
 
-// errorFromAnswer turns a response that reports an error into an *Error, which has the status whatever the
+// errorFromResponse turns a response that reports an error into an *Error, which has the status whatever the
 // body is.
-func errorFromAnswer(operation transport.Operation, answer *transport.Answer) *Error {
-	e := newError(operation, answer)
-	e.Body = []byte(answer.Redact(string(answer.Body), MaxErrorBody))
+func errorFromResponse(operation transport.Operation, resp *transport.Response) *Error {
+	e := newError(operation, resp)
+	e.Body = []byte(resp.Redact(string(resp.Body), MaxErrorBody))
 	var decoded struct {
 		Error errorInfo `json:"error"`
 	}
 	// Use what can be decoded of an error of an unexpected form.
-	_ = boundedjson.Unmarshal(withoutBOM(answer.Body), &decoded)
+	_ = boundedjson.Unmarshal(withoutBOM(resp.Body), &decoded)
 	info := decoded.Error
 	e.Code = info.Code
 	if !looksLikeCode(info.Code) {
-		e.Code = ErrorCode(answer.Redact(string(info.Code), maxErrorLine))
+		e.Code = ErrorCode(resp.Redact(string(info.Code), maxErrorLine))
 	}
-	e.Title = answer.Redact(info.Title, maxErrorLine)
-	e.Message = answer.Redact(info.Message, maxErrorMessage)
-	e.LogURL = answer.Redact(info.LogURL, maxErrorLine)
+	e.Title = resp.Redact(info.Title, maxErrorLine)
+	e.Message = resp.Redact(info.Message, maxErrorMessage)
+	e.LogURL = resp.Redact(info.LogURL, maxErrorLine)
 	switch {
-	case answer.StatusCode == http.StatusNotModified:
-		e.err = &unexpectedError{problem: "the request was not conditional"}
-	case answer.StatusCode >= 300 && answer.StatusCode <= 399:
-		e.err = &unexpectedError{problem: "a redirect, which is not followed"}
+	case resp.StatusCode == http.StatusNotModified:
+		e.err = &unexpectedError{reason: "the request was not conditional"}
+	case resp.StatusCode >= 300 && resp.StatusCode <= 399:
+		e.err = &unexpectedError{reason: "a redirect, which is not followed"}
 	case e.Code != "" || e.Message != "":
 	case e.Is(ErrAuthentication), e.Is(ErrInvalidInput), e.Is(ErrRateLimited):
-		e.err = errors.New("not a Kombo error response (" + describeAnswer(answer) + ")")
+		e.err = errors.New("not a Kombo error response (" + describeResponse(resp) + ")")
 	default:
-		e.err = &unexpectedError{problem: "not a Kombo error response (" + describeAnswer(answer) + ")"}
+		e.err = &unexpectedError{reason: "not a Kombo error response (" + describeResponse(resp) + ")"}
 	}
 	return e
 }
@@ -179,17 +179,17 @@ func looksLikeCode(code ErrorCode) bool {
 	return len(code) <= 100
 }
 
-// unexpectedAnswer returns the error of a response that reports success but is not what the API promises.
-func unexpectedAnswer(operation transport.Operation, answer *transport.Answer, problem string) *Error {
-	e := newError(operation, answer)
-	e.err = &unexpectedError{problem: "not what the API promises: " + problem + " (" + describeAnswer(answer) + ")"}
+// unexpectedResponse returns the error of a response that reports success but is not what the API promises.
+func unexpectedResponse(operation transport.Operation, resp *transport.Response, reason string) *Error {
+	e := newError(operation, resp)
+	e.err = &unexpectedError{reason: "not what the API promises: " + reason + " (" + describeResponse(resp) + ")"}
 	return e
 }
 
-func newError(operation transport.Operation, answer *transport.Answer) *Error {
+func newError(operation transport.Operation, resp *transport.Response) *Error {
 	return &Error{
-		Op: operation.String(), StatusCode: answer.StatusCode,
-		RetryAfter: answer.RetryAfter, Attempts: answer.Attempts, mayHaveExecuted: answer.MayHaveExecuted,
+		Op: operation.String(), StatusCode: resp.StatusCode,
+		RetryAfter: resp.RetryAfter, Attempts: resp.Attempts, mayHaveExecuted: resp.MayHaveExecuted,
 	}
 }
 
@@ -201,18 +201,18 @@ func (e *Error) Error() string {
 	if e.StatusCode != 0 {
 		fmt.Fprintf(&text, ": %d", e.StatusCode)
 		if e.Code != "" {
-			text.WriteString(" " + line(string(e.Code)))
+			text.WriteString(" " + singleLine(string(e.Code)))
 		} else if status := http.StatusText(e.StatusCode); status != "" {
 			text.WriteString(" " + status)
 		}
 	}
 	for _, part := range [...]string{e.Title, e.Message} {
 		if part != "" {
-			text.WriteString(": " + line(part))
+			text.WriteString(": " + singleLine(part))
 		}
 	}
 	if e.err != nil && e.err != ErrInvalidInput { //nolint:errorlint // the mark itself says nothing new
-		text.WriteString(": " + line(e.err.Error()))
+		text.WriteString(": " + singleLine(e.err.Error()))
 	}
 	if e.hint != "" {
 		text.WriteString(": " + e.hint)
@@ -221,7 +221,7 @@ func (e *Error) Error() string {
 	case e.Attempts == 0:
 		text.WriteString(" (nothing was sent)")
 	case e.LogURL != "":
-		fmt.Fprintf(&text, " (attempts: %d, log: %s)", e.Attempts, line(e.LogURL))
+		fmt.Fprintf(&text, " (attempts: %d, log: %s)", e.Attempts, singleLine(e.LogURL))
 	default:
 		fmt.Fprintf(&text, " (attempts: %d)", e.Attempts)
 	}
@@ -277,9 +277,9 @@ func (e *Error) LogValue() slog.Value {
 }
 
 // unexpectedError is a response that is not what the API promises.
-type unexpectedError struct{ problem string }
+type unexpectedError struct{ reason string }
 
-func (e *unexpectedError) Error() string { return e.problem }
+func (e *unexpectedError) Error() string { return e.reason }
 
 func (e *unexpectedError) Is(target error) bool { return target == ErrUnexpectedResponse }
 
@@ -300,9 +300,9 @@ const (
 )
 
 // line makes text fit into one line of a log: it replaces control characters and truncates it.
-func line(text string) string {
+func singleLine(text string) string {
 	if len(text) > maxErrorLine {
-		text = transport.Cut(text, maxErrorLine) + "…"
+		text = transport.Truncate(text, maxErrorLine) + "…"
 	}
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {

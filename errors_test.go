@@ -362,7 +362,7 @@ func TestHowCallsFail(t *testing.T) {
 		{
 			"time limit of each attempt", hang, 0, 0,
 			"ErrNetwork", 4,
-			"kombo: GET /check-api-key: no complete answer within 1m0s (attempts: 4)",
+			"kombo: GET /check-api-key: no complete response within 1m0s (attempts: 4)",
 		},
 		{
 			"time limit of the dialer", httpmock.NewErrorResponder(&net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}), 0, 0,
@@ -392,7 +392,7 @@ func TestHowCallsFail(t *testing.T) {
 		{
 			"cancelled between attempts", httpmock.NewStringResponder(503, "").HeaderSet(http.Header{"Retry-After": {"20"}}), 10 * time.Second, 0,
 			"context.Canceled", 1,
-			"kombo: GET /check-api-key: context canceled (before that: the answer was 503 Service Unavailable) (attempts: 1)",
+			"kombo: GET /check-api-key: context canceled (before that: the response was 503 Service Unavailable) (attempts: 1)",
 		},
 		{
 			"deadline between attempts", httpmock.NewStringResponder(429, "").HeaderSet(http.Header{"Retry-After": {"20"}}), 0, 10 * time.Second,

@@ -45,7 +45,7 @@ type Event interface {
 	RawBody() []byte
 
 	header() *EventHeader
-	// data returns a pointer to the event's data, which is a promise if it has required fields.
+	// data returns a pointer to the event's data, which is a checker if it has required fields.
 	data() any
 }
 

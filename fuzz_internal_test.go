@@ -22,10 +22,10 @@ func FuzzErrorFromAnswer(f *testing.F) {
 	}
 	operation := transport.Operation{Method: http.MethodPost, Path: "/integrations/{integration_id}/relink"}
 	f.Fuzz(func(t *testing.T, status int, contentType string, body []byte) {
-		answer := &transport.Answer{
+		resp := &transport.Response{
 			StatusCode: status, Header: http.Header{"Content-Type": {contentType}}, Body: body, Attempts: 3,
 		}
-		err := errorFromAnswer(operation, answer)
+		err := errorFromResponse(operation, resp)
 		if err.StatusCode != status || err.Attempts != 3 || err.Op != operation.String() {
 			t.Errorf("error = %#v", err)
 		}
@@ -36,7 +36,7 @@ func FuzzErrorFromAnswer(f *testing.F) {
 			t.Errorf("text = %q", text)
 		}
 		var want struct{ Error errorInfo }
-		if json.Unmarshal(body, &want) == nil && err.Message != answer.Redact(want.Error.Message, maxErrorMessage) {
+		if json.Unmarshal(body, &want) == nil && err.Message != resp.Redact(want.Error.Message, maxErrorMessage) {
 			t.Errorf("message = %q, want %q", err.Message, want.Error.Message)
 		}
 	})

@@ -137,7 +137,7 @@ func (v *WebhookVerifier) Handler(handlers EventHandlers) http.Handler {
 		}
 		delivery.EventType, delivery.EventID = event.EventType(), event.EventID()
 		if err := safely(func() error { return handlers.Handle(r.Context(), event) }); err != nil {
-			err = fmt.Errorf("kombo: handling %s %s: %w", line(string(event.EventType())), line(event.EventID()), err)
+			err = fmt.Errorf("kombo: handling %s %s: %w", singleLine(string(event.EventType())), singleLine(event.EventID()), err)
 			if handlers.OnError != nil {
 				handlers.OnError(r.Context(), err)
 			} else {

@@ -239,7 +239,7 @@ var setEnabledOperation = transport.Operation{
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/put-integrations-integration-id-enabled
 func (s *IntegrationsService) SetEnabled(ctx context.Context, integrationID string, enabled bool) error {
-	_, err := call[nothing](ctx, (*service)(s), setEnabledOperation, setEnabledRequest{enabled}, integrationID)
+	_, err := call[noData](ctx, (*service)(s), setEnabledOperation, setEnabledRequest{enabled}, integrationID)
 	return err
 }
 
@@ -288,7 +288,7 @@ var deleteIntegrationOperation = transport.Operation{
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/delete-integrations-integration-id
 func (s *IntegrationsService) Delete(ctx context.Context, integrationID string) error {
-	_, err := call[nothing](ctx, (*service)(s), deleteIntegrationOperation, emptyRequest{}, integrationID)
+	_, err := call[noData](ctx, (*service)(s), deleteIntegrationOperation, emptyRequest{}, integrationID)
 	if kerr, ok := errors.AsType[*Error](err); ok && kerr.mayHaveExecuted && errors.Is(kerr, ErrIntegrationNotFound) {
 		return nil
 	}

@@ -90,10 +90,10 @@ func OperationFromContext(ctx context.Context) string {
 	return op
 }
 
-func observed(operation transport.Operation, answer *transport.Answer, warnings []Warning, err error, duration time.Duration) CallInfo {
+func observed(operation transport.Operation, resp *transport.Response, warnings []Warning, err error, duration time.Duration) CallInfo {
 	info := CallInfo{Op: operation.String(), Warnings: warnings, Duration: duration, Err: err}
-	if answer != nil {
-		info.StatusCode, info.Header, info.Attempts = answer.StatusCode, answer.Header, answer.Attempts
+	if resp != nil {
+		info.StatusCode, info.Header, info.Attempts = resp.StatusCode, resp.Header, resp.Attempts
 	} else if kerr, ok := errors.AsType[*Error](err); ok {
 		info.Attempts = kerr.Attempts
 	}

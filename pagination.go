@@ -143,16 +143,16 @@ func paginate[T any](operation transport.Operation, options ListOptions, fetch f
 			}
 			// Store hashes, because cursors can be long.
 			hash := maphash.String(seed, page.Next)
-			problem := ""
+			reason := ""
 			switch {
 			case empty == maxEmptyPages:
-				problem = strconv.Itoa(maxEmptyPages) + " pages in a row are empty"
+				reason = strconv.Itoa(maxEmptyPages) + " pages in a row are empty"
 			case seen[hash]:
-				problem = "a cursor is repeated"
+				reason = "a cursor is repeated"
 			}
-			if problem != "" {
+			if reason != "" {
 				yield(none, &Error{
-					Op: operation.String(), Attempts: pages, err: &unexpectedError{problem: "the list would never end: " + problem},
+					Op: operation.String(), Attempts: pages, err: &unexpectedError{reason: "the list would never end: " + reason},
 				})
 				return
 			}

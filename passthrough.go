@@ -268,7 +268,7 @@ var passthroughOperation = transport.Operation{
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/post-passthrough-tool-api
 func (s *IntegrationsService) Passthrough(ctx context.Context, integrationID, tool, api string, request PassthroughRequest) (*PassthroughResponse, error) {
-	decoded, err := respond[passthroughData](ctx, (*service)(s), passthroughOperation, input{
+	decoded, err := callForResponse[passthroughData](ctx, (*service)(s), passthroughOperation, input{
 		body: request, pathValues: []string{tool, api}, integrationID: integrationID, err: checkHeaderID(integrationID),
 	})
 	if err != nil {

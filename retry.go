@@ -109,7 +109,7 @@ func classify(body []byte) transport.Classification {
 }
 
 // errorCode returns the code in a response, or "". It decodes nothing else, because most of what it allocates
-// is garbage: errorFromAnswer decodes the last response again.
+// is garbage: errorFromResponse decodes the last response again.
 func errorCode(body []byte) ErrorCode {
 	var response struct {
 		Error json.RawMessage `json:"error"`

@@ -20,8 +20,8 @@ func checkText(body any, encoded []byte) error {
 		return nil
 	}
 	search := textSearch{}
-	if problem := search.find(reflect.ValueOf(body), false); problem != "" {
-		return inputError(strings.TrimPrefix(problem, ": "))
+	if found := search.find(reflect.ValueOf(body), false); found != "" {
+		return inputError(strings.TrimPrefix(found, ": "))
 	}
 	return nil
 }
@@ -111,8 +111,8 @@ func (s textSearch) findInList(v reflect.Value, inside bool) string {
 		return "" // sent as base64 or as numbers
 	}
 	for i := range v.Len() {
-		if problem := s.find(v.Index(i), inside); problem != "" {
-			return problem
+		if found := s.find(v.Index(i), inside); found != "" {
+			return found
 		}
 	}
 	return ""
@@ -121,14 +121,14 @@ func (s textSearch) findInList(v reflect.Value, inside bool) string {
 func (s textSearch) findInMap(v reflect.Value, inside bool) string {
 	for members := v.MapRange(); members.Next(); {
 		key := members.Key()
-		if problem := s.find(key, inside); problem != "" {
-			return ": a key" + problem
+		if found := s.find(key, inside); found != "" {
+			return ": a key" + found
 		}
-		if problem := s.find(members.Value(), inside); problem != "" {
+		if found := s.find(members.Value(), inside); found != "" {
 			if key.Kind() != reflect.String {
-				return ": a value" + problem
+				return ": a value" + found
 			}
-			return ": the value of " + strconv.Quote(transport.Cut(key.String(), 100)) + problem
+			return ": the value of " + strconv.Quote(transport.Truncate(key.String(), 100)) + found
 		}
 	}
 	return ""
@@ -140,8 +140,8 @@ func (s textSearch) findInStruct(v reflect.Value, inside bool) string {
 		if !isSent && !inside {
 			continue
 		}
-		if problem := s.find(value, inside); problem != "" {
-			return ": " + field.Name + problem
+		if found := s.find(value, inside); found != "" {
+			return ": " + field.Name + found
 		}
 	}
 	return ""

@@ -233,10 +233,10 @@ func ParseEvent(body []byte) (Event, error) {
 		Data json.RawMessage `json:"data"`
 	}
 	if err := boundedjson.Unmarshal(body, &envelope); err != nil {
-		return nil, &payloadError{problem: describePayloadError("", body, &envelope, err)}
+		return nil, &payloadError{reason: describePayloadError("", body, &envelope, err)}
 	}
 	if field := required("type", envelope.Type, "id", envelope.ID); field != "" {
-		return nil, &payloadError{eventType: envelope.Type, problem: field + " is missing"}
+		return nil, &payloadError{eventType: envelope.Type, reason: field + " is missing"}
 	}
 	return decodeEvent([]byte(envelope.ID), []byte(envelope.Type), envelope.Data, body)
 }
@@ -247,16 +247,16 @@ const maxScanBody = 2 * 10_000
 
 func decodeEvent(id, eventType, data, body []byte) (Event, error) {
 	event := newEvent(eventType)
-	problem := ""
+	reason := ""
 	if len(data) == 0 || string(data) == "null" {
-		problem = "data is missing"
+		reason = "data is missing"
 	} else if err := boundedjson.Unmarshal(data, event.data()); err != nil {
-		problem = describePayloadError("data", data, event.data(), err)
-	} else if p, ok := event.data().(promise); ok && p.missing() != "" {
-		problem = "data." + p.missing() + " is missing"
+		reason = describePayloadError("data", data, event.data(), err)
+	} else if p, ok := event.data().(checker); ok && p.missing() != "" {
+		reason = "data." + p.missing() + " is missing"
 	}
-	if problem != "" {
-		return nil, &payloadError{eventType: string(eventType), problem: problem}
+	if reason != "" {
+		return nil, &payloadError{eventType: string(eventType), reason: reason}
 	}
 	header := event.header()
 	header.ID, header.raw = string(id), body
@@ -321,15 +321,15 @@ func scanMember(b []byte, key string) (value, rest []byte) {
 // payloadError is a body that is not an event.
 type payloadError struct {
 	eventType string
-	problem   string
+	reason    string
 }
 
 func (e *payloadError) Error() string {
 	text := ErrInvalidPayload.Error()
 	if e.eventType != "" {
-		text += ": " + line(e.eventType)
+		text += ": " + singleLine(e.eventType)
 	}
-	return text + ": " + e.problem
+	return text + ": " + e.reason
 }
 
 func (e *payloadError) Is(target error) bool { return target == ErrInvalidPayload }

@@ -16,14 +16,14 @@ import (
 // attempt that has ended.
 func (c *call) newRequest() (*http.Request, error) {
 	var body io.Reader
-	if c.what.Body != nil {
-		body = bytes.NewReader(c.what.Body)
+	if c.request.Body != nil {
+		body = bytes.NewReader(c.request.Body)
 	}
-	request, err := http.NewRequestWithContext(c.context, c.what.Operation.Method, c.url, body)
+	request, err := http.NewRequestWithContext(c.context, c.request.Operation.Method, c.url, body)
 	if err != nil {
 		return nil, err
 	}
-	if c.what.Operation.NonIdempotent {
+	if c.request.Operation.NonIdempotent {
 		// Without GetBody, net/http cannot resend it after an HTTP/2 error that leaves open whether it
 		// was executed.
 		request.GetBody = nil
@@ -42,8 +42,8 @@ func (c *call) newRequest() (*http.Request, error) {
 	if body != nil {
 		set("Content-Type", "application/json")
 	}
-	if c.what.IntegrationID != "" {
-		set("X-Integration-Id", c.what.IntegrationID)
+	if c.request.IntegrationID != "" {
+		set("X-Integration-Id", c.request.IntegrationID)
 	}
 	return request, nil
 }
@@ -66,10 +66,10 @@ func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
 		c.started = time.Now()
 	}
 	ctx, connection := request.Context(), &connectionTrace{}
-	limit := c.what.Operation.Timeout
+	limit := c.request.Operation.Timeout
 	switch {
-	case c.what.Timeout > 0:
-		limit = c.what.Timeout
+	case c.request.Timeout > 0:
+		limit = c.request.Timeout
 	case c.transport.timeout != nil:
 		limit = *c.transport.timeout
 	}

@@ -29,8 +29,8 @@ type greedy struct {
 
 func (g *greedy) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, _ := io.ReadAll(r.Body)
-	again, _ := r.GetBody()
-	twice, _ := io.ReadAll(again)
+	willRetry, _ := r.GetBody()
+	twice, _ := io.ReadAll(willRetry)
 	g.seen = append(g.seen, fmt.Sprintf("%s %s %s %v %v %v %s %s %d %v",
 		r.Method, r.URL, r.Host, r.Header, r.Trailer, r.TransferEncoding, body, twice, r.ContentLength, r.Close))
 	response, err := g.base.RoundTrip(r)
@@ -115,9 +115,9 @@ func TestCookiesOfRetries(t *testing.T) {
 		c.BaseURL, c.HTTPClient = server.URL, &http.Client{Jar: jar}
 		c.Retry.BaseDelay, c.Retry.MaxDelay = 1, 1
 	})
-	answer, err := transport.Do(t.Context(), Request{Operation: jarring, Body: []byte("{}")})
-	if err != nil || answer.StatusCode != 200 || answer.Attempts != 4 {
-		t.Fatalf("answer = %+v, %v", answer, err)
+	resp, err := transport.Do(t.Context(), Request{Operation: jarring, Body: []byte("{}")})
+	if err != nil || resp.StatusCode != 200 || resp.Attempts != 4 {
+		t.Fatalf("response = %+v, %v", resp, err)
 	}
 	if diff := cmp.Diff([]string{"lb=node1", "lb=node2", "lb=node3", "lb=node4"}, got); diff != "" {
 		t.Errorf("cookies (-want +got):\n%s", diff)
@@ -189,9 +189,9 @@ func TestAttemptsShareNothing(t *testing.T) {
 								c.BaseURL, c.HTTPClient, c.AttemptTimeout = server.URL, client, new(test.limit(call))
 								c.Retry = RetryPolicy{MaxAttempts: test.attempts, BaseDelay: 1, MaxDelay: 1}
 							})
-							answer, err := transport.Do(t.Context(), Request{Operation: jarring, Body: body})
-							if failure, ok := errors.AsType[*CallError](err); err != nil && (!ok || failure.Attempts != test.attempts) || err == nil && answer.StatusCode != 200 {
-								t.Errorf("answer = %+v, %v", answer, err)
+							resp, err := transport.Do(t.Context(), Request{Operation: jarring, Body: body})
+							if failure, ok := errors.AsType[*CallError](err); err != nil && (!ok || failure.Attempts != test.attempts) || err == nil && resp.StatusCode != 200 {
+								t.Errorf("response = %+v, %v", resp, err)
 							}
 						}
 					})

@@ -95,7 +95,7 @@ func TestCompressedBodies(t *testing.T) {
 					defer server.Close()
 					for _, operation := range []Operation{read, once} {
 						requests.Store(0)
-						answer, err := newTest(nil, func(c *Config) {
+						resp, err := newTest(nil, func(c *Config) {
 							c.BaseURL, c.HTTPClient = server.URL, server.Client()
 							c.Retry = RetryPolicy{MaxAttempts: 4, BaseDelay: 1, MaxDelay: 1}
 						}).do(t.Context(), operation)
@@ -108,19 +108,19 @@ func TestCompressedBodies(t *testing.T) {
 						}
 						if test.want == network {
 							if _, ok := errors.AsType[*CallError](err); !ok {
-								t.Errorf("answer = %+v, %v, want a CallError", answer, err)
+								t.Errorf("response = %+v, %v, want a CallError", resp, err)
 							}
 							continue
 						}
-						if err != nil || answer.StatusCode != status {
-							t.Fatalf("answer = %+v, %v", answer, err)
+						if err != nil || resp.StatusCode != status {
+							t.Fatalf("response = %+v, %v", resp, err)
 						}
 						want := test.want
 						if want == undecodable {
 							want = ""
 						}
-						if answer.Undecodable != (test.want == undecodable) || string(answer.Body) != want || answer.TooLarge {
-							t.Errorf("answer = %+v, body %q, want %q", answer, answer.Body, test.want)
+						if resp.Undecodable != (test.want == undecodable) || string(resp.Body) != want || resp.TooLarge {
+							t.Errorf("response = %+v, body %q, want %q", resp, resp.Body, test.want)
 						}
 					}
 				})
@@ -136,15 +136,15 @@ func TestDecompressedBodyOverTheLimit(t *testing.T) {
 		want bool
 	}{{DefaultMaxBody, false}, {DefaultMaxBody + 1, true}, {20 * DefaultMaxBody, true}} {
 		s := &script{steps: []step{{status: 200, header: headers("Content-Encoding: gzip"), body: gzipped(t, strings.Repeat("x", test.size))}}}
-		answer, err := newTest(s, nil).do(t.Context(), read)
-		if err != nil || answer.TooLarge != test.want || len(answer.Body) != min(test.size, DefaultMaxBody) || answer.Undecodable {
-			t.Errorf("%d bytes: TooLarge = %v with %d bytes, %v", test.size, answer.TooLarge, len(answer.Body), err)
+		resp, err := newTest(s, nil).do(t.Context(), read)
+		if err != nil || resp.TooLarge != test.want || len(resp.Body) != min(test.size, DefaultMaxBody) || resp.Undecodable {
+			t.Errorf("%d bytes: TooLarge = %v with %d bytes, %v", test.size, resp.TooLarge, len(resp.Body), err)
 		}
 	}
 	s := &script{steps: []step{{status: 200, header: headers("Content-Encoding: gzip"), body: strings.Repeat("x", DefaultMaxBody+1)}}}
-	answer, err := newTest(s, nil).do(t.Context(), read)
-	if err != nil || !answer.TooLarge || answer.Body != nil {
-		t.Errorf("compressed body over the limit: TooLarge = %v with %d bytes, %v", answer.TooLarge, len(answer.Body), err)
+	resp, err := newTest(s, nil).do(t.Context(), read)
+	if err != nil || !resp.TooLarge || resp.Body != nil {
+		t.Errorf("compressed body over the limit: TooLarge = %v with %d bytes, %v", resp.TooLarge, len(resp.Body), err)
 	}
 }
 
@@ -162,11 +162,11 @@ func TestDisableCompression(t *testing.T) {
 	for _, disabled := range []bool{false, true} {
 		base := &http.Transport{DisableCompression: disabled}
 		defer base.CloseIdleConnections()
-		answer, err := newTest(nil, func(c *Config) {
+		resp, err := newTest(nil, func(c *Config) {
 			c.BaseURL, c.HTTPClient = server.URL, &http.Client{Transport: base}
 		}).do(t.Context(), read)
-		if err != nil || string(answer.Body) != "{}" || (asked == "gzip") == disabled || (asked == "") != disabled {
-			t.Errorf("disabled %v: answer = %+v, %v, asked for %q", disabled, answer, err, asked)
+		if err != nil || string(resp.Body) != "{}" || (asked == "gzip") == disabled || (asked == "") != disabled {
+			t.Errorf("disabled %v: response = %+v, %v, asked for %q", disabled, resp, err, asked)
 		}
 	}
 }

@@ -57,7 +57,7 @@ func TestClassification(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					s := &script{steps: []step{{status: test.status, body: test.body}}}
-					answer, err := newTest(s, classifying).do(t.Context(), operation)
+					resp, err := newTest(s, classifying).do(t.Context(), operation)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -65,8 +65,8 @@ func TestClassification(t *testing.T) {
 					if operation.NonIdempotent {
 						want = test.once
 					}
-					if s.attempts != want || answer.Attempts != want || answer.MayHaveExecuted != (test.mayHaveExecuted && want > 1) {
-						t.Errorf("%d attempts, answer = %+v, want %d attempts, MayHaveExecuted %v", s.attempts, answer, want, test.mayHaveExecuted)
+					if s.attempts != want || resp.Attempts != want || resp.MayHaveExecuted != (test.mayHaveExecuted && want > 1) {
+						t.Errorf("%d attempts, resp = %+v, want %d attempts, MayHaveExecuted %v", s.attempts, resp, want, test.mayHaveExecuted)
 					}
 				})
 			})

@@ -78,7 +78,7 @@ func TestRefusedConnect(t *testing.T) {
 		{"407 proxy authorization needed", 1, "the proxy refused to connect: 407 Proxy Authentication Required", "proxy authorization needed"},
 		{"403 Forbidden", 1, "the proxy refused to connect: 403 Forbidden", "Forbidden"},
 		{"502 Bad Gateway", 4, "the proxy refused to connect: 502 Bad Gateway", "Bad Gateway"},
-		{"503 Try again later", 4, "the proxy refused to connect: 503 Service Unavailable", "Try again later"},
+		{"503 Try willRetry later", 4, "the proxy refused to connect: 503 Service Unavailable", "Try willRetry later"},
 		{"504 Gateway Timeout", 4, "the proxy refused to connect: 504 Gateway Timeout", "Gateway Timeout"},
 		{"429 Too Many Requests", 4, "the proxy refused to connect: 429 Too Many Requests", "Too Many Requests"},
 	}

@@ -88,9 +88,9 @@ func TestDeadHTTP2Connection(t *testing.T) {
 	})
 	for _, silenced := range []int64{0, 1} {
 		f.silenced.Store(silenced)
-		answer, err := transport.do(t.Context(), read)
-		if err != nil || string(answer.Body) != "HTTP/2.0" {
-			t.Fatalf("%d connections silenced: answer = %+v, %v", silenced, answer, err)
+		resp, err := transport.do(t.Context(), read)
+		if err != nil || string(resp.Body) != "HTTP/2.0" {
+			t.Fatalf("%d connections silenced: response = %+v, %v", silenced, resp, err)
 		}
 	}
 	if got := f.connections.Load(); got != 2 {

@@ -48,7 +48,7 @@ func redact(text string, limit int, secrets []string) string {
 			longest = max(longest, len(secret))
 		}
 	}
-	end := len(Cut(text, limit))
+	end := len(Truncate(text, limit))
 	// A secret that the limit cuts is complete here, so it is found.
 	l := layer{text: []byte(text[:min(len(text), end+maxExpansion*longest)])}
 	found := l.find(nil, needles)
@@ -72,11 +72,11 @@ func redact(text string, limit int, secrets []string) string {
 		kept = max(kept, s.end)
 	}
 	out.WriteString(text[min(kept, end):end])
-	return Cut(out.String(), limit)
+	return Truncate(out.String(), limit)
 }
 
 // Cut returns at most size bytes of text, without splitting a character.
-func Cut(text string, size int) string {
+func Truncate(text string, size int) string {
 	if len(text) <= size {
 		return text
 	}

@@ -151,7 +151,7 @@ func TestRedactEveryEscape(t *testing.T) {
 			encoded := outer.encode(secret)
 			check(outer.name, secret, encoded)
 			for limit := range len("before ") + len(encoded) {
-				if got := redact("before "+encoded+" after", limit, []string{secret}); got != Cut("before [redacted]", limit) {
+				if got := redact("before "+encoded+" after", limit, []string{secret}); got != Truncate("before [redacted]", limit) {
 					t.Errorf("%q as %s, cut at %d: %q", secret, outer.name, limit, got)
 				}
 			}

@@ -138,7 +138,7 @@ func TestRedactEveryForm(t *testing.T) {
 			}
 			text := "before " + form(secret) + " after"
 			for limit := range len("before ") + len(form(secret)) {
-				if got := redact(text, limit, []string{secret}); got != Cut("before [redacted]", limit) {
+				if got := redact(text, limit, []string{secret}); got != Truncate("before [redacted]", limit) {
 					t.Errorf("%q as %s, cut at %d: %q", secret, name, limit, got)
 				}
 			}
@@ -335,18 +335,18 @@ func TestRedactedErrorIsStillUseful(t *testing.T) {
 }
 
 // Cutting never makes invalid what was valid.
-func FuzzCut(f *testing.F) {
+func FuzzTruncate(f *testing.F) {
 	f.Add("é€𝄞", 4)
 	f.Fuzz(func(t *testing.T, text string, size int) {
 		if size < 0 {
 			return
 		}
-		got := Cut(text, size)
+		got := Truncate(text, size)
 		if len(got) > size || !strings.HasPrefix(text, got) {
-			t.Errorf("Cut(%q, %d) = %q", text, size, got)
+			t.Errorf("Truncate(%q, %d) = %q", text, size, got)
 		}
 		if utf8.ValidString(text) && (!utf8.ValidString(got) || len(text) > size && len(got) < size-3) {
-			t.Errorf("Cut(%q, %d) = %q", text, size, got)
+			t.Errorf("Truncate(%q, %d) = %q", text, size, got)
 		}
 	})
 }

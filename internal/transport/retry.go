@@ -98,7 +98,7 @@ func retryableStatus(status int) bool {
 
 // shouldRetry decides whether the failure of the last attempt allows another one.
 func (c *call) shouldRetry() bool {
-	nonIdempotent := c.what.Operation.NonIdempotent
+	nonIdempotent := c.request.Operation.NonIdempotent
 	switch {
 	case c.context.Err() != nil:
 		return false
@@ -112,7 +112,7 @@ func (c *call) shouldRetry() bool {
 }
 
 // nextWait decides whether the call makes another attempt after the last one, and when.
-func (c *call) nextWait() (wait time.Duration, again bool) {
+func (c *call) nextWait() (wait time.Duration, willRetry bool) {
 	policy := &c.transport.retry
 	if !c.shouldRetry() || c.attempts >= policy.MaxAttempts {
 		return 0, false
@@ -120,12 +120,12 @@ func (c *call) nextWait() (wait time.Duration, again bool) {
 	wait = policy.backoff(c.attempts, rand.Int64N)
 	if c.response != nil {
 		switch {
-		case c.asked > policy.MaxRetryAfter:
+		case c.retryAfter > policy.MaxRetryAfter:
 			return 0, false
-		case c.class.limited() && !c.asks:
+		case c.class.limited() && !c.hasRetryAfter:
 			wait = policy.limitBackoff(c.attempts, rand.Int64N)
 		}
-		wait = max(wait, c.asked)
+		wait = max(wait, c.retryAfter)
 	}
 	if deadline, ok := c.context.Deadline(); ok && time.Until(deadline) <= wait {
 		return 0, false
@@ -147,18 +147,18 @@ func (c *call) checkRetry(_ context.Context, _ *http.Response, err error) (bool,
 	if c.response == nil && c.err == nil {
 		c.err = err // the http.Client refused the request before the first attempt
 	}
-	c.class, c.asked, c.asks = ByStatus, 0, false
+	c.class, c.retryAfter, c.hasRetryAfter = ByStatus, 0, false
 	if c.response != nil {
 		c.class = c.classify()
-		c.asked, c.asks = askedWait(c.response.Header, c.class == RateLimited)
+		c.retryAfter, c.hasRetryAfter = retryAfter(c.response.Header, c.class == RateLimited)
 	}
-	wait, again := c.nextWait()
-	c.logAttempt(wait, again)
-	if again {
+	wait, willRetry := c.nextWait()
+	c.logAttempt(wait, willRetry)
+	if willRetry {
 		c.mayHaveExecuted = c.mayHaveExecuted || c.lastMayHaveExecuted()
 	}
-	c.wait, c.decided = wait, !again
-	return again, nil
+	c.wait, c.decided = wait, !willRetry
+	return willRetry, nil
 }
 
 // backoff returns the wait that checkRetry has decided on.

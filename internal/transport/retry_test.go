@@ -61,7 +61,7 @@ func TestWhatIsRetried(t *testing.T) {
 		{"proxy wants a password", step{err: errors.New("Proxy Authentication Required")}, 1, 1, "Proxy Authentication"},
 		{"error that is the text of a status", step{err: errors.New("Bad Gateway")}, all, 1, "Bad Gateway"},
 		{"cut", step{err: io.ErrUnexpectedEOF}, all, 1, "unexpected EOF"},
-		{"time limit", step{hang: true}, all, 1, "no complete answer within 1m0s"},
+		{"time limit", step{hang: true}, all, 1, "no complete response within 1m0s"},
 		{"unknown authority", step{err: x509.UnknownAuthorityError{}}, 1, 1, "unknown authority"},
 		{"unverified certificate", step{err: &tls.CertificateVerificationError{Err: errors.New("expired")}}, 1, 1, "expired"},
 		{"wrong host", step{err: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "h"}}, 1, 1, "not valid for"},
@@ -76,7 +76,7 @@ func TestWhatIsRetried(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					s := &script{steps: []step{test.step}}
-					answer, err := newTest(s, nil).do(t.Context(), operation)
+					resp, err := newTest(s, nil).do(t.Context(), operation)
 					want := test.read
 					if operation.NonIdempotent {
 						want = test.once
@@ -88,12 +88,12 @@ func TestWhatIsRetried(t *testing.T) {
 						t.Errorf("%d bodies left open, idle connections closed: %v", s.openBodies, s.closedIdle)
 					}
 					if test.step.status != 0 {
-						if err != nil || answer.StatusCode != test.step.status || answer.Attempts != want {
-							t.Fatalf("answer = %+v, %v, want status %d", answer, err, test.step.status)
+						if err != nil || resp.StatusCode != test.step.status || resp.Attempts != want {
+							t.Fatalf("response = %+v, %v, want status %d", resp, err, test.step.status)
 						}
 						// What the last attempt did, the answer itself tells.
-						if want := want > 1 && test.step.status >= 500; answer.MayHaveExecuted != want {
-							t.Errorf("MayHaveExecuted = %v, want %v", answer.MayHaveExecuted, want)
+						if want := want > 1 && test.step.status >= 500; resp.MayHaveExecuted != want {
+							t.Errorf("MayHaveExecuted = %v, want %v", resp.MayHaveExecuted, want)
 						}
 						return
 					}
@@ -114,12 +114,12 @@ func TestRetriesEndWithTheAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{steps: []step{{status: 503, body: "down"}, {err: errReset}, {status: 200, body: "up"}}}
-		answer, err := newTest(s, nil).do(t.Context(), read)
+		resp, err := newTest(s, nil).do(t.Context(), read)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if answer.StatusCode != 200 || string(answer.Body) != "up" || answer.Attempts != 3 || !answer.MayHaveExecuted {
-			t.Errorf("answer = %+v", answer)
+		if resp.StatusCode != 200 || string(resp.Body) != "up" || resp.Attempts != 3 || !resp.MayHaveExecuted {
+			t.Errorf("response = %+v", resp)
 		}
 	})
 }
@@ -146,9 +146,9 @@ func TestMayHaveExecuted(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s := &script{steps: []step{test.first, {status: 404}}}
-				answer, err := newTest(s, nil).do(t.Context(), read)
-				if err != nil || answer.MayHaveExecuted != test.want {
-					t.Errorf("answer = %+v, %v, want MayHaveExecuted %v", answer, err, test.want)
+				resp, err := newTest(s, nil).do(t.Context(), read)
+				if err != nil || resp.MayHaveExecuted != test.want {
+					t.Errorf("response = %+v, %v, want MayHaveExecuted %v", resp, err, test.want)
 				}
 			})
 		})
@@ -206,9 +206,9 @@ func TestWaitPastTheDeadline(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		s := &script{steps: []step{{status: 429, header: retryAfterHeader("10")}}}
-		answer, err := newTest(s, nil).do(ctx, read)
-		if err != nil || answer.StatusCode != 429 || answer.Attempts != 1 || time.Since(start) != 0 {
-			t.Errorf("answer = %+v, %v after %v, want the 429 at once", answer, err, time.Since(start))
+		resp, err := newTest(s, nil).do(ctx, read)
+		if err != nil || resp.StatusCode != 429 || resp.Attempts != 1 || time.Since(start) != 0 {
+			t.Errorf("response = %+v, %v after %v, want the 429 at once", resp, err, time.Since(start))
 		}
 	})
 }

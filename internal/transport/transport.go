@@ -142,8 +142,8 @@ type Request struct {
 	Timeout time.Duration
 }
 
-// Answer is what the server said to the last attempt.
-type Answer struct {
+// Response is what the server said to the last attempt.
+type Response struct {
 	StatusCode int
 	Header     http.Header
 	// Body is truncated at the limit, and TooLarge set, if the response is longer.
@@ -162,14 +162,14 @@ type Answer struct {
 }
 
 // Redact returns the beginning of text, at most limit bytes of it, without the secrets of this call.
-func (a *Answer) Redact(text string, limit int) string {
+func (a *Response) Redact(text string, limit int) string {
 	if a.call == nil {
 		return redact(text, limit, nil)
 	}
 	return redact(text, limit, a.call.secrets())
 }
 
-// CallError is a call that ended without an answer.
+// CallError is a call that ended without a response.
 type CallError struct {
 	// Attempts is how often the request was sent; zero means that nothing left.
 	Attempts int
@@ -190,7 +190,7 @@ type attemptTimeoutError struct {
 }
 
 func (e *attemptTimeoutError) Error() string {
-	return fmt.Sprintf("no complete answer within %v", e.limit)
+	return fmt.Sprintf("no complete response within %v", e.limit)
 }
 
 func (e *attemptTimeoutError) Unwrap() error { return e.cause }
@@ -203,7 +203,7 @@ func (*attemptTimeoutError) Is(target error) bool { return target == os.ErrDeadl
 // has a Client of its own; all of it is one allocation.
 type call struct {
 	transport *Transport
-	what      Request
+	request   Request
 	url       string
 	context   context.Context //nolint:containedctx // lives as long as the call
 	http      http.Client
@@ -224,20 +224,20 @@ type call struct {
 	// connection is how far net/http got when err came.
 	connection int32
 
-	// class, asked and asks are about the response of the last attempt.
-	class Classification
-	asked time.Duration
-	asks  bool
+	// class, retryAfter and hasRetryAfter are about the response of the last attempt.
+	class         Classification
+	retryAfter    time.Duration
+	hasRetryAfter bool
 
 	wait    time.Duration
 	decided bool
 	// mayHaveExecuted is about the attempts before the last.
 	mayHaveExecuted bool
-	answer          Answer
+	result          Response
 }
 
 // Do makes the call. Any error other than a *CallError means invalid input.
-func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
+func (t *Transport) Do(ctx context.Context, r Request) (*Response, error) {
 	path, err := r.Operation.expand(r.PathValues)
 	if err != nil {
 		return nil, err
@@ -251,7 +251,7 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
 	if len(r.Query) > 0 {
 		path += "?" + r.Query.Encode()
 	}
-	c := &call{transport: t, what: r, url: t.baseURL + path, context: ctx, http: t.client}
+	c := &call{transport: t, request: r, url: t.baseURL + path, context: ctx, http: t.client}
 	if ctx.Err() != nil {
 		return nil, &CallError{Canceled: true, Err: c.contextError()}
 	}
@@ -276,18 +276,18 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
 
 	switch {
 	case c.decided && c.err == nil:
-		c.answer = Answer{
+		c.result = Response{
 			StatusCode:      c.response.StatusCode,
 			Header:          c.response.Header,
 			Body:            c.body,
 			TooLarge:        c.tooLarge,
 			Undecodable:     c.undecodable,
-			RetryAfter:      c.asked,
+			RetryAfter:      c.retryAfter,
 			Attempts:        c.attempts,
 			MayHaveExecuted: c.mayHaveExecuted,
 			call:            c,
 		}
-		return &c.answer, nil
+		return &c.result, nil
 	case ctx.Err() != nil:
 		return nil, &CallError{Attempts: c.attempts, Canceled: true, Err: c.contextError()}
 	case c.err != nil:
@@ -299,8 +299,8 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Answer, error) {
 // secrets lists what errors and logs must not hold.
 func (c *call) secrets() []string {
 	secrets := []string{c.transport.apiKey()}
-	if c.what.Operation.Secret {
-		secrets = append(secrets, c.what.PathValues...)
+	if c.request.Operation.Secret {
+		secrets = append(secrets, c.request.PathValues...)
 	}
 	return secrets
 }
@@ -314,7 +314,7 @@ func (c *call) contextError() error {
 	case c.err != nil && !c.interrupted:
 		before = redactError(c.err, c.secrets()).Error()
 	case c.response != nil:
-		before = fmt.Sprintf("the answer was %d %s", c.response.StatusCode, http.StatusText(c.response.StatusCode))
+		before = fmt.Sprintf("the response was %d %s", c.response.StatusCode, http.StatusText(c.response.StatusCode))
 	}
 	if before != "" && !strings.Contains(err.Error(), before) {
 		err = fmt.Errorf("%w (before that: %s)", err, before)
@@ -322,12 +322,12 @@ func (c *call) contextError() error {
 	return err
 }
 
-func (c *call) logAttempt(wait time.Duration, again bool) {
+func (c *call) logAttempt(wait time.Duration, willRetry bool) {
 	if c.transport.log == nil {
 		return
 	}
 	attempt := Attempt{
-		Operation: c.what.Operation, Number: c.attempts, Duration: time.Since(c.started), WillRetry: again, Wait: wait, call: c,
+		Operation: c.request.Operation, Number: c.attempts, Duration: time.Since(c.started), WillRetry: willRetry, Wait: wait, call: c,
 	}
 	if c.err == nil {
 		attempt.StatusCode = c.response.StatusCode

@@ -108,7 +108,7 @@ func newTest(s http.RoundTripper, change func(*Config)) *Transport {
 	return New(config)
 }
 
-func (t *Transport) do(ctx context.Context, operation Operation) (*Answer, error) {
+func (t *Transport) do(ctx context.Context, operation Operation) (*Response, error) {
 	return t.Do(ctx, Request{Operation: operation, PathValues: []string{testToken}})
 }
 
@@ -122,9 +122,9 @@ func TestBodyOfTheLastAnswerIsKept(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{steps: []step{{status: 500, body: "first"}, {status: 502, body: "last"}}}
-		answer, err := newTest(s, func(c *Config) { c.Retry.MaxAttempts = 2 }).do(t.Context(), read)
-		if err != nil || answer.StatusCode != 502 || string(answer.Body) != "last" {
-			t.Errorf("answer = %+v, %v", answer, err)
+		resp, err := newTest(s, func(c *Config) { c.Retry.MaxAttempts = 2 }).do(t.Context(), read)
+		if err != nil || resp.StatusCode != 502 || string(resp.Body) != "last" {
+			t.Errorf("response = %+v, %v", resp, err)
 		}
 	})
 }
@@ -233,7 +233,7 @@ func TestCancellation(t *testing.T) {
 			1, `context canceled: Get "https://connect.example/?x=[redacted]": shutting down`,
 		},
 		{
-			"during the wait after an answer",
+			"during the wait after a response",
 			[]step{{status: 503, header: retryAfterHeader("20")}},
 			func(ctx context.Context) (context.Context, func()) {
 				ctx, cancel := context.WithCancel(ctx)
@@ -241,7 +241,7 @@ func TestCancellation(t *testing.T) {
 				return ctx, cancel
 			},
 			[]error{context.Canceled},
-			1, "context canceled (before that: the answer was 503 Service Unavailable)",
+			1, "context canceled (before that: the response was 503 Service Unavailable)",
 		},
 	}
 	for _, test := range tests {
@@ -337,9 +337,9 @@ func TestAnswerOverTheLimit(t *testing.T) {
 		want bool
 	}{{DefaultMaxBody, false}, {DefaultMaxBody + 1, true}, {2 * DefaultMaxBody, true}} {
 		s := &script{steps: []step{{status: 200, body: strings.Repeat("x", test.size)}}}
-		answer, err := newTest(s, nil).do(t.Context(), read)
-		if err != nil || answer.TooLarge != test.want || len(answer.Body) != min(test.size, DefaultMaxBody) {
-			t.Errorf("%d bytes: TooLarge = %v with %d bytes, %v", test.size, answer.TooLarge, len(answer.Body), err)
+		resp, err := newTest(s, nil).do(t.Context(), read)
+		if err != nil || resp.TooLarge != test.want || len(resp.Body) != min(test.size, DefaultMaxBody) {
+			t.Errorf("%d bytes: TooLarge = %v with %d bytes, %v", test.size, resp.TooLarge, len(resp.Body), err)
 		}
 		if s.attempts != 1 || s.openBodies != 0 {
 			t.Errorf("%d bytes: %d attempts, %d bodies open", test.size, s.attempts, s.openBodies)
@@ -359,8 +359,8 @@ func TestAnnouncedLengthReservesLittle(t *testing.T) { //nolint:paralleltest // 
 	for _, length := range []announcing{DefaultMaxBody, 1 << 30} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		if answer, err := newTest(length, nil).do(t.Context(), read); err != nil || string(answer.Body) != "x" {
-			t.Errorf("answer = %+v, %v", answer, err)
+		if resp, err := newTest(length, nil).do(t.Context(), read); err != nil || string(resp.Body) != "x" {
+			t.Errorf("response = %+v, %v", resp, err)
 		}
 		runtime.ReadMemStats(&after)
 		if got := after.TotalAlloc - before.TotalAlloc; got > DefaultMaxBody/10 {
@@ -388,9 +388,9 @@ func (e *endlessTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestEndlessAnswerIsNotReadOn(t *testing.T) {
 	t.Parallel()
 	e := &endlessTransport{}
-	answer, err := newTest(e, func(c *Config) { c.Retry.MaxAttempts = 1 }).do(t.Context(), read)
-	if err != nil || !answer.TooLarge || answer.StatusCode != 500 {
-		t.Errorf("answer = %+v, %v", answer, err)
+	resp, err := newTest(e, func(c *Config) { c.Retry.MaxAttempts = 1 }).do(t.Context(), read)
+	if err != nil || !resp.TooLarge || resp.StatusCode != 500 {
+		t.Errorf("response = %+v, %v", resp, err)
 	}
 	if got := e.body.read.Load(); got > DefaultMaxBody+1 {
 		t.Errorf("%d bytes were read", got)

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// askedWait returns how long a response asks to wait, and whether it does. Of Retry-After-Ms, Retry-After
+// retryAfter returns how long a response asks to wait, and whether it does. Of Retry-After-Ms, Retry-After
 // and RateLimit-Reset, the first that is valid counts. RateLimit-Reset is in every response of a server
 // with such a limit, so it counts only if that limit was exceeded: in a response that reports one, unless
 // RateLimit-Remaining says that there is something left.
-func askedWait(header http.Header, rateLimited bool) (wait time.Duration, ok bool) {
+func retryAfter(header http.Header, rateLimited bool) (wait time.Duration, ok bool) {
 	if wait, ok = parseWait(header.Get("Retry-After-Ms"), time.Millisecond); ok {
 		return wait, true
 	}

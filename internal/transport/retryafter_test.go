@@ -80,15 +80,15 @@ func TestAskedWait(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				if got, asks := askedWait(test.header, true); got != test.want || asks != test.asks {
-					t.Errorf("askedWait = %v, %v, want %v, %v", got, asks, test.want, test.asks)
+				if got, asks := retryAfter(test.header, true); got != test.want || asks != test.asks {
+					t.Errorf("retryAfter = %v, %v, want %v, %v", got, asks, test.want, test.asks)
 				}
 				// Without a rate limit, RateLimit-Reset is only for information.
 				test.header.Del("RateLimit-Reset")
-				want, asks := askedWait(test.header, true)
+				want, asks := retryAfter(test.header, true)
 				test.header.Set("RateLimit-Reset", "5")
-				if got, gotAsks := askedWait(test.header, false); got != want || asks != gotAsks {
-					t.Errorf("askedWait without a limit = %v, %v, want %v, %v", got, gotAsks, want, asks)
+				if got, gotAsks := retryAfter(test.header, false); got != want || asks != gotAsks {
+					t.Errorf("retryAfter without a limit = %v, %v, want %v, %v", got, gotAsks, want, asks)
 				}
 			})
 		})
@@ -120,7 +120,7 @@ func TestWaitThatIsAskedFor(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					s := &script{steps: []step{{status: status, header: test.header}}}
-					answer, err := newTest(s, func(c *Config) { c.Retry.MaxAttempts = 2 }).do(t.Context(), read)
+					resp, err := newTest(s, func(c *Config) { c.Retry.MaxAttempts = 2 }).do(t.Context(), read)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -133,8 +133,8 @@ func TestWaitThatIsAskedFor(t *testing.T) {
 						}
 					}
 					// Without a Date, a date asks for less the later it arrives.
-					if passed := time.Since(s.times[0]); answer.RetryAfter > test.wantAsked || answer.RetryAfter < test.wantAsked-passed {
-						t.Errorf("RetryAfter = %v, want %v", answer.RetryAfter, test.wantAsked)
+					if passed := time.Since(s.times[0]); resp.RetryAfter > test.wantAsked || resp.RetryAfter < test.wantAsked-passed {
+						t.Errorf("RetryAfter = %v, want %v", resp.RetryAfter, test.wantAsked)
 					}
 				})
 			})
