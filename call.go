@@ -21,7 +21,9 @@ import (
 type service struct {
 	transport *transport.Transport
 	observe   observer // of the client
-	usualKey  bool     // the API key has the form of those that Kombo issues
+	// callContexts derive the context of each call, in order.
+	callContexts []func(ctx context.Context, op string) context.Context
+	usualKey     bool // the API key has the form of those that Kombo issues
 }
 
 // A validator is the body of a call that has rules which can be checked before it is sent.
@@ -173,6 +175,7 @@ func callForResponse[T any](ctx context.Context, s *service, operation transport
 
 // do makes one call and decodes its response. It returns the response if there is one, also with an error.
 func (s *service) do(ctx context.Context, operation transport.Operation, in input, decoded anyResponse) (*transport.Response, error) {
+	ctx = s.callContext(ctx, operation)
 	observe := observerOf(ctx)
 	if s != nil {
 		observe = observe.then(s.observe)

@@ -50,6 +50,8 @@ type DeliveryInfo struct {
 	EventType EventType
 	// EventID is the id of the event; "" if the webhook was refused.
 	EventID string
+	// Event is the event itself; nil if the webhook was refused.
+	Event Event
 	// StatusCode is the HTTP status of the response; 0 if a function panicked with [http.ErrAbortHandler].
 	StatusCode int
 	// Duration is the time until the event was handled, including reading the request.
@@ -135,7 +137,7 @@ func (v *WebhookVerifier) Handler(handlers EventHandlers) http.Handler {
 			delivery.StatusCode, delivery.Err = status, err
 			return
 		}
-		delivery.EventType, delivery.EventID = event.EventType(), event.EventID()
+		delivery.Event, delivery.EventType, delivery.EventID = event, event.EventType(), event.EventID()
 		if err := safely(func() error { return handlers.Handle(r.Context(), event) }); err != nil {
 			err = fmt.Errorf("kombo: handling %s %s: %w", singleLine(string(event.EventType())), singleLine(event.EventID()), err)
 			if handlers.OnError != nil {

@@ -388,7 +388,10 @@ func TestOnDelivery(t *testing.T) {
 					t.Errorf("err = %v, but OnError got %v", got.Err, err)
 				}
 			}
-			if diff := cmp.Diff(test.want, got, cmpopts.IgnoreFields(kombo.DeliveryInfo{}, "Duration", "Err")); diff != "" {
+			if refused := got.EventID == ""; refused != (got.Event == nil) || !refused && got.Event.EventID() != got.EventID {
+				t.Errorf("event = %+v", got.Event)
+			}
+			if diff := cmp.Diff(test.want, got, cmpopts.IgnoreFields(kombo.DeliveryInfo{}, "Duration", "Err", "Event")); diff != "" {
 				t.Errorf("delivery (-want +got):\n%s", diff)
 			}
 			if got.Duration <= 0 || got.Duration > time.Minute || len(deliveries)+len(reported) > 0 {

@@ -111,7 +111,7 @@ func newClient(apiKey string, options []Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &service{transport: transport.New(settings), observe: c.observe, usualKey: usualKey(apiKey)}
+	s := &service{transport: transport.New(settings), observe: c.observe, callContexts: c.callContexts, usualKey: usualKey(apiKey)}
 	return &Client{
 		Connect:      (*ConnectService)(s),
 		Integrations: (*IntegrationsService)(s),

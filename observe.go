@@ -66,6 +66,30 @@ func observerOf(ctx context.Context) observer {
 	return observe
 }
 
+// Instrumentation attaches a package for traces and metrics to a client, see [WithInstrumentation]. Its
+// functions must be safe for concurrent use and must not panic.
+type Instrumentation struct {
+	// CallContext, unless nil, is called at the start of each call with the route of its operation. It returns
+	// the context of the call, which requests, logs and observers get, and must derive it from ctx. To learn
+	// how the call ends, it returns one of [ContextWithObserver].
+	CallContext func(ctx context.Context, op string) context.Context
+	// Transport, unless nil, is called once, by [NewClient], and returns a Transport that sends its requests
+	// with base: that of [WithHTTPClient], or the connection pool of this package. It sends each attempt of a
+	// call; [OperationFromContext] returns the route. See [WithHTTPClient] for what a Transport must do.
+	Transport func(base http.RoundTripper) http.RoundTripper
+}
+
+// callContext returns the context of a call.
+func (s *service) callContext(ctx context.Context, operation transport.Operation) context.Context {
+	if s == nil || ctx == nil { // which is reported when the request is sent
+		return ctx
+	}
+	for _, derive := range s.callContexts {
+		ctx = derive(ctx, operation.String())
+	}
+	return ctx
+}
+
 // operationContext is the context of a request; it knows the operation.
 type operationContext struct {
 	context.Context //nolint:containedctx // it is one

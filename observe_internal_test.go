@@ -8,7 +8,7 @@ import (
 func TestNoObserverCostsNothing(t *testing.T) { //nolint:paralleltest // counts allocations
 	ctx := t.Context()
 	if allocations := testing.AllocsPerRun(100, func() {
-		if observerOf(ctx) != nil {
+		if observerOf((&service{}).callContext(ctx, checkAPIKeyOperation)) != nil {
 			t.Error("there is an observer")
 		}
 	}); allocations != 0 {

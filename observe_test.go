@@ -3,6 +3,8 @@ package kombo_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -170,5 +172,141 @@ func TestOperationContextEnds(t *testing.T) {
 	_, err := client.CheckAPIKey(ctx)
 	if !errors.Is(err, context.Canceled) || !errors.Is(err, why) {
 		t.Errorf("error = %v", err)
+	}
+}
+
+type contextKey string
+
+// The context of a call is derived once, at its start, and reaches whoever gets a context: the transports, the logger
+// and the observers, also one that was added with it.
+func TestCallContext(t *testing.T) {
+	t.Parallel()
+	for op, call := range allCalls {
+		t.Run(op, func(t *testing.T) {
+			t.Parallel()
+			var events []string
+			note := func(who string) func(context.Context, kombo.CallInfo) {
+				return func(ctx context.Context, _ kombo.CallInfo) {
+					events = append(events, fmt.Sprint(who, " ", ctx.Value(contextKey("first")), ctx.Value(contextKey("second"))))
+				}
+			}
+			transport := roundTripFunc(func(r *http.Request) (*http.Response, error) {
+				note("request")(r.Context(), kombo.CallInfo{})
+				return httpmock.NewStringResponse(429, ""), nil
+			})
+			derive := func(key, after string) kombo.Option {
+				return kombo.WithInstrumentation(kombo.Instrumentation{CallContext: func(ctx context.Context, derivedOp string) context.Context {
+					events = append(events, fmt.Sprint(key, " after ", ctx.Value(contextKey(after))))
+					if derivedOp != op {
+						t.Errorf("op = %q", derivedOp)
+					}
+					return kombo.ContextWithObserver(context.WithValue(ctx, contextKey(key), "yes"), note("observer of "+key))
+				}})
+			}
+			client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: transport}), kombo.WithObserver(note("observer")),
+				kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 2, BaseDelay: time.Nanosecond}),
+				kombo.WithLogger(slog.New(contextHandler{note("log")})),
+				derive("first", "second"), derive("second", "first"), kombo.WithInstrumentation(kombo.Instrumentation{}))
+			_ = call(kombo.ContextWithObserver(t.Context(), note("observer of the caller")), client)
+			want := []string{
+				"first after <nil>", "second after yes", "request yesyes", "log yesyes", "request yesyes", "log yesyes",
+				"observer of second yesyes", "observer of first yesyes", "observer of the caller yesyes", "observer yesyes",
+			}
+			if diff := cmp.Diff(want, events); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// contextHandler is a slog.Handler that looks at the context only.
+type contextHandler struct {
+	note func(context.Context, kombo.CallInfo)
+}
+
+func (contextHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h contextHandler) Handle(ctx context.Context, _ slog.Record) error {
+	h.note(ctx, kombo.CallInfo{})
+	return nil
+}
+
+func (h contextHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
+func (h contextHandler) WithGroup(string) slog.Handler      { return h }
+
+// A call that fails before its first request has a start and an end, too.
+func TestCallContextOfInvalidInput(t *testing.T) {
+	t.Parallel()
+	started, ended := 0, 0
+	client := newClient(t, kombo.WithInstrumentation(kombo.Instrumentation{CallContext: func(ctx context.Context, _ string) context.Context {
+		started++
+		return kombo.ContextWithObserver(ctx, func(context.Context, kombo.CallInfo) { ended++ })
+	}}))
+	if _, err := client.Integrations.Get(t.Context(), ""); !errors.Is(err, kombo.ErrInvalidInput) || started != 1 || ended != 1 {
+		t.Errorf("error = %v, started %d, ended %d", err, started, ended)
+	}
+	var none context.Context
+	if _, err := client.CheckAPIKey(none); !errors.Is(err, kombo.ErrInvalidInput) || started != 1 {
+		t.Errorf("without a context: error = %v, started %d", err, started)
+	}
+}
+
+// The transports of WithInstrumentation are around that of WithHTTPClient, whatever the order of the options.
+func TestInstrumentationTransport(t *testing.T) {
+	t.Parallel()
+	var events []string
+	base := roundTripFunc(func(r *http.Request) (*http.Response, error) {
+		events = append(events, "base "+kombo.OperationFromContext(r.Context()))
+		return httpmock.NewStringResponse(200, `{"status":"success","data":{"environment_id":"e"}}`), nil
+	})
+	around := func(name string) kombo.Option {
+		return kombo.WithInstrumentation(kombo.Instrumentation{Transport: func(base http.RoundTripper) http.RoundTripper {
+			return roundTripFunc(func(r *http.Request) (*http.Response, error) {
+				events = append(events, name+" "+kombo.OperationFromContext(r.Context()))
+				return base.RoundTrip(r)
+			})
+		}})
+	}
+	client := newClient(t, around("first"), kombo.WithHTTPClient(&http.Client{Transport: base}), around("second"))
+	if _, err := client.CheckAPIKey(t.Context()); err != nil {
+		t.Error(err)
+	}
+	const op = "GET /check-api-key"
+	if diff := cmp.Diff([]string{"second " + op, "first " + op, "base " + op}, events); diff != "" {
+		t.Errorf("transports (-want +got):\n%s", diff)
+	}
+}
+
+// Without WithHTTPClient there is the pool of this package to send with, and what the caller's transport says of
+// compression counts although there is another around it.
+func TestInstrumentationTransportKeepsItsBase(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		client  *http.Client
+		encoded string
+	}{
+		"default":                {&http.Client{}, "gzip"},
+		"without compression":    {&http.Client{Transport: &http.Transport{DisableCompression: true}}, ""},
+		"a transport of its own": {&http.Client{Transport: &http.Transport{}}, "gzip"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			encoded := make(chan string, 1)
+			client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				encoded <- r.Header.Get("Accept-Encoding")
+				_, _ = w.Write([]byte(`{"status":"success","data":{"environment_id":"e"}}`))
+			}, kombo.WithHTTPClient(test.client), kombo.WithInstrumentation(kombo.Instrumentation{Transport: func(base http.RoundTripper) http.RoundTripper {
+				if base == nil || test.client.Transport != nil && base != test.client.Transport {
+					t.Errorf("base = %v", base)
+				}
+				return roundTripFunc(base.RoundTrip)
+			}}))
+			if _, err := client.CheckAPIKey(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-encoded; got != test.encoded {
+				t.Errorf("Accept-Encoding = %q, want %q", got, test.encoded)
+			}
+		})
 	}
 }

@@ -28,7 +28,7 @@ const (
 const DefaultMaxResponseSize = transport.DefaultMaxBody
 
 // An Option configures the client that [NewClient] returns. A later option overrides an earlier one of
-// the same kind, except for [WithObserver].
+// the same kind, except for [WithObserver] and [WithInstrumentation].
 type Option func(*config) error
 
 type config struct {
@@ -41,6 +41,8 @@ type config struct {
 	retry        RetryPolicy
 	log          func(context.Context, transport.Attempt)
 	observe      observer
+	callContexts []func(ctx context.Context, op string) context.Context
+	wrap         []func(base http.RoundTripper) http.RoundTripper
 	maxBody      int64
 }
 
@@ -60,6 +62,7 @@ func (c *config) transport(apiKey string) (transport.Config, error) {
 		APIKey:         apiKey,
 		UserAgent:      userAgent,
 		HTTPClient:     c.httpClient,
+		Wrap:           c.wrap,
 		AttemptTimeout: c.timeout,
 		Retry:          c.retry.withDefaults(),
 		Classify:       classify,
@@ -204,6 +207,21 @@ func WithMaxResponseSize(bytes int64) Option {
 func WithObserver(observe func(ctx context.Context, call CallInfo)) Option {
 	return func(c *config) error {
 		c.observe = c.observe.then(observe)
+		return nil
+	}
+}
+
+// WithInstrumentation attaches traces and metrics to the client: package otelkombo has those of
+// OpenTelemetry. If the option is given several times, a later CallContext gets the context of the earlier
+// one, and a later Transport sends its requests with the earlier one.
+func WithInstrumentation(instrumentation Instrumentation) Option {
+	return func(c *config) error {
+		if derive := instrumentation.CallContext; derive != nil {
+			c.callContexts = append(c.callContexts, derive)
+		}
+		if wrap := instrumentation.Transport; wrap != nil {
+			c.wrap = append(c.wrap, wrap)
+		}
 		return nil
 	}
 }

@@ -32,6 +32,8 @@ type Config struct {
 	// HTTPClient is copied; one that is nil or has no Transport uses the connection pool that all
 	// Transports share.
 	HTTPClient *http.Client
+	// Wrap returns the RoundTrippers around that of HTTPClient, the innermost first.
+	Wrap []func(base http.RoundTripper) http.RoundTripper
 	// AttemptTimeout limits one attempt, reading the response included; zero means no limit, and nil
 	// the operation's limit. HTTPClient.Timeout, if set, replaces the operation's limit; if both are
 	// set, the shorter counts.
@@ -111,6 +113,9 @@ func New(config Config) *Transport {
 	}
 	if base, ok := t.base.(*http.Transport); ok {
 		t.uncompressed = base.DisableCompression
+	}
+	for _, wrap := range config.Wrap {
+		t.base = wrap(t.base)
 	}
 	if limit := t.client.Timeout; limit > 0 && (t.timeout == nil || *t.timeout == 0 || limit < *t.timeout) {
 		t.timeout = &limit
