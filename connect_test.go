@@ -192,7 +192,7 @@ func TestPathValuesAreChecked(t *testing.T) {
 // Of data that is there twice, the last counts. After null, too, what is not known of it is skipped and takes
 // no memory.
 func TestDataAfterNull(t *testing.T) { //nolint:paralleltest // counts allocated bytes
-	unknown := `"unknown":[` + strings.Repeat("[],", 1<<20) + `[]]`
+	unknown := `"unknown":{"deeper":[` + strings.Repeat("[],", 1<<20) + `[]]}`
 	answer := `{"status":"success","data":null,"data":{"link":"` + testLink + `",` + unknown + `}}`
 	client, _ := mocked(t, "*", "", 200, answer)
 	var before, after runtime.MemStats

@@ -167,7 +167,7 @@ func (d *passthroughData) missing() string {
 }
 
 func (d *passthroughData) response() *PassthroughResponse {
-	response := &PassthroughResponse{URL: d.URL, StatusCode: d.Status, Header: http.Header(d.Header), Data: d.Data}
+	response := &PassthroughResponse{URL: d.URL, StatusCode: d.Status, Header: d.Header.header, Data: d.Data}
 	if response.Header == nil {
 		response.Header = http.Header{}
 	}
@@ -185,8 +185,9 @@ func (r *PassthroughResponse) UnmarshalJSON(document []byte) error {
 }
 
 // passthroughHeader decodes whatever a tool has sent as its headers, without failing: the request has been
-// executed. A value that is no string becomes its JSON text, and null becomes no value.
-type passthroughHeader http.Header
+// executed. A value that is no string becomes its JSON text, and null becomes no value. It has no exported
+// fields, so boundedjson leaves it to maxHeaders to bound what it takes.
+type passthroughHeader struct{ header http.Header }
 
 // maxHeaders is the size in bytes of the longest headers that are decoded, which takes up to forty times as much memory.
 // HTTP clients accept 16 KiB (Node.js, which Kombo uses) to 1 MiB.
@@ -199,7 +200,7 @@ func (h *passthroughHeader) UnmarshalJSON(document []byte) error {
 		return boundedjson.ErrTooMuch
 	}
 	header := http.Header{}
-	*h = passthroughHeader(header)
+	h.header = header
 	decoder := json.NewDecoder(bytes.NewReader(document))
 	if first, _ := decoder.Token(); first != json.Delim('{') {
 		return nil

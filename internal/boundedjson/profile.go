@@ -1,0 +1,151 @@
+package boundedjson
+
+import (
+	"reflect"
+	"strings"
+	"sync"
+)
+
+// profile is what the values of a document can become, by their level: the number of brackets around them. All deeper
+// values count as of the last level, so that a type that contains itself is added a limited number of times.
+type profile struct {
+	levels levels
+	// largest is the largest charge of all.
+	largest int
+	// seen has the types that were added, each once for a level.
+	seen map[place]bool
+}
+
+type levels [16]charges
+
+type place struct {
+	t     reflect.Type
+	level int
+}
+
+// charges are what values at one level can become.
+type charges struct {
+	// element is the size of the largest element of a list.
+	element int
+	// member is the size of the largest entry of a map.
+	member int
+	// object is what an object takes in addition: the first table of a map, or a struct that a field points to.
+	object int
+}
+
+const (
+	// emptyMap is the size of a map without entries, and firstSlots the length of its first table.
+	emptyMap   = 48
+	firstSlots = 8
+	// perElement is charged in addition to the size of an element: encoding/json allocates an error for each
+	// element of the wrong type. It is garbage at once, so it is not charged in full.
+	perElement = 16
+	// leastLargest is the largest charge of types without lists, because bytes that are not UTF-8 are charged, too.
+	leastLargest = 16
+	// small is the size up to which the target of a field that is a pointer is free, as those of strings and
+	// times: the member is about as long. The target of any other is charged for each object, because members
+	// are not told apart. A document with numbers in place of such objects takes more than it is charged.
+	small = 32
+	// Ordinary objects take three to six times their size as any, so an any is charged a sixth of what it takes. A
+	// document that is decoded into any can therefore take up to some forty times its size.
+	anyShare = 6
+)
+
+var (
+	anything = reflect.TypeFor[any]()
+	profiles sync.Map // of reflect.Type to *profile
+)
+
+func profileOf(t reflect.Type) *profile {
+	if p, ok := profiles.Load(t); ok {
+		return p.(*profile)
+	}
+	p := &profile{largest: leastLargest, seen: map[place]bool{}}
+	p.add(t, 0)
+	p.seen = nil
+	for _, c := range p.levels {
+		p.largest = max(p.largest, c.element, c.member, c.object)
+	}
+	actual, _ := profiles.LoadOrStore(t, p)
+	return actual.(*profile)
+}
+
+func (p *profile) at(level int) *charges { return &p.levels[min(level, len(p.levels)-1)] }
+
+// add adds what a value of a type at a level can become. The value itself is charged where it is contained.
+func (p *profile) add(t reflect.Type, level int) {
+	level = min(level, len(p.levels)-1)
+	if p.seen[place{t, level}] {
+		return
+	}
+	p.seen[place{t, level}] = true
+	outer, inner := p.at(level), p.at(level+1)
+	kind := t.Kind()
+	if (kind == reflect.Slice || kind == reflect.Map) && t.Elem().Kind() == reflect.Interface {
+		kind = reflect.Interface
+	}
+	switch kind { //nolint:exhaustive // the others contain nothing
+	case reflect.Interface:
+		slot := 16 + 16 + 1
+		box := 24 // of a list; those of strings and numbers are smaller
+		outer.object = max(outer.object, (emptyMap+firstSlots*slot)/anyShare)
+		inner.member = max(inner.member, (slot+box)/anyShare)
+		inner.element = max(inner.element, (16+box)/anyShare)
+		p.add(anything, level+1)
+	case reflect.Pointer:
+		p.add(t.Elem(), level)
+	case reflect.Array:
+		p.add(t.Elem(), level+1)
+	case reflect.Slice:
+		if t.Elem().Kind() != reflect.Uint8 { // bytes, as of a json.RawMessage, are not longer than in the document
+			inner.element = max(inner.element, perElement+sizeOf(t.Elem()))
+			p.add(t.Elem(), level+1)
+		}
+	case reflect.Map:
+		slot := int(t.Key().Size()) + 1
+		if size := int(t.Elem().Size()); size <= 128 {
+			slot += size
+		} else {
+			slot += 8 // a pointer
+		}
+		outer.object = max(outer.object, emptyMap+firstSlots*slot)
+		inner.member = max(inner.member, slot+sizeOf(t.Elem()))
+		p.add(t.Elem(), level+1)
+	case reflect.Struct:
+		p.addFields(t, level)
+	}
+}
+
+// addFields adds the fields of a struct. Those of an embedded struct are at the same level.
+func (p *profile) addFields(t reflect.Type, level int) {
+	embedded := 0
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		pointed := sizeOf(f.Type) - int(f.Type.Size())
+		switch {
+		case !f.IsExported() && !f.Anonymous:
+		case f.Anonymous && name == "":
+			embedded += pointed
+			p.add(f.Type, level)
+		default:
+			if pointed > small {
+				p.at(level + 1).object = max(p.at(level+1).object, pointed)
+			}
+			p.add(f.Type, level+1)
+		}
+	}
+	p.at(level).object = max(p.at(level).object, embedded)
+}
+
+// sizeOf returns the size of a value, including what it points to.
+func sizeOf(t reflect.Type) int {
+	size := int(t.Size())
+	for range 8 { // a pointer can point to its own type
+		if t.Kind() != reflect.Pointer {
+			break
+		}
+		t = t.Elem()
+		size += int(t.Size())
+	}
+	return size
+}
