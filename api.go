@@ -3,6 +3,7 @@ package kombo
 import (
 	"cmp"
 	"context"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -72,13 +73,18 @@ type Response[T any] struct {
 // Kombo's documentation: https://docs.kombo.dev
 func Call[T any](ctx context.Context, client *Client, request Request) (*Response[T], error) {
 	operation, in := request.resolve()
-	in.err = cmp.Or(in.err, checkTarget(reflect.TypeFor[T]()))
-	decoded := response[T]{needsData: needsData(reflect.TypeFor[T]())}
-	resp, err := client.shared().do(ctx, operation, in, &decoded)
+	target := reflect.TypeFor[T]()
+	in.err = cmp.Or(in.err, checkTarget(target))
+	decoded := response[T]{needsData: needsData(target)}
+	var into anyResponse = &decoded
+	if target.Kind() == reflect.Struct && target.NumField() == 0 { // nobody reads the data, so it may be anything
+		into = &response[noData]{}
+	}
+	resp, err := client.shared().do(ctx, operation, in, into)
 	if err != nil {
 		return nil, err
 	}
-	result := &Response[T]{Warnings: decoded.warnings(), Header: resp.Header}
+	result := &Response[T]{Warnings: into.outer().warnings(), Header: resp.Header}
 	if decoded.Data != nil {
 		result.Data = *decoded.Data
 	}
@@ -95,7 +101,10 @@ func (c *Client) shared() *service {
 
 // resolve returns the operation of a request, with its defaults, and what it sends.
 func (r Request) resolve() (transport.Operation, input) {
-	operation := transport.Operation{Method: r.Method, Path: r.Path, Timeout: DefaultTimeout}
+	operation := transport.Operation{
+		Method: r.Method, Path: r.Path, Timeout: DefaultTimeout,
+		Secret: strings.Contains(r.Path, "token"), // of "/connect/integration-by-token/{token}"
+	}
 	in := input{
 		body: r.Body, pathValues: r.PathValues, query: r.Query, integrationID: r.IntegrationID,
 		timeout: r.Timeout, err: r.validate(),
@@ -163,20 +172,53 @@ func checkPath(path string) error {
 	return nil
 }
 
-// checkTarget refuses types that no data can be decoded into.
+var textUnmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
+
+// checkTarget refuses types that no data can be decoded into: after an action it would be too late.
 func checkTarget(t reflect.Type) error {
-	switch t.Kind() { //nolint:exhaustive // all others can be decoded into
-	case reflect.Pointer:
+	if t.Kind() == reflect.Pointer {
 		return inputError("the type of the data is a pointer; use the type that it points to")
-	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer, reflect.Uintptr:
-		return inputError("the type of the data cannot be decoded into")
-	case reflect.Interface:
-		if t.NumMethod() > 0 {
-			return inputError("the type of the data is an interface with methods, which cannot be decoded into")
+	}
+	for range maxTargetDepth {
+		if p := reflect.PointerTo(t); p.Implements(unmarshalerType) || p.Implements(textUnmarshalerType) {
+			return nil
+		}
+		switch t.Kind() { //nolint:exhaustive // all others can be decoded into
+		case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
+			return inputError("the type of the data cannot be decoded into")
+		case reflect.Interface:
+			if t.NumMethod() > 0 {
+				return inputError("the type of the data is an interface with methods, which cannot be decoded into")
+			}
+			return nil
+		case reflect.Struct:
+			exported := func(f reflect.StructField) bool { return f.IsExported() }
+			if t.NumField() > 0 && !slices.ContainsFunc(reflect.VisibleFields(t), exported) {
+				return inputError("the type of the data has no exported fields, so nothing would be decoded")
+			}
+			return nil
+		case reflect.Map:
+			if !isMapKey(t.Key()) {
+				return inputError("the type of the data is a map whose keys cannot be decoded into")
+			}
+			t = t.Elem()
+		case reflect.Array, reflect.Slice, reflect.Pointer:
+			t = t.Elem()
+		default:
+			return nil
 		}
 	}
 	return nil
 }
+
+// isMapKey reports whether encoding/json can decode the name of a member into a t.
+func isMapKey(t reflect.Type) bool {
+	return t.Kind() == reflect.String || reflect.Int <= t.Kind() && t.Kind() <= reflect.Uintptr ||
+		reflect.PointerTo(t).Implements(textUnmarshalerType)
+}
+
+// maxTargetDepth ends the check of types that contain themselves, such as a map of the same maps.
+const maxTargetDepth = 32
 
 // needsData reports whether a null cannot be the data of type t: a struct with fields, or a plain value.
 func needsData(t reflect.Type) bool {
@@ -202,11 +244,14 @@ type ListRequest struct {
 	UpdatedAfter time.Time
 	// IncludeDeleted also selects what was deleted; such items have remote_deleted_at.
 	IncludeDeleted bool
-	// IDs and RemoteIDs select items by Kombo's IDs, or by those of the tool.
+	// IDs and RemoteIDs select items by Kombo's IDs, or by those of the tool. nil selects all; an empty list
+	// is refused, because Kombo would return everything.
 	IDs, RemoteIDs []string
-	// Filters are further parameters of the endpoint, such as "job_ids".
+	// Filters are further parameters of the endpoint, such as "job_ids". Several values are sent as Kombo
+	// expects them: in one parameter, with commas between them.
 	Filters url.Values
-	// ListOptions select the first page and the size of pages: up to 250 for most lists.
+	// ListOptions select the first page and the size of pages: up to 250 for most lists, 5 for those of AI Apply
+	// jobs.
 	ListOptions
 }
 
@@ -301,7 +346,11 @@ func (r ListRequest) query() (url.Values, error) {
 		return nil, err
 	}
 	if !r.UpdatedAfter.IsZero() {
-		query.Set("updated_after", r.UpdatedAfter.UTC().Format("2006-01-02T15:04:05.000Z"))
+		after := r.UpdatedAfter.UTC()
+		if after.Year() < 0 || after.Year() > 9999 {
+			return nil, inputError("UpdatedAfter is not in the years 0 to 9999; are its seconds milliseconds?")
+		}
+		query.Set("updated_after", after.Format("2006-01-02T15:04:05.000Z"))
 	}
 	if r.IncludeDeleted {
 		query.Set("include_deleted", "true")
@@ -310,14 +359,14 @@ func (r ListRequest) query() (url.Values, error) {
 		field, name string
 		values      []string
 	}{{"IDs", "ids", r.IDs}, {"RemoteIDs", "remote_ids", r.RemoteIDs}} {
-		for _, value := range list.values {
-			if value == "" || strings.Contains(value, ",") {
-				return nil, inputError(list.field + " contains an empty value, or one with a comma")
-			}
+		if list.values == nil {
+			continue
 		}
-		if list.values != nil {
-			query.Set(list.name, strings.Join(list.values, ","))
+		value, err := commaSeparated(list.field, list.values)
+		if err != nil {
+			return nil, err
 		}
+		query.Set(list.name, value)
 	}
 	for name, values := range r.Filters {
 		switch {
@@ -325,8 +374,29 @@ func (r ListRequest) query() (url.Values, error) {
 			return nil, inputError("Filters contains " + name + ", which another field sets")
 		case name == "cursor" || name == "page_size":
 			return nil, inputError("Filters contains " + name + "; use ListOptions")
+		case len(values) == 1 && values[0] != "": // which may be a list already, or a text with commas
+			query.Set(name, values[0])
+			continue
 		}
-		query[name] = values
+		value, err := commaSeparated("Filters: "+name, values)
+		if err != nil {
+			return nil, err
+		}
+		query.Set(name, value)
 	}
 	return query, nil
+}
+
+// commaSeparated returns a list as Kombo's filters have it. It refuses an empty one, because Kombo takes an
+// empty filter for none and would return everything.
+func commaSeparated(field string, values []string) (string, error) {
+	if len(values) == 0 {
+		return "", inputError(field + " is an empty list, which would select everything")
+	}
+	for _, value := range values {
+		if value == "" || strings.Contains(value, ",") {
+			return "", inputError(field + " contains an empty value, or one with a comma")
+		}
+	}
+	return strings.Join(values, ","), nil
 }

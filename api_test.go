@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -126,6 +127,7 @@ func TestCallRefuses(t *testing.T) {
 		{"body that is no JSON", "the request cannot be encoded", call(kombo.Request{Method: "POST", Path: "/x", Body: json.RawMessage(`{"secret`)})},
 		{"body that is not UTF-8", `the value of "name" is not valid UTF-8`, call(kombo.Request{Method: "POST", Path: "/x", Body: map[string]string{"name": "\xffsecret"}})},
 		{"query that is not UTF-8", "ids is not valid UTF-8", call(kombo.Request{Path: "/x", Query: url.Values{"ids": {"\xffsecret"}}})},
+		{"name that is not UTF-8", "the name of a parameter is not valid UTF-8", call(kombo.Request{Path: "/x", Query: url.Values{"\xffsecret": {"a"}}})},
 		{"integration ID", "integration_id holds characters that a header cannot", call(kombo.Request{Path: "/x", IntegrationID: "secret\n"})},
 		{"pointer", "the type of the data is a pointer; use the type that it points to", func(ctx context.Context, c *kombo.Client) error {
 			_, err := kombo.Call[*employee](ctx, c, ok)
@@ -139,6 +141,13 @@ func TestCallRefuses(t *testing.T) {
 			_, err := kombo.Call[io.Reader](ctx, c, ok)
 			return err
 		}},
+		{"list of channels", "the type of the data cannot be decoded into", refused[[]chan int](ok)},
+		{"map of lists of functions", "the type of the data cannot be decoded into", refused[map[string][]func()](ok)},
+		{"complex number", "the type of the data cannot be decoded into", refused[[1]complex128](ok)},
+		{"list of errors", "the type of the data is an interface with methods, which cannot be decoded into", refused[[]error](ok)},
+		{"map keys", "the type of the data is a map whose keys cannot be decoded into", refused[map[bool]string](ok)},
+		{"no exported fields", "the type of the data has no exported fields, so nothing would be decoded", refused[struct{ id string }](ok)},
+		{"list without exported fields", "the type of the data has no exported fields, so nothing would be decoded", refused[[]*struct{ id string }](ok)},
 		{"list of pointers", "the type of the data is a pointer; use the type that it points to", func(ctx context.Context, c *kombo.Client) error {
 			_, err := kombo.ListPage[*employee](ctx, c, kombo.ListRequest{Path: "/hris/employees"})
 			return err
@@ -147,6 +156,12 @@ func TestCallRefuses(t *testing.T) {
 		{"negative page size", "PageSize is not between 1 and 250, or 0 for the default", list(kombo.ListRequest{ListOptions: kombo.ListOptions{PageSize: -1}})},
 		{"empty ID", "IDs contains an empty value, or one with a comma", list(kombo.ListRequest{IDs: []string{"secret", ""}})},
 		{"two IDs in one", "RemoteIDs contains an empty value, or one with a comma", list(kombo.ListRequest{RemoteIDs: []string{"secret,secret"}})},
+		{"no IDs", "IDs is an empty list, which would select everything", list(kombo.ListRequest{IDs: []string{}})},
+		{"no remote IDs", "RemoteIDs is an empty list, which would select everything", list(kombo.ListRequest{RemoteIDs: []string{}})},
+		{"filter without a value", "Filters: job_ids is an empty list, which would select everything", list(kombo.ListRequest{Filters: url.Values{"job_ids": nil}})},
+		{"blank filter", "Filters: job_ids contains an empty value, or one with a comma", list(kombo.ListRequest{Filters: url.Values{"job_ids": {""}}})},
+		{"two values in one", "Filters: job_ids contains an empty value, or one with a comma", list(kombo.ListRequest{Filters: url.Values{"job_ids": {"secret,secret", "secret"}}})},
+		{"milliseconds for seconds", "UpdatedAfter is not in the years 0 to 9999; are its seconds milliseconds?", list(kombo.ListRequest{UpdatedAfter: time.Unix(1764118923000, 0)})},
 		{"filter twice", "Filters contains ids, which another field sets", list(kombo.ListRequest{IDs: []string{"a"}, Filters: url.Values{"ids": {"secret"}}})},
 		{"cursor as a filter", "Filters contains cursor; use ListOptions", list(kombo.ListRequest{Filters: url.Values{"cursor": {"secret"}}})},
 		{"page size as a filter", "Filters contains page_size; use ListOptions", list(kombo.ListRequest{Filters: url.Values{"page_size": {"1"}}})},
@@ -169,6 +184,14 @@ func TestCallRefuses(t *testing.T) {
 	}
 	if _, err := kombo.Call[employee](t.Context(), &kombo.Client{}, ok); !errors.Is(err, kombo.ErrInvalidInput) {
 		t.Errorf("empty client: %v", err)
+	}
+}
+
+// refused calls with a T.
+func refused[T any](request kombo.Request) func(context.Context, *kombo.Client) error {
+	return func(ctx context.Context, client *kombo.Client) error {
+		_, err := kombo.Call[T](ctx, client, request)
+		return err
 	}
 }
 
@@ -200,6 +223,16 @@ func checkCall[T any](t *testing.T, data string, want T, wantErr string) {
 	}
 }
 
+// tree is a type that contains itself, as nested does.
+type tree struct {
+	ID       string `json:"id"`
+	Children []tree `json:"children"`
+}
+
+type empty struct{}
+
+type nested map[string]nested
+
 func TestCallDecodes(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 26, 1, 2, 3, 4e6, time.UTC)
@@ -212,6 +245,17 @@ func TestCallDecodes(t *testing.T) {
 	checkCall(t, `"data":"text",`, "text", "")
 	checkCall(t, `"data":{"id":"e1"},`, struct{}{}, "")
 	checkCall(t, `"data":null,`, struct{}{}, "")
+	checkCall(t, `"data":[],`, struct{}{}, "") // nobody reads it, so the action has not failed
+	checkCall(t, `"data":"done",`, empty{}, "")
+	checkCall(t, `"data":{"id":"t1","children":[{"id":"t2"}]},`, tree{ID: "t1", Children: []tree{{ID: "t2"}}}, "")
+	checkCall(t, `"data":{"a":{"b":{}}},`, nested{"a": {"b": {}}}, "")
+	checkCall(t, `"data":{"1":"a"},`, map[int]string{1: "a"}, "")
+	checkCall(t, `"data":"2026-11-26T01:02:03.004Z",`, at, "")
+	checkCall(t, `"data":["10.0.0.1"],`, []net.IP{net.ParseIP("10.0.0.1")}, "")
+	client, _ := mocked(t, "*", "", 200, `{"status":"success","data":{"id":"e1"}}`)
+	if response, err := kombo.Call[struct{ string2 }](t.Context(), client, kombo.Request{Path: "/x"}); err != nil || response.Data.ID != "e1" {
+		t.Errorf("into an embedded field: %+v, %v", response, err)
+	}
 	checkCall(t, ``, struct{}{}, "")
 	checkCall(t, `"data":null,`, []employee(nil), "")
 
@@ -346,7 +390,7 @@ func TestListSendsItsFiltersWithEveryPage(t *testing.T) {
 	request := kombo.ListRequest{
 		Path: "/hris/employees", IntegrationID: testIntegrationID,
 		UpdatedAfter: time.Date(2026, 11, 26, 1, 2, 3, 4_999_999, berlin), IncludeDeleted: true,
-		IDs: []string{"a", "b"}, RemoteIDs: []string{"r"}, Filters: url.Values{"groups": {"x,y"}},
+		IDs: []string{"a", "b"}, RemoteIDs: []string{"r"}, Filters: url.Values{"groups": {"x,y"}, "job_ids": {"j1", "j2"}, "name_contains": {"Doe, J"}},
 		ListOptions: kombo.ListOptions{PageSize: 250},
 	}
 	list := kombo.List[employee](t.Context(), client, request)
@@ -366,7 +410,7 @@ func TestListSendsItsFiltersWithEveryPage(t *testing.T) {
 		for _, cursor := range []string{"", "c1", "c2"} {
 			query := url.Values{
 				"updated_after": {"2026-11-26T00:02:03.004Z"}, "include_deleted": {"true"}, "ids": {"a,b"}, "remote_ids": {"r"},
-				"groups": {"x,y"}, "page_size": {"250"},
+				"groups": {"x,y"}, "job_ids": {"j1,j2"}, "name_contains": {"Doe, J"}, "page_size": {"250"},
 			}
 			if cursor != "" {
 				query.Set("cursor", cursor)

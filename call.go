@@ -312,6 +312,9 @@ func (s *service) encode(in input) ([]byte, error) {
 		return nil, in.err
 	}
 	for name, values := range in.query {
+		if !utf8.ValidString(name) {
+			return nil, inputError("the name of a parameter" + notUTF8)
+		}
 		if slices.ContainsFunc(values, func(value string) bool { return !utf8.ValidString(value) }) {
 			return nil, inputError(name + notUTF8)
 		}

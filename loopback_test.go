@@ -421,6 +421,10 @@ func TestNothingSecretIsSaid(t *testing.T) {
 			}
 			_, err := client.Connect.IntegrationByToken(ctx, opaqueToken)
 			say(&said, logger, name, err)
+			_, err = kombo.Call[employee](ctx, client, kombo.Request{
+				Path: "/connect/integration-by-token/{token}", PathValues: []string{opaqueToken},
+			})
+			say(&said, logger, name, err)
 			link, _ := client.Connect.CreateLink(ctx, linkRequest)
 			relink, _ := client.Integrations.Relink(ctx, testIntegrationID, kombo.RelinkRequest{})
 			setup, _ := client.Integrations.SetupLink(ctx, testIntegrationID, kombo.SetupLinkRequest{LinkType: kombo.LinkTypeEmbedded})

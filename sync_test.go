@@ -129,12 +129,47 @@ var allCalls = map[string]func(context.Context, *kombo.Client) error{
 		_, err := c.Integrations.Passthrough(ctx, testIntegrationID, "personio", "api", kombo.PassthroughRequest{Method: "GET", Path: "/"})
 		return err
 	},
+
+	// Call, ListPage and List are the same for all other endpoints.
+	"POST /ats/jobs/{job_id}/applications": func(ctx context.Context, c *kombo.Client) error {
+		_, err := kombo.Call[employee](ctx, c, kombo.Request{
+			Method: http.MethodPost, Path: "/ats/jobs/{job_id}/applications", PathValues: []string{"personio-job"},
+			IntegrationID: testIntegrationID, Body: map[string]any{"candidate": map[string]string{"first_name": "Ada"}},
+		})
+		return err
+	},
+	"PUT /ats/applications/{application_id}/stage": func(ctx context.Context, c *kombo.Client) error {
+		_, err := kombo.Call[struct{}](ctx, c, kombo.Request{
+			Method: http.MethodPut, Path: "/ats/applications/{application_id}/stage", PathValues: []string{"personio-application"},
+			IntegrationID: testIntegrationID, Body: map[string]string{"stage_id": "s"},
+		})
+		return err
+	},
+	"GET /hris/employees": func(ctx context.Context, c *kombo.Client) error {
+		_, err := kombo.ListPage[employee](ctx, c, kombo.ListRequest{Path: "/hris/employees", IntegrationID: testIntegrationID})
+		return err
+	},
+	"GET /x/{x_id}/items": func(ctx context.Context, c *kombo.Client) error {
+		for _, err := range kombo.List[employee](ctx, c, kombo.ListRequest{
+			Path: "/x/{x_id}/items", PathValues: []string{"personio-x"}, IntegrationID: testIntegrationID,
+		}) {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	},
+}
+
+// genericCalls are those of allCalls that have no method of their own.
+var genericCalls = []string{
+	"POST /ats/jobs/{job_id}/applications", "PUT /ats/applications/{application_id}/stage", "GET /hris/employees", "GET /x/{x_id}/items",
 }
 
 // The fake knows every operation too.
 func TestAllCallsAreComplete(t *testing.T) {
 	t.Parallel()
-	want := kombotest.Operations()
+	want := append(kombotest.Operations(), genericCalls...)
 	slices.Sort(want)
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(allCalls))); diff != "" {
 		t.Errorf("operations (-want +got):\n%s", diff)
@@ -173,7 +208,7 @@ func TestFailuresOfEachOperation(t *testing.T) {
 // What acts each time it runs is repeated only where it surely did not run.
 func TestRepetitionsOfEachOperation(t *testing.T) {
 	t.Parallel()
-	once := map[string]bool{"POST /force-sync": true, "POST /passthrough/{tool}/{api}": true}
+	once := map[string]bool{"POST /force-sync": true, "POST /passthrough/{tool}/{api}": true, "POST /ats/jobs/{job_id}/applications": true}
 	for op, call := range allCalls {
 		for name, failure := range map[string]httpmock.Responder{
 			"503": httpmock.NewStringResponder(503, ""),
