@@ -72,15 +72,28 @@ var faultyCalls = [...]faultyCall{
 			return err
 		},
 	},
+	{
+		"action",
+		`{"status":"success","data":{"id":"application"},"warnings":[]}`,
+		func(ctx context.Context, c *kombo.Client) error {
+			_, err := kombo.Call[employee](ctx, c, kombo.Request{
+				Method: http.MethodPost, Path: "/ats/jobs/{job_id}/applications", PathValues: []string{"job"},
+				IntegrationID: testIntegrationID, Body: map[string]any{"candidate": map[string]string{"first_name": "Ada"}},
+			})
+			return err
+		},
+	},
 }
 
-// outcomes are the wanted cells of a row: of read, link, delete and act once.
+// outcomes are the wanted cells of a row: of read, link, delete, act once and action.
 type outcomes [len(faultyCalls)]string
 
-func all(outcome string) outcomes { return outcomes{outcome, outcome, outcome, outcome} }
+func all(outcome string) outcomes { return outcomes{outcome, outcome, outcome, outcome, outcome} }
 
-// repeated is the outcome of what is repeated unless the operation acts each time.
-func repeated(outcome, actOnce string) outcomes { return outcomes{outcome, outcome, outcome, actOnce} }
+// repeated is the outcome of what is retried unless the operation is not idempotent.
+func repeated(outcome, actOnce string) outcomes {
+	return outcomes{outcome, outcome, outcome, actOnce, actOnce}
+}
 
 // contextEnd says when the context of the call ends.
 type contextEnd int
@@ -146,7 +159,7 @@ var faults = []fault{
 	{
 		name: "reset of a kept connection, once", respond: reset(""), times: 1, kept: true,
 		// net/http repeats a GET by itself where a connection that it had kept turns out to be dead.
-		want: outcomes{"nil, 1 (2 at the server)", "nil, 2", "nil, 2", "ErrNetwork, 1"},
+		want: outcomes{"nil, 1 (2 at the server)", "nil, 2", "nil, 2", "ErrNetwork, 1", "ErrNetwork, 1"},
 	},
 	{name: "reset in the headers", respond: reset("HTTP/1.1 200 OK\r\nContent-Ty"), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
 	{name: "reset after the headers", respond: reset("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
@@ -175,7 +188,7 @@ var faults = []fault{
 	{name: "501, empty", respond: status(501, "", ""), want: all("501 ErrUnexpectedResponse, 1")},
 	{
 		name: "502, then 404 by Kombo", respond: firstThen(status(502, "", ""), status(404, "application/json", komboError("PLATFORM.INTEGRATION_NOT_FOUND"))),
-		want: outcomes{"404 ErrIntegrationNotFound, 2", "404 ErrIntegrationNotFound, 2", "nil, 2", "502 ErrUnexpectedResponse, 1"},
+		want: outcomes{"404 ErrIntegrationNotFound, 2", "404 ErrIntegrationNotFound, 2", "nil, 2", "502 ErrUnexpectedResponse, 1", "502 ErrUnexpectedResponse, 1"},
 	},
 
 	{name: "500, PLATFORM.UNKNOWN_ERROR", respond: failed(500, "PLATFORM.UNKNOWN_ERROR"), want: repeated("500 *Error, 4", "500 *Error, 1")},
@@ -344,6 +357,7 @@ Each row is a fault that a server, the network or the caller can cause; each col
 - link: ` + "`client.Connect.CreateLink`" + `
 - delete: ` + "`client.Integrations.Delete`" + `
 - act once: ` + "`client.Integrations.Sync`" + `, which is retried only if it was not executed or Kombo calls that safe
+- action: ` + "`kombo.Call`" + ` with a POST, which creates an application; as above, unless ` + "`Idempotent`" + ` is set
 
 A cell contains the error and the number of attempts (` + "`Error.Attempts`" + `). Every error is a
 ` + "`*kombo.Error`" + `. The number is its status, where an answer came, and the names are those for which ` + "`errors.Is`" + `
