@@ -25,7 +25,7 @@ const (
 	bodyLimit = 1 << 20
 )
 
-// endpoints are the operations, by their name in [kombo.Error].
+// endpoints are the operations of [Operations], by their name in [kombo.Error].
 func endpoints() map[string]endpoint {
 	return map[string]endpoint{
 		"GET /check-api-key":                             stateEndpoint((*state).checkAPIKey),
@@ -96,7 +96,8 @@ func (st *state) integrationOf(c *call) (*integration, error) {
 	return i, nil
 }
 
-// Operations returns the operations that a [Server] knows, in the form of Op in [kombo.Error].
+// Operations returns the operations of Kombo Connect that a [Server] knows, in the form of Op in [kombo.Error]. For data see
+// [Lists] and [Server.HandleFunc].
 func Operations() []string {
 	return slices.SortedFunc(maps.Keys(endpoints()), func(a, b string) int {
 		return cmp.Or(strings.Compare(path(a), path(b)), strings.Compare(a, b))
@@ -159,12 +160,19 @@ func jsonResponse(status int, value any) response {
 
 func (s *Server) serveAPI() {
 	for op, run := range endpoints() {
-		method, path, _ := strings.Cut(op, " ")
-		s.mux.Handle(method+" /v1"+path, s.handler(op, run))
+		s.serve(op, run)
+	}
+	for _, l := range lists {
+		s.serve("GET "+l.path, listRecords(l))
 	}
 	s.mux.Handle("/v1/", s.handler("", func(*Server, *call) (any, error) {
 		return nil, &apiError{status: http.StatusNotFound, message: "There is no such endpoint."}
 	}))
+}
+
+func (s *Server) serve(op string, run endpoint) {
+	method, path, _ := strings.Cut(op, " ")
+	s.mux.Handle(method+" /v1"+path, s.handler(op, run))
 }
 
 // handler serves the requests of one operation; op is "" for those of none.

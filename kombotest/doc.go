@@ -22,6 +22,11 @@
 // behind an integration. [Server.Connect], [Server.CreateLink] and [Server.Relink] make integrations and links without a request
 // of the API.
 //
+// # Data
+//
+// [Server.PutRecord] and [Server.DeleteRecord] change the data of an integration, which the lists of the API serve ([Lists], such as
+// "/hris/employees"): with pages, filters, changed_at and remote_deleted_at.
+//
 // # Webhooks
 //
 // Events are delivered over HTTP, written and signed as Kombo does it, and retried with the same id
@@ -68,12 +73,19 @@
 //   - The rate limit, its window, whether Retry-After comes with it, and which requests it counts.
 //   - A passthrough counts as an action for the concurrency limit, whatever its method; the limit is the same for each
 //     integration. Concurrency-Remaining does not count the action itself.
-//   - The statuses of error codes, except 409 of the three codes for integrations that are not ready, and 429 of the limits. No code
-//     is caused by the state of an integration; see [Server.InjectFault].
+//   - The statuses of error codes, except 409 of the three codes for integrations that are not ready, and 429 of the limits. Data
+//     cannot be read until the setup status is COMPLETED. No other code is caused by the state of an integration; see [Server.InjectFault].
+//   - The records of a list are in the order in which they were put first. A cursor expires after an hour, and is valid for the same
+//     integration, list and filters only. Records that are put or deleted meanwhile shift no page.
+//   - updated_after selects what has changed after the time, not at it. A change after a read is at least a millisecond later than the
+//     read, even if the clock stands still. Records are independent: a change of a group is not a change of the employees in it.
+//   - An unknown parameter of a list, and one that is given twice, is PLATFORM.INPUT_INVALID; a blank filter selects everything. A filter is
+//     not supported by the integration, as ignore_unsupported_filters has it, if no record of the list has the field.
+//   - Every integration has all lists, whatever its category. What their records contain is not checked.
 //   - The tools, their categories and credentials, the models and actions of an integration, the
 //     names of scope configs, and the fields and custom fields are samples. The slugs of tools are those of August 2026. Every
 //     other slug of lower-case letters and digits is accepted, unless [Config.StrictTools] is set.
 //
-// Not simulated: data, what a sync reads, the tools behind a passthrough, scope config contents, IP allow lists,
+// Not simulated: what a sync reads, the tools behind a passthrough, scope config contents, IP allow lists,
 // environments of a tool.
 package kombotest

@@ -18,7 +18,8 @@ import (
 // sends the normal response, but late.
 type Fault struct {
 	// Op is the operation that fails, in the form of Op in [kombo.Error], such as
-	// "POST /connect/create-link"; "" means every operation. See [Operations].
+	// "POST /connect/create-link"; "" means every operation. It is one of [Operations], or the route of a list ("GET
+	// /hris/employees") or of a [Server.HandleFunc].
 	Op string
 	// Times is how many requests fail; 0 means one, -1 all until [Server.ClearFaults].
 	Times int
@@ -56,8 +57,9 @@ type Fault struct {
 // Validate returns an error if the fault contradicts itself or does nothing.
 func (f Fault) Validate() error {
 	switch {
-	case f.Op != "" && !slices.Contains(Operations(), f.Op):
-		return fmt.Errorf("kombotest: Fault.Op: there is no operation %q; it is one of %s", f.Op, strings.Join(Operations(), ", "))
+	case f.Op != "" && !slices.Contains(Operations(), f.Op) && !isDataOp(f.Op):
+		return fmt.Errorf("kombotest: Fault.Op: there is no operation %q; it is one of %s, or about data, such as GET /hris/employees",
+			f.Op, strings.Join(Operations(), ", "))
 	case f.Times < -1:
 		return errors.New("kombotest: Fault.Times is less than -1")
 	case f.Status != 0 && (f.Status < 200 || f.Status > 999):

@@ -33,6 +33,7 @@ type integration struct {
 	syncs        []queuedSync // at most one of each type, the oldest first
 	fields       []kombo.IntegrationField
 	customFields []kombo.CustomField
+	data         dataset
 }
 
 // newIntegration makes the integration of a flow.
