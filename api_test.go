@@ -126,6 +126,8 @@ func TestCallRefuses(t *testing.T) {
 		{"reader", "Body would not be sent as it is: for bytes or a reader, give a json.RawMessage", call(kombo.Request{Method: "POST", Path: "/x", Body: strings.NewReader(`{"secret":1}`)})},
 		{"body that is no JSON", "the request cannot be encoded", call(kombo.Request{Method: "POST", Path: "/x", Body: json.RawMessage(`{"secret`)})},
 		{"body that is not UTF-8", `the value of "name" is not valid UTF-8`, call(kombo.Request{Method: "POST", Path: "/x", Body: map[string]string{"name": "\xffsecret"}})},
+		{"body that is a text and not UTF-8", "Body is not valid UTF-8", call(kombo.Request{Method: "POST", Path: "/x", Body: "\xffsecret"})},
+		{"JSON that is not UTF-8", "Body is not valid UTF-8", call(kombo.Request{Method: "POST", Path: "/x", Body: json.RawMessage("\"\xffsecret\"")})},
 		{"query that is not UTF-8", "ids is not valid UTF-8", call(kombo.Request{Path: "/x", Query: url.Values{"ids": {"\xffsecret"}}})},
 		{"name that is not UTF-8", "the name of a parameter is not valid UTF-8", call(kombo.Request{Path: "/x", Query: url.Values{"\xffsecret": {"a"}}})},
 		{"integration ID", "integration_id holds characters that a header cannot", call(kombo.Request{Path: "/x", IntegrationID: "secret\n"})},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
@@ -19,8 +20,11 @@ func checkText(body any, encoded []byte) error {
 	if !maybeChanged(encoded) {
 		return nil
 	}
-	search := textSearch{}
-	if found := search.find(reflect.ValueOf(body), false); found != "" {
+	search := textSearch{seen: map[reference]bool{}}
+	switch found := search.find(reflect.ValueOf(body), false); {
+	case found == notUTF8:
+		return inputError("Body" + found)
+	case found != "":
 		return inputError(strings.TrimPrefix(found, ": "))
 	}
 	return nil
@@ -32,9 +36,14 @@ func maybeChanged(encoded []byte) bool {
 	return bytes.Contains(encoded, []byte(`\ufffd`)) || bytes.Contains(encoded, []byte("\ufffd")) || !utf8.Valid(encoded)
 }
 
-// textSearch has the references that were followed: the inside of a type with a MarshalJSON of its own may be
-// circular.
-type textSearch map[reference]bool
+// textSearch is a search through values that are sent.
+type textSearch struct {
+	// seen has the references that were followed: the inside of a type with a MarshalJSON of its own may be
+	// circular.
+	seen map[reference]bool
+	// own has the text that the MarshalJSON sends, if the search is inside of such a type.
+	own string
+}
 
 type reference struct {
 	pointer uintptr
@@ -47,7 +56,7 @@ const notUTF8 = " is not valid UTF-8"
 
 // find describes the first string in v that is not valid UTF-8. Inside of a type with a MarshalJSON of its own,
 // every field may be one that is sent.
-func (s textSearch) find(v reflect.Value, inside bool) string {
+func (s *textSearch) find(v reflect.Value, inside bool) string {
 	kind := v.Kind()
 	if kind == reflect.Interface {
 		return s.find(v.Elem(), inside)
@@ -57,10 +66,10 @@ func (s textSearch) find(v reflect.Value, inside bool) string {
 		if kind == reflect.Slice {
 			this.length = v.Len()
 		}
-		if v.IsNil() || s[this] {
+		if v.IsNil() || s.seen[this] {
 			return ""
 		}
-		s[this] = true
+		s.seen[this] = true
 	}
 	if !inside {
 		switch m := marshalerOf(v).(type) {
@@ -73,6 +82,9 @@ func (s textSearch) find(v reflect.Value, inside bool) string {
 				return notUTF8
 			}
 			inside = true
+			var decoded any
+			_ = json.Unmarshal(own, &decoded)
+			s.own = fmt.Sprint(decoded) // all its texts and keys, without escapes
 		case encoding.TextMarshaler:
 			if own, err := m.MarshalText(); err == nil && !utf8.Valid(own) {
 				return notUTF8
@@ -100,15 +112,19 @@ func marshalerOf(v reflect.Value) any {
 	if v.Kind() != reflect.Pointer && v.CanAddr() {
 		v = v.Addr()
 	}
-	if !v.IsValid() || !v.CanInterface() {
+	if !v.IsValid() || !v.CanInterface() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil
 	}
 	return v.Interface()
 }
 
-func (s textSearch) findInList(v reflect.Value, inside bool) string {
+func (s *textSearch) findInList(v reflect.Value, inside bool) string {
 	if v.Type().Elem().Kind() == reflect.Uint8 {
-		return "" // sent as base64 or as numbers
+		// It is sent as base64 or as numbers, unless a MarshalJSON makes it a text.
+		if inside && v.Kind() == reflect.Slice && !utf8.Valid(v.Bytes()) && strings.Contains(s.own, string([]rune(string(v.Bytes())))) {
+			return notUTF8
+		}
+		return ""
 	}
 	for i := range v.Len() {
 		if found := s.find(v.Index(i), inside); found != "" {
@@ -118,10 +134,10 @@ func (s textSearch) findInList(v reflect.Value, inside bool) string {
 	return ""
 }
 
-func (s textSearch) findInMap(v reflect.Value, inside bool) string {
+func (s *textSearch) findInMap(v reflect.Value, inside bool) string {
 	for members := v.MapRange(); members.Next(); {
 		key := members.Key()
-		if found := s.find(key, inside); found != "" {
+		if found := s.findInKey(key, inside); found != "" {
 			return ": a key" + found
 		}
 		if found := s.find(members.Value(), inside); found != "" {
@@ -134,7 +150,19 @@ func (s textSearch) findInMap(v reflect.Value, inside bool) string {
 	return ""
 }
 
-func (s textSearch) findInStruct(v reflect.Value, inside bool) string {
+// findInKey is find for the key of a map: encoding/json does not call a MarshalJSON there, nor the MarshalText of a
+// string.
+func (s *textSearch) findInKey(key reflect.Value, inside bool) string {
+	if m, ok := marshalerOf(key).(encoding.TextMarshaler); ok && !inside && key.Kind() != reflect.String {
+		if text, err := m.MarshalText(); err == nil && !utf8.Valid(text) {
+			return notUTF8
+		}
+		return ""
+	}
+	return s.find(key, true) // without its methods
+}
+
+func (s *textSearch) findInStruct(v reflect.Value, inside bool) string {
 	for field, value := range v.Fields() {
 		isSent := (field.IsExported() || field.Anonymous) && field.Tag.Get("json") != "-"
 		if !isSent && !inside {

@@ -26,6 +26,11 @@ type (
 	escaping      struct{ binary []byte } // sends an escape of U+FFFD
 	byPointer     struct{ Name string }   // has its method on the pointer
 	circular      struct{ next, other *circular }
+	bytesAsText   []byte                  // sent as text, by encoding/json
+	textOfBytes   struct{ text []byte }   // sent as text, by its MarshalText
+	aroundText    struct{ T textOfBytes } // encodes itself without this method
+	stringKey     string                  // as a key, its MarshalText is not called
+	keyWithJSON   struct{ text string }   // as a key, its MarshalJSON is not called
 	hiddenInvalid struct {
 		Name   string
 		Hidden string `json:"-"`
@@ -39,9 +44,18 @@ func (b asBase64) MarshalJSON() ([]byte, error) { return json.Marshal([]byte(b))
 func (s selfEncoded) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]string{"name": s.name})
 }
-func (escaping) MarshalJSON() ([]byte, error)     { return []byte(`"\ufffd"`), nil }
-func (p *byPointer) MarshalJSON() ([]byte, error) { return json.Marshal(p.Name) }
-func (*circular) MarshalJSON() ([]byte, error)    { return []byte("\"\ufffd\""), nil }
+func (b bytesAsText) MarshalJSON() ([]byte, error) { return json.Marshal(string(b)) }
+func (t textOfBytes) MarshalText() ([]byte, error) { return t.text, nil }
+func (a aroundText) MarshalJSON() ([]byte, error) {
+	type plain aroundText
+	return json.Marshal(plain(a))
+}
+func (stringKey) MarshalText() ([]byte, error)     { return []byte("\ufffd"), nil }
+func (k keyWithJSON) MarshalText() ([]byte, error) { return []byte(k.text), nil }
+func (keyWithJSON) MarshalJSON() ([]byte, error)   { return []byte(`"ok"`), nil }
+func (escaping) MarshalJSON() ([]byte, error)      { return []byte(`"\ufffd"`), nil }
+func (p *byPointer) MarshalJSON() ([]byte, error)  { return json.Marshal(p.Name) }
+func (*circular) MarshalJSON() ([]byte, error)     { return []byte("\"\ufffd\""), nil }
 
 // encoding/json would replace what is not UTF-8, so that two customers could become one.
 func TestTextThatIsNoUTF8IsRefused(t *testing.T) {
@@ -152,6 +166,8 @@ func TestTextThatIsNoUTF8IsRefused(t *testing.T) {
 		{"key of a map", data(map[string]any{"a": []map[string]int{{"\xff": 1}}}), `Data: the value of "a": a key is not valid UTF-8`},
 		{"map with numbers as keys", data(map[int]string{1: invalid}), "Data: a value is not valid UTF-8"},
 		{"map with keys of their own", data(map[ownText]int{{invalid}: 1}), "Data: a key is not valid UTF-8"},
+		{"map with keys that have a MarshalJSON", data(map[keyWithJSON]int{{invalid}: 1}), "Data: a key is not valid UTF-8"},
+		{"map with texts as keys that have a MarshalText", data(map[stringKey]int{invalid: 1}), "Data: a key is not valid UTF-8"},
 		{"struct", data(&person{Name: "ok", Email: &bad}), "Data: Email is not valid UTF-8"},
 		{"structs", data([]person{{Name: "ok"}, {Name: invalid}}), "Data: Name is not valid UTF-8"},
 		{"embedded", data(struct{ person }{person{Name: invalid}}), "Data: person: Name is not valid UTF-8"},
@@ -163,6 +179,9 @@ func TestTextThatIsNoUTF8IsRefused(t *testing.T) {
 		{"own JSON inside", data(struct{ Own any }{&ownJSON{invalid}}), "Data: Own is not valid UTF-8"},
 		{"own JSON by encoding/json", data(map[string]any{"a": selfEncoded{invalid}}), `Data: the value of "a": name is not valid UTF-8`},
 		{"own JSON by a method of the pointer", data([]byPointer{{invalid}}), "Data: Name is not valid UTF-8"},
+		{"own JSON that makes bytes a text", data(bytesAsText(invalid)), "Data is not valid UTF-8"},
+		{"own JSON that makes bytes a text, inside", data([]any{"\ufffd", map[string]any{"a": bytesAsText(invalid)}}), `Data: the value of "a" is not valid UTF-8`},
+		{"own text in own JSON", data(aroundText{textOfBytes{[]byte(invalid)}}), "Data: T: text is not valid UTF-8"},
 		{"own text", data(ownText{invalid}), "Data is not valid UTF-8"},
 		{"text in JSON in text", data(struct {
 			Quoted string `json:",string"`
