@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kombo-go/kombo/internal/boundedjson"
 	"github.com/kombo-go/kombo/internal/transport"
 )
 
@@ -142,7 +141,8 @@ type PassthroughResponse struct {
 	URL string `json:"url"`
 	// StatusCode is the tool's: a 404 or 500 is not an error of the call.
 	StatusCode int `json:"status"`
-	// Header is the tool's, with canonical names. Values that are not strings are in it as JSON.
+	// Header is the tool's, with canonical names. Values that are not strings are in it as JSON. Of headers that
+	// take more than 64 KiB, it has those at the beginning.
 	Header http.Header `json:"headers"`
 	// Data is the response body: the tool's JSON, or else a JSON string (base64 if ResponseAsBase64 was set).
 	// It is nil if there is no body.
@@ -189,30 +189,24 @@ func (r *PassthroughResponse) UnmarshalJSON(document []byte) error {
 // fields, so boundedjson leaves it to maxHeaders to bound what it takes.
 type passthroughHeader struct{ header http.Header }
 
-// maxHeaders is the size in bytes of the longest headers that are decoded, which takes up to forty times as much memory.
-// HTTP clients accept 16 KiB (Node.js, which Kombo uses) to 1 MiB.
+// maxHeaders is how many bytes of the headers are decoded, which takes up to forty times as much memory. HTTP clients
+// accept 16 KiB (Node.js, which Kombo uses) to 1 MiB.
 const maxHeaders = 64 << 10
 
 // UnmarshalJSON adds values in the order of the document: names may differ only in case, and the last of several
 // cookies wins.
 func (h *passthroughHeader) UnmarshalJSON(document []byte) error {
-	if len(document) > maxHeaders {
-		return boundedjson.ErrTooMuch
-	}
 	header := http.Header{}
 	h.header = header
-	decoder := json.NewDecoder(bytes.NewReader(document))
+	decoder := json.NewDecoder(io.LimitReader(bytes.NewReader(document), maxHeaders))
 	if first, _ := decoder.Token(); first != json.Delim('{') {
 		return nil
 	}
 	for decoder.More() {
-		key, err := decoder.Token()
+		key, _ := decoder.Token()
 		var value json.RawMessage
-		if err == nil {
-			err = decoder.Decode(&value)
-		}
-		if err != nil {
-			return err
+		if decoder.Decode(&value) != nil || decoder.InputOffset() == maxHeaders {
+			break // at the limit, which may cut a number
 		}
 		name, _ := key.(string)
 		values := []json.RawMessage{value}
