@@ -40,15 +40,18 @@ func TestCallSends(t *testing.T) {
 	}{
 		{"least", kombo.Request{Path: "/hris/employees"}, "GET", apiURL + "/hris/employees", ""},
 		{
-			"query", kombo.Request{Path: "/hris/employees", Query: url.Values{"ids": {"a,b"}, "x y": {"1", "ü&"}}},
+			"query",
+			kombo.Request{Path: "/hris/employees", Query: url.Values{"ids": {"a,b"}, "x y": {"1", "ü&"}}},
 			"GET", apiURL + "/hris/employees?ids=a%2Cb&x+y=1&x+y=%C3%BC%26", "",
 		},
 		{
-			"values", kombo.Request{Method: "DELETE", Path: "/a/{b_id}/c/{d}", PathValues: []string{"x:1/ü", "{d}"}},
+			"values",
+			kombo.Request{Method: "DELETE", Path: "/a/{b_id}/c/{d}", PathValues: []string{"x:1/ü", "{d}"}},
 			"DELETE", apiURL + "/a/x%3A1%2F%C3%BC/c/%7Bd%7D", "",
 		},
 		{
-			"body", kombo.Request{Method: "POST", Path: "/ats/jobs/{job_id}/applications", PathValues: []string{"j1"}, Body: map[string]any{"n": json.Number("9007199254740993")}},
+			"body",
+			kombo.Request{Method: "POST", Path: "/ats/jobs/{job_id}/applications", PathValues: []string{"j1"}, Body: map[string]any{"n": json.Number("9007199254740993")}},
 			"POST", apiURL + "/ats/jobs/j1/applications", `{"n":9007199254740993}`,
 		},
 		{"raw body", kombo.Request{Method: "PUT", Path: "/x", Body: json.RawMessage(`{"a":1}`)}, "PUT", apiURL + "/x", `{"a":1}`},
@@ -279,7 +282,7 @@ func TestCallFails(t *testing.T) {
 	}{
 		{409, envelope(`"INTEGRATION.SETUP_SYNC_PENDING"`, "null", `"m"`, "null"), kombo.ErrIntegrationNotReady},
 		{409, envelope(`"INTEGRATION.AUTHENTICATION_INVALID"`, "null", `"m"`, "null"), kombo.ErrReconnectRequired},
-		{404, notFoundAnswer, kombo.ErrIntegrationNotFound},
+		{404, notFoundResponse, kombo.ErrIntegrationNotFound},
 		{429, envelope(`"REMOTE.RATE_LIMIT_EXCEEDED"`, "null", `"m"`, "null"), kombo.ErrRateLimited},
 		{400, envelope(`"PLATFORM.INPUT_INVALID"`, "null", `"m"`, "null"), kombo.ErrInvalidInput},
 		{502, "<html>down</html>", kombo.ErrUnexpectedResponse},
@@ -518,22 +521,4 @@ func TestListEndsWithAnError(t *testing.T) {
 // string2 is comparable, unlike structs with times.
 type string2 struct {
 	ID string `json:"id"`
-}
-
-func TestMaxResponseSize(t *testing.T) {
-	t.Parallel()
-	body := `{"status":"success","data":{"id":"` + strings.Repeat("x", 1000) + `"}}`
-	for size, ok := range map[int64]bool{int64(len(body)): true, int64(len(body)) - 1: false, 20 << 20: true} {
-		client, _ := mocked(t, "*", "", 200, body, kombo.WithMaxResponseSize(size))
-		_, err := kombo.Call[employee](t.Context(), client, kombo.Request{Path: "/x"})
-		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "it is longer than the limit; see WithMaxResponseSize") {
-			t.Errorf("%d bytes: error = %v", size, err)
-		}
-	}
-	long := `{"status":"success","data":"` + strings.Repeat("x", 11<<20) + `"}`
-	client, _ := mocked(t, "*", "", 200, long, kombo.WithMaxResponseSize(12<<20))
-	response, err := kombo.Call[string](t.Context(), client, kombo.Request{Path: "/x"})
-	if err != nil || len(response.Data) != 11<<20 {
-		t.Errorf("error = %v", err)
-	}
 }

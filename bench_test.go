@@ -256,26 +256,26 @@ func sendTo(b *testing.B, handler http.Handler, request []byte) func() (func() e
 		if err != nil {
 			return nil, nil, err
 		}
-		answer := bufio.NewReader(connection)
+		response := bufio.NewReader(connection)
 		call := func() error {
 			if _, err := connection.Write(request); err != nil {
 				return err
 			}
-			return readNoContent(answer)
+			return readNoContent(response)
 		}
 		return call, func() { _ = connection.Close() }, nil
 	}
 }
 
 // readNoContent reads the head of an answer with the status 204, which has no body.
-func readNoContent(answer *bufio.Reader) error {
+func readNoContent(response *bufio.Reader) error {
 	for first := true; ; first = false {
-		line, err := answer.ReadSlice('\n')
+		line, err := response.ReadSlice('\n')
 		switch {
 		case err != nil:
 			return err
 		case first && !bytes.HasPrefix(line, []byte("HTTP/1.1 204 ")):
-			return fmt.Errorf("answer = %s", line)
+			return fmt.Errorf("response = %s", line)
 		case len(line) == len("\r\n"):
 			return nil
 		}

@@ -326,7 +326,7 @@ func TestEmbeddedFlowWarnings(t *testing.T) { //nolint:paralleltest // changes s
 	tests := []struct {
 		name, origin string
 		change       func(*kombo.EmbeddedFlowConfig)
-		answer       string
+		response     string
 		wantBody     string
 		wantLog      []string
 	}{
@@ -339,7 +339,7 @@ func TestEmbeddedFlowWarnings(t *testing.T) { //nolint:paralleltest // changes s
 	}
 	for _, test := range tests {
 		logged.Reset()
-		f := newFlowTest(t, 200, test.answer, func(c *kombo.EmbeddedFlowConfig) {
+		f := newFlowTest(t, 200, test.response, func(c *kombo.EmbeddedFlowConfig) {
 			quiet(c)
 			if test.change != nil {
 				test.change(c)

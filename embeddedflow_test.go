@@ -27,7 +27,7 @@ type flowTest struct {
 }
 
 // newFlowTest answers every request of the SDK with one answer of Kombo's.
-func newFlowTest(t *testing.T, status int, answer string, change func(*kombo.EmbeddedFlowConfig)) *flowTest {
+func newFlowTest(t *testing.T, status int, response string, change func(*kombo.EmbeddedFlowConfig)) *flowTest {
 	t.Helper()
 	f := &flowTest{}
 	mock := httpmock.NewMockTransport()
@@ -41,7 +41,7 @@ func newFlowTest(t *testing.T, status int, answer string, change func(*kombo.Emb
 			body = string(content)
 		}
 		f.links = append(f.links, strings.TrimSpace(r.Method+" "+r.URL.EscapedPath()+" "+body))
-		return httpmock.NewStringResponse(status, answer), nil
+		return httpmock.NewStringResponse(status, response), nil
 	})
 	client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}), kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 1}))
 	f.config = kombo.EmbeddedFlowConfig{
@@ -78,7 +78,7 @@ func newFlowTest(t *testing.T, status int, answer string, change func(*kombo.Emb
 }
 
 // post posts to a handler, as a page does whose customer is signed in as 42.
-func post(t *testing.T, handler http.Handler, body string, header ...string) (status int, answer string) {
+func post(t *testing.T, handler http.Handler, body string, header ...string) (status int, response string) {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://app.example/x", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
@@ -112,9 +112,9 @@ const (
 func TestEmbeddedFlowInit(t *testing.T) {
 	t.Parallel()
 	f := newFlowTest(t, 200, linkAnswer, nil)
-	status, answer := post(t, f.InitHandler(), "")
-	if status != http.StatusOK || answer != `{"link":"`+testLink+`"}` {
-		t.Errorf("%d %s", status, answer)
+	status, response := post(t, f.InitHandler(), "")
+	if status != http.StatusOK || response != `{"link":"`+testLink+`"}` {
+		t.Errorf("%d %s", status, response)
 	}
 	want := []string{`POST /v1/connect/create-link {"end_user_email":"ada@acme.example","end_user_organization_name":"Acme, Inc.","end_user_origin_id":"42"}`}
 	if diff := cmp.Diff(want, f.links); diff != "" || f.told != nil {
@@ -122,17 +122,17 @@ func TestEmbeddedFlowInit(t *testing.T) {
 	}
 	// The addresses that the customer has to let in come with the link.
 	f = newFlowTest(t, 200, `{"status":"success","data":{"link":"`+testLink+`","static_ips":["192.0.2.1"]}}`, nil)
-	if _, answer := post(t, f.InitHandler(), ""); answer != `{"link":"`+testLink+`","static_ips":["192.0.2.1"]}` {
-		t.Errorf("answer = %s", answer)
+	if _, response := post(t, f.InitHandler(), ""); response != `{"link":"`+testLink+`","static_ips":["192.0.2.1"]}` {
+		t.Errorf("response = %s", response)
 	}
 }
 
 func TestEmbeddedFlowRelink(t *testing.T) {
 	t.Parallel()
 	f := newFlowTest(t, 200, linkAnswer, nil)
-	status, answer := post(t, f.RelinkHandler(), "")
-	if status != http.StatusOK || answer != `{"link":"`+testLink+`"}` {
-		t.Errorf("%d %s", status, answer)
+	status, response := post(t, f.RelinkHandler(), "")
+	if status != http.StatusOK || response != `{"link":"`+testLink+`"}` {
+		t.Errorf("%d %s", status, response)
 	}
 	want := []string{`POST /v1/integrations/personio%3AFx7TqWm3kPz9LdRvN2sYbH5c/relink {"language":"de"}`}
 	if diff := cmp.Diff(want, f.links); diff != "" {
@@ -144,9 +144,9 @@ func TestEmbeddedFlowActivate(t *testing.T) {
 	t.Parallel()
 	for _, contentType := range []string{"application/json", "Application/JSON; charset=utf-8"} {
 		f := newFlowTest(t, 200, connectedAnswer, nil)
-		status, answer := post(t, f.ActivateHandler(), tokenBody, "Content-Type", contentType)
-		if status != http.StatusOK || answer != `{"tool":"personio","setup_status":"INCOMPLETE"}` {
-			t.Errorf("%d %s", status, answer)
+		status, response := post(t, f.ActivateHandler(), tokenBody, "Content-Type", contentType)
+		if status != http.StatusOK || response != `{"tool":"personio","setup_status":"INCOMPLETE"}` {
+			t.Errorf("%d %s", status, response)
 		}
 		if diff := cmp.Diff([]string{testIntegrationID + " of 42"}, f.connected); diff != "" || f.told != nil {
 			t.Errorf("connected (-want +got):\n%s\ntold: %s", diff, f.told)
@@ -377,10 +377,10 @@ func TestEmbeddedFlowRefusals(t *testing.T) {
 			}
 			f := newFlowTest(t, test.komboStatus, test.komboAnswer, test.change)
 			handler := map[string]func() http.Handler{"init": f.InitHandler, "relink": f.RelinkHandler, "activate": f.ActivateHandler}[test.handler]()
-			status, answer := post(t, handler, test.body, test.header...)
+			status, response := post(t, handler, test.body, test.header...)
 			want := strings.ReplaceAll(`{"error":"`+strings.ReplaceAll(test.wantAnswer, `"`, `\"`)+`"}`, "&", `\u0026`)
-			if status != test.wantStatus || answer != want {
-				t.Errorf("%d %s, want %d %s", status, answer, test.wantStatus, want)
+			if status != test.wantStatus || response != want {
+				t.Errorf("%d %s, want %d %s", status, response, test.wantStatus, want)
 			}
 			if len(f.links) != test.wantRequests {
 				t.Errorf("asked of Kombo: %s, want %d", f.links, test.wantRequests)
@@ -394,8 +394,8 @@ func TestEmbeddedFlowRefusals(t *testing.T) {
 				t.Errorf("told %s, want %s…%s", told, wantPrefix, test.wantTold)
 			}
 			for _, secret := range []string{testToken, testLink, testAPIKey} {
-				if strings.Contains(told, secret) || strings.Contains(answer, secret) {
-					t.Errorf("%s is said: %s %s", secret, told, answer)
+				if strings.Contains(told, secret) || strings.Contains(response, secret) {
+					t.Errorf("%s is said: %s %s", secret, told, response)
 				}
 			}
 		})
@@ -427,15 +427,15 @@ func TestEmbeddedFlowTokens(t *testing.T) {
 		`\u0000`, `token\u0000`, `token\n`, `\r\ntoken`, `\t`, `\u001b[31m`, `\u007f`, `\u0085`, `\u2028`, `tök€n`, `\ud800`, "\xff", "token\xc3", `\ufffd`, `\ufeff`, strings.Repeat("x", 8<<10+1),
 	} {
 		f := newFlowTest(t, 200, connectedAnswer, nil)
-		status, answer := post(t, f.ActivateHandler(), `{"token":"`+token+`"}`)
-		if status != http.StatusBadRequest || answer != `{"error":"the token is not valid"}` || len(f.links) > 0 || len(f.told) != 1 || strings.Count(f.told[0], "\n") != 0 {
-			t.Errorf("%q: %d %s, sent %q, told %q", token, status, answer, f.links, f.told)
+		status, response := post(t, f.ActivateHandler(), `{"token":"`+token+`"}`)
+		if status != http.StatusBadRequest || response != `{"error":"the token is not valid"}` || len(f.links) > 0 || len(f.told) != 1 || strings.Count(f.told[0], "\n") != 0 {
+			t.Errorf("%q: %d %s, sent %q, told %q", token, status, response, f.links, f.told)
 		}
 	}
 	for _, token := range []string{testToken, "a", "...", "-_~=+", "a:b|c", "%2e%2e", "?a=b#c", strings.Repeat("x", 8<<10)} {
 		f := newFlowTest(t, 200, connectedAnswer, nil)
-		if status, answer := post(t, f.ActivateHandler(), `{"token":"`+token+`"}`); status != http.StatusOK || len(f.links) != 1 {
-			t.Errorf("%q: %d %s, sent %q", token, status, answer, f.links)
+		if status, response := post(t, f.ActivateHandler(), `{"token":"`+token+`"}`); status != http.StatusOK || len(f.links) != 1 {
+			t.Errorf("%q: %d %s, sent %q", token, status, response, f.links)
 		}
 	}
 }
@@ -468,8 +468,8 @@ func TestEmbeddedFlowContentTypes(t *testing.T) {
 		"*/*":                                      415,
 	} {
 		f := newFlowTest(t, 200, connectedAnswer, nil)
-		if status, answer := post(t, f.ActivateHandler(), tokenBody, "Content-Type", contentType); status != want {
-			t.Errorf("%s: %d %s, want %d", contentType, status, answer, want)
+		if status, response := post(t, f.ActivateHandler(), tokenBody, "Content-Type", contentType); status != want {
+			t.Errorf("%s: %d %s, want %d", contentType, status, response, want)
 		}
 	}
 }

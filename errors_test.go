@@ -22,22 +22,6 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// kinds are all that errors.Is matches. TestKindsAreComplete compares them with the source.
-var kinds = map[string]error{
-	"ErrAuthentication":        kombo.ErrAuthentication,
-	"ErrIPNotAllowed":          kombo.ErrIPNotAllowed,
-	"ErrInvalidInput":          kombo.ErrInvalidInput,
-	"ErrIntegrationNotFound":   kombo.ErrIntegrationNotFound,
-	"ErrIntegrationNotReady":   kombo.ErrIntegrationNotReady,
-	"ErrReconnectRequired":     kombo.ErrReconnectRequired,
-	"ErrRateLimited":           kombo.ErrRateLimited,
-	"ErrTaskTimedOut":          kombo.ErrTaskTimedOut,
-	"ErrNetwork":               kombo.ErrNetwork,
-	"ErrUnexpectedResponse":    kombo.ErrUnexpectedResponse,
-	"context.Canceled":         context.Canceled,
-	"context.DeadlineExceeded": context.DeadlineExceeded,
-}
-
 func TestKindsAreComplete(t *testing.T) {
 	t.Parallel()
 	for _, name := range declaredErrors(t, "errors.go") {
@@ -47,21 +31,7 @@ func TestKindsAreComplete(t *testing.T) {
 	}
 }
 
-func kindsOf(err error) string {
-	var found []string
-	for name, kind := range kinds {
-		if errors.Is(err, kind) {
-			found = append(found, name)
-		}
-	}
-	return strings.Join(found, " ")
-}
-
-func envelope(code, title, message, logURL string) string {
-	return `{"status":"error","error":{"code":` + code + `,"title":` + title + `,"message":` + message + `,"log_url":` + logURL + `}}`
-}
-
-func TestErrorAnswers(t *testing.T) {
+func TestErrorResponses(t *testing.T) {
 	t.Parallel()
 	const op = "POST /integrations/{integration_id}/relink"
 	tests := []struct {
@@ -143,7 +113,7 @@ func TestErrorAnswers(t *testing.T) {
 			"kombo: " + op + ": 418 PLATFORM.TEAPOT: m (attempts: 1)",
 		},
 		{
-			"error in an answer that is 200", 200, envelope(`"PLATFORM.INPUT_INVALID"`, "null", `"m"`, "null"),
+			"error in a response that is 200", 200, envelope(`"PLATFORM.INPUT_INVALID"`, "null", `"m"`, "null"),
 			kombo.Error{Code: kombo.CodeInputInvalid, Message: "m"},
 			"ErrInvalidInput",
 			"kombo: " + op + ": 200 PLATFORM.INPUT_INVALID: m (attempts: 1)",
@@ -342,7 +312,7 @@ func TestHowCallsFail(t *testing.T) {
 	}
 	tests := []struct {
 		name     string
-		answer   httpmock.Responder
+		response httpmock.Responder
 		cancel   time.Duration
 		deadline time.Duration
 		wantKind string
@@ -405,7 +375,7 @@ func TestHowCallsFail(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				mock := httpmock.NewMockTransport()
-				mock.RegisterNoResponder(test.answer)
+				mock.RegisterNoResponder(test.response)
 				client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}))
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
@@ -469,47 +439,6 @@ func TestKindOfEachCode(t *testing.T) {
 	}
 }
 
-// A token that is a word of an error code must not change what kind of error it is.
-func TestTokenDoesNotHideTheCode(t *testing.T) {
-	t.Parallel()
-	client, _ := mocked(t, "*", "", 429, envelope(`"PLATFORM.RATE_LIMIT_EXCEEDED"`, "null", `"PLATFORM is unknown"`, "null"))
-	_, err := client.Connect.IntegrationByToken(t.Context(), "PLATFORM")
-	const want = "kombo: GET /connect/integration-by-token/{token}: 429 PLATFORM.RATE_LIMIT_EXCEEDED: [redacted] is unknown (attempts: 1)"
-	if !errors.Is(err, kombo.ErrRateLimited) || err.Error() != want {
-		t.Errorf("error = %v, want %s", err, want)
-	}
-}
-
-// What stands in place of a code is treated as text, unless it looks like a code.
-func TestCodeThatIsNone(t *testing.T) {
-	t.Parallel()
-	for code, want := range map[string]string{
-		"opaquetoken":            "[redacted]",
-		"[opaquetoken]":          "[[redacted]]",
-		"the opaquetoken":        "the [redacted]",
-		strings.Repeat("A", 100): strings.Repeat("A", 100),
-		strings.Repeat("A", 600): strings.Repeat("A", 500),
-		strings.Repeat("a", 600): strings.Repeat("a", 500),
-	} {
-		client, _ := mocked(t, "*", "", 400, envelope(`"`+code+`"`, "null", `"m"`, "null"))
-		_, err := client.Connect.IntegrationByToken(t.Context(), "opaquetoken")
-		if kerr, ok := errors.AsType[*kombo.Error](err); !ok || string(kerr.Code) != want {
-			t.Errorf("%s: error = %v, want the code %s", code, err, want)
-		}
-	}
-}
-
-func TestRetryAfterIsTold(t *testing.T) {
-	t.Parallel()
-	mock := httpmock.NewMockTransport()
-	mock.RegisterNoResponder(httpmock.NewStringResponder(429, "").HeaderSet(http.Header{"Retry-After": {"3600"}}))
-	_, err := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock})).CheckAPIKey(t.Context())
-	var kerr *kombo.Error
-	if !errors.As(err, &kerr) || kerr.RetryAfter != time.Hour || kerr.Attempts != 1 {
-		t.Errorf("error = %v, want to be told to wait an hour, at once", err)
-	}
-}
-
 // The kinds depend on the fields alone, so that a user's test can make an error.
 func TestErrorMadeByHand(t *testing.T) {
 	t.Parallel()
@@ -536,89 +465,5 @@ func TestErrorInLog(t *testing.T) {
 		`error.op="POST /connect/create-link" error.attempts=2 error.status=400 error.code=PLATFORM.INPUT_INVALID error.log_url=https://app.kombo.dev/logs` + "\n"
 	if diff := cmp.Diff(want, log.String()); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
-	}
-}
-
-func TestClientThatNewClientDidNotMake(t *testing.T) {
-	t.Parallel()
-	var client kombo.Client
-	const want = ": the client was not made by NewClient (nothing was sent)"
-	calls := map[string]func() error{
-		"GET /check-api-key": func() error { _, err := client.CheckAPIKey(t.Context()); return err },
-		"POST /connect/create-link": func() error {
-			_, err := client.Connect.CreateLink(t.Context(), kombo.CreateLinkRequest{})
-			return err
-		},
-		"DELETE /integrations/{integration_id}": func() error { return client.Integrations.Delete(t.Context(), "x") },
-	}
-	for op, call := range calls {
-		if err := call(); err == nil || err.Error() != "kombo: "+op+want {
-			t.Errorf("error = %v", err)
-		}
-	}
-}
-
-func TestNilContext(t *testing.T) {
-	t.Parallel()
-	client, got := mocked(t, "*", "", 200, "{}")
-	var none context.Context
-	_, err := client.CheckAPIKey(none)
-	checkRefused(t, err, got, "kombo: GET /check-api-key: the context is nil (nothing was sent)")
-}
-
-// Links may take Kombo as long as its own SDKs allow; the rest may not.
-func TestTimeLimits(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name          string
-		options       []kombo.Option
-		client        time.Duration
-		link, another time.Duration
-	}{
-		{"default", nil, 0, 300 * time.Second, 60 * time.Second},
-		{"WithTimeout", []kombo.Option{kombo.WithTimeout(5 * time.Second)}, 0, 5 * time.Second, 5 * time.Second},
-		{"of the http.Client", nil, 10 * time.Minute, 10 * time.Minute, 10 * time.Minute},
-		{"both", []kombo.Option{kombo.WithTimeout(5 * time.Second)}, 3 * time.Second, 3 * time.Second, 3 * time.Second},
-		{"none, but the context's", []kombo.Option{kombo.WithTimeout(0)}, 0, time.Hour, time.Hour},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				mock := httpmock.NewMockTransport()
-				mock.RegisterNoResponder(func(r *http.Request) (*http.Response, error) {
-					<-r.Context().Done()
-					return nil, r.Context().Err()
-				})
-				client := newClient(t, append([]kombo.Option{
-					kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 1}),
-					kombo.WithHTTPClient(&http.Client{Transport: mock, Timeout: test.client}),
-				}, test.options...)...)
-				calls := []struct {
-					limit time.Duration
-					call  func(context.Context) error
-				}{
-					{test.link, func(ctx context.Context) error { _, err := client.Connect.CreateLink(ctx, linkRequest); return err }},
-					{test.link, func(ctx context.Context) error {
-						_, err := client.Integrations.Relink(ctx, testIntegrationID, kombo.RelinkRequest{})
-						return err
-					}},
-					{test.another, func(ctx context.Context) error { return client.Integrations.Delete(ctx, testIntegrationID) }},
-					{test.another, func(ctx context.Context) error {
-						_, err := client.Connect.IntegrationByToken(ctx, testToken)
-						return err
-					}},
-					{test.another, func(ctx context.Context) error { _, err := client.CheckAPIKey(ctx); return err }},
-				}
-				for _, c := range calls {
-					ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-					start := time.Now()
-					if err := c.call(ctx); err == nil || time.Since(start) != c.limit {
-						t.Errorf("ended after %v, want %v: %v", time.Since(start), c.limit, err)
-					}
-					cancel()
-				}
-			})
-		})
 	}
 }

@@ -1,19 +1,14 @@
 package kombo_test
 
 import (
-	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
 	"go/version"
-	"io"
-	"log"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -24,7 +19,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,9 +29,9 @@ var updateFaults = flag.Bool("update-faults", false, "write docs/faults.md anew"
 
 // A faultyCall is one operation of each kind.
 type faultyCall struct {
-	kind   string
-	answer string
-	call   func(context.Context, *kombo.Client) error
+	kind     string
+	response string
+	call     func(context.Context, *kombo.Client) error
 }
 
 var faultyCalls = [...]faultyCall{
@@ -88,10 +82,12 @@ var faultyCalls = [...]faultyCall{
 // outcomes are the wanted cells of a row: of read, link, delete, act once and action.
 type outcomes [len(faultyCalls)]string
 
-func all(outcome string) outcomes { return outcomes{outcome, outcome, outcome, outcome, outcome} }
+func everywhere(outcome string) outcomes {
+	return outcomes{outcome, outcome, outcome, outcome, outcome}
+}
 
-// repeated is the outcome of what is retried unless the operation is not idempotent.
-func repeated(outcome, actOnce string) outcomes {
+// retried is the outcome of what is retried unless the operation is not idempotent.
+func retried(outcome, actOnce string) outcomes {
 	return outcomes{outcome, outcome, outcome, actOnce, actOnce}
 }
 
@@ -150,140 +146,140 @@ func (f *fault) expected() outcomes {
 const attemptLimit = 800 * time.Millisecond
 
 var faults = []fault{
-	{name: "none", respond: answerWell, want: all("nil, 1")},
-	{name: "none, HTTP/2", respond: answerWell, http2: true, want: all("nil, 1")},
+	{name: "none", respond: answerWell, want: everywhere("nil, 1")},
+	{name: "none, HTTP/2", respond: answerWell, http2: true, want: everywhere("nil, 1")},
 
-	{name: "refused connection", refused: true, want: all("ErrNetwork, 4 (0 at the server)")},
-	{name: "reset before the headers", respond: reset(""), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
-	{name: "reset before the headers, once", respond: reset(""), times: 1, want: repeated("nil, 2", "ErrNetwork, 1")},
+	{name: "refused connection", refused: true, want: everywhere("ErrNetwork, 4 (0 at the server)")},
+	{name: "reset before the headers", respond: reset(""), want: retried("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "reset before the headers, once", respond: reset(""), times: 1, want: retried("nil, 2", "ErrNetwork, 1")},
 	{
 		name: "reset of a kept connection, once", respond: reset(""), times: 1, kept: true,
 		// net/http repeats a GET by itself where a connection that it had kept turns out to be dead.
 		want: outcomes{"nil, 1 (2 at the server)", "nil, 2", "nil, 2", "ErrNetwork, 1", "ErrNetwork, 1"},
 	},
-	{name: "reset in the headers", respond: reset("HTTP/1.1 200 OK\r\nContent-Ty"), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
-	{name: "reset after the headers", respond: reset("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
-	{name: "cut body, by its length", respond: withLength(1), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
-	{name: "cut body, chunked", respond: cutChunk, want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
-	{name: "Content-Length too small", respond: withLength(-1), want: all("200 ErrUnexpectedResponse, 1")},
-	{name: "Content-Length no number", respond: raw("HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}"), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
-	{name: "two Content-Lengths", respond: raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "reset in the headers", respond: reset("HTTP/1.1 200 OK\r\nContent-Ty"), want: retried("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "reset after the headers", respond: reset("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"), want: retried("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "cut body, by its length", respond: withLength(1), want: retried("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "cut body, chunked", respond: cutChunk, want: retried("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "Content-Length too small", respond: withLength(-1), want: everywhere("200 ErrUnexpectedResponse, 1")},
+	{name: "Content-Length no number", respond: raw("HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}"), want: retried("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "two Content-Lengths", respond: raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"), want: retried("ErrNetwork, 4", "ErrNetwork, 1")},
 	{
 		name: "slow headers", respond: slowHeaders, timeout: attemptLimit,
-		want: repeated("ErrNetwork os.ErrDeadlineExceeded, 4", "ErrNetwork os.ErrDeadlineExceeded, 1"),
+		want: retried("ErrNetwork os.ErrDeadlineExceeded, 4", "ErrNetwork os.ErrDeadlineExceeded, 1"),
 	},
 	{
 		name: "slow body", respond: slowBody, timeout: attemptLimit,
-		want: repeated("ErrNetwork os.ErrDeadlineExceeded, 4", "ErrNetwork os.ErrDeadlineExceeded, 1"),
+		want: retried("ErrNetwork os.ErrDeadlineExceeded, 4", "ErrNetwork os.ErrDeadlineExceeded, 1"),
 	},
-	{name: "answer over the cap", respond: overTheCap, want: all("200 ErrUnexpectedResponse, 1")},
-	{name: "success that is HTML", respond: status(200, "text/html", "<html>hello</html>"), want: all("200 ErrUnexpectedResponse, 1")},
-	{name: "success that is empty", respond: status(204, "", ""), want: all("204 ErrUnexpectedResponse, 1")},
+	{name: "response over the cap", respond: overTheCap, want: everywhere("200 ErrUnexpectedResponse, 1")},
+	{name: "success that is HTML", respond: withStatus(200, "text/html", "<html>hello</html>"), want: everywhere("200 ErrUnexpectedResponse, 1")},
+	{name: "success that is empty", respond: withStatus(204, "", ""), want: everywhere("204 ErrUnexpectedResponse, 1")},
 
-	{name: "500, plain text", respond: status(500, "text/plain", "oops"), want: repeated("500 ErrUnexpectedResponse, 4", "500 ErrUnexpectedResponse, 1")},
-	{name: "502, HTML", respond: status(502, "text/html", "<html>Bad Gateway</html>"), want: repeated("502 ErrUnexpectedResponse, 4", "502 ErrUnexpectedResponse, 1")},
-	{name: "503, empty", respond: status(503, "", ""), want: repeated("503 ErrUnexpectedResponse, 4", "503 ErrUnexpectedResponse, 1")},
-	{name: "503, empty, once", respond: status(503, "", ""), times: 1, want: repeated("nil, 2", "503 ErrUnexpectedResponse, 1")},
-	{name: "504, empty", respond: status(504, "", ""), want: repeated("504 ErrUnexpectedResponse, 4", "504 ErrUnexpectedResponse, 1")},
-	{name: "501, empty", respond: status(501, "", ""), want: all("501 ErrUnexpectedResponse, 1")},
+	{name: "500, plain text", respond: withStatus(500, "text/plain", "oops"), want: retried("500 ErrUnexpectedResponse, 4", "500 ErrUnexpectedResponse, 1")},
+	{name: "502, HTML", respond: withStatus(502, "text/html", "<html>Bad Gateway</html>"), want: retried("502 ErrUnexpectedResponse, 4", "502 ErrUnexpectedResponse, 1")},
+	{name: "503, empty", respond: withStatus(503, "", ""), want: retried("503 ErrUnexpectedResponse, 4", "503 ErrUnexpectedResponse, 1")},
+	{name: "503, empty, once", respond: withStatus(503, "", ""), times: 1, want: retried("nil, 2", "503 ErrUnexpectedResponse, 1")},
+	{name: "504, empty", respond: withStatus(504, "", ""), want: retried("504 ErrUnexpectedResponse, 4", "504 ErrUnexpectedResponse, 1")},
+	{name: "501, empty", respond: withStatus(501, "", ""), want: everywhere("501 ErrUnexpectedResponse, 1")},
 	{
-		name: "502, then 404 by Kombo", respond: firstThen(status(502, "", ""), status(404, "application/json", komboError("PLATFORM.INTEGRATION_NOT_FOUND"))),
+		name: "502, then 404 by Kombo", respond: firstThen(withStatus(502, "", ""), withStatus(404, "application/json", komboError("PLATFORM.INTEGRATION_NOT_FOUND"))),
 		want: outcomes{"404 ErrIntegrationNotFound, 2", "404 ErrIntegrationNotFound, 2", "nil, 2", "502 ErrUnexpectedResponse, 1", "502 ErrUnexpectedResponse, 1"},
 	},
 
-	{name: "500, PLATFORM.UNKNOWN_ERROR", respond: failed(500, "PLATFORM.UNKNOWN_ERROR"), want: repeated("500 *Error, 4", "500 *Error, 1")},
-	{name: "503, REMOTE.SERVICE_UNAVAILABLE", respond: failed(503, "REMOTE.SERVICE_UNAVAILABLE"), want: all("503 *Error, 4")},
-	{name: "400, REMOTE.SERVICE_UNAVAILABLE, once", respond: failed(400, "REMOTE.SERVICE_UNAVAILABLE"), times: 1, want: all("nil, 2")},
-	{name: "500, PLATFORM.RATE_LIMIT_EXCEEDED", respond: failed(500, "PLATFORM.RATE_LIMIT_EXCEEDED"), want: all("500 ErrRateLimited, 4")},
-	{name: "409, PLATFORM.CONCURRENCY_LIMIT_EXCEEDED, once", respond: failed(409, "PLATFORM.CONCURRENCY_LIMIT_EXCEEDED"), times: 1, want: all("nil, 2")},
-	{name: "502, REMOTE.RATE_LIMIT_EXCEEDED", respond: failed(502, "REMOTE.RATE_LIMIT_EXCEEDED"), want: all("502 ErrRateLimited, 4")},
-	{name: "500, PLATFORM.INTEGRATION_NOT_FOUND", respond: failed(500, "PLATFORM.INTEGRATION_NOT_FOUND"), want: all("500 ErrIntegrationNotFound, 1")},
-	{name: "503, PLATFORM.INPUT_INVALID", respond: failed(503, "PLATFORM.INPUT_INVALID"), want: all("503 ErrInvalidInput, 1")},
-	{name: "503, INTEGRATION.SETUP_SYNC_PENDING", respond: failed(503, "INTEGRATION.SETUP_SYNC_PENDING"), want: all("503 ErrIntegrationNotReady, 1")},
-	{name: "429, PLATFORM.AUTHENTICATION_INVALID", respond: failed(429, "PLATFORM.AUTHENTICATION_INVALID"), want: all("429 ErrAuthentication, 1")},
-	{name: "500, ATS.JOB_CLOSED", respond: failed(500, "ATS.JOB_CLOSED"), want: all("500 *Error, 1")},
+	{name: "500, PLATFORM.UNKNOWN_ERROR", respond: failed(500, "PLATFORM.UNKNOWN_ERROR"), want: retried("500 *Error, 4", "500 *Error, 1")},
+	{name: "503, REMOTE.SERVICE_UNAVAILABLE", respond: failed(503, "REMOTE.SERVICE_UNAVAILABLE"), want: everywhere("503 *Error, 4")},
+	{name: "400, REMOTE.SERVICE_UNAVAILABLE, once", respond: failed(400, "REMOTE.SERVICE_UNAVAILABLE"), times: 1, want: everywhere("nil, 2")},
+	{name: "500, PLATFORM.RATE_LIMIT_EXCEEDED", respond: failed(500, "PLATFORM.RATE_LIMIT_EXCEEDED"), want: everywhere("500 ErrRateLimited, 4")},
+	{name: "409, PLATFORM.CONCURRENCY_LIMIT_EXCEEDED, once", respond: failed(409, "PLATFORM.CONCURRENCY_LIMIT_EXCEEDED"), times: 1, want: everywhere("nil, 2")},
+	{name: "502, REMOTE.RATE_LIMIT_EXCEEDED", respond: failed(502, "REMOTE.RATE_LIMIT_EXCEEDED"), want: everywhere("502 ErrRateLimited, 4")},
+	{name: "500, PLATFORM.INTEGRATION_NOT_FOUND", respond: failed(500, "PLATFORM.INTEGRATION_NOT_FOUND"), want: everywhere("500 ErrIntegrationNotFound, 1")},
+	{name: "503, PLATFORM.INPUT_INVALID", respond: failed(503, "PLATFORM.INPUT_INVALID"), want: everywhere("503 ErrInvalidInput, 1")},
+	{name: "503, INTEGRATION.SETUP_SYNC_PENDING", respond: failed(503, "INTEGRATION.SETUP_SYNC_PENDING"), want: everywhere("503 ErrIntegrationNotReady, 1")},
+	{name: "429, PLATFORM.AUTHENTICATION_INVALID", respond: failed(429, "PLATFORM.AUTHENTICATION_INVALID"), want: everywhere("429 ErrAuthentication, 1")},
+	{name: "500, ATS.JOB_CLOSED", respond: failed(500, "ATS.JOB_CLOSED"), want: everywhere("500 *Error, 1")},
 	{
 		name: "503, PLATFORM.RATE_LIMIT_EXCEEDED, then 404 by Kombo", respond: firstThen(failed(503, "PLATFORM.RATE_LIMIT_EXCEEDED"), failed(404, "PLATFORM.INTEGRATION_NOT_FOUND")),
-		want: all("404 ErrIntegrationNotFound, 2"),
+		want: everywhere("404 ErrIntegrationNotFound, 2"),
 	},
 
-	{name: "429", respond: rateLimited(nil), want: all("429 ErrRateLimited, 4")},
-	{name: "429, Retry-After: 1, once", respond: rateLimited(value("1")), times: 1, pause: time.Second, want: all("nil, 2")},
-	{name: "429, Retry-After: a date, once", respond: rateLimited(date(2 * time.Second)), times: 1, pause: time.Second, want: all("nil, 2")},
-	{name: "429, Retry-After: a past date", respond: rateLimited(date(-time.Hour)), want: all("429 ErrRateLimited, 4")},
-	{name: "429, Retry-After: longer than MaxRetryAfter", respond: rateLimited(value("31")), want: all("429 ErrRateLimited, 1")},
-	{name: "429, Retry-After: a date after MaxRetryAfter", respond: rateLimited(date(time.Hour)), want: all("429 ErrRateLimited, 1")},
-	{name: "429, Retry-After: huge", respond: rateLimited(value("99999999999999999999")), want: all("429 ErrRateLimited, 1")},
-	{name: "429, Retry-After: negative", respond: rateLimited(value("-5")), want: all("429 ErrRateLimited, 4")},
-	{name: "429, Retry-After: garbage", respond: rateLimited(value("soon")), want: all("429 ErrRateLimited, 4")},
+	{name: "429", respond: rateLimited(nil), want: everywhere("429 ErrRateLimited, 4")},
+	{name: "429, Retry-After: 1, once", respond: rateLimited(fixedValue("1")), times: 1, pause: time.Second, want: everywhere("nil, 2")},
+	{name: "429, Retry-After: a date, once", respond: rateLimited(dateIn(2 * time.Second)), times: 1, pause: time.Second, want: everywhere("nil, 2")},
+	{name: "429, Retry-After: a past date", respond: rateLimited(dateIn(-time.Hour)), want: everywhere("429 ErrRateLimited, 4")},
+	{name: "429, Retry-After: longer than MaxRetryAfter", respond: rateLimited(fixedValue("31")), want: everywhere("429 ErrRateLimited, 1")},
+	{name: "429, Retry-After: a date after MaxRetryAfter", respond: rateLimited(dateIn(time.Hour)), want: everywhere("429 ErrRateLimited, 1")},
+	{name: "429, Retry-After: huge", respond: rateLimited(fixedValue("99999999999999999999")), want: everywhere("429 ErrRateLimited, 1")},
+	{name: "429, Retry-After: negative", respond: rateLimited(fixedValue("-5")), want: everywhere("429 ErrRateLimited, 4")},
+	{name: "429, Retry-After: garbage", respond: rateLimited(fixedValue("soon")), want: everywhere("429 ErrRateLimited, 4")},
 
-	{name: "429, Retry-After-Ms: 500, once", respond: limitedWith("Retry-After-Ms", "500"), times: 1, pause: 500 * time.Millisecond, want: all("nil, 2")},
-	{name: "429, Retry-After-Ms: longer than MaxRetryAfter", respond: limitedWith("Retry-After-Ms", "30001", "Retry-After", "1"), want: all("429 ErrRateLimited, 1")},
-	{name: "429, RateLimit-Reset: 1, once", respond: limitedWith("RateLimit-Reset", "1", "RateLimit-Remaining", "0"), times: 1, pause: time.Second, want: all("nil, 2")},
-	{name: "429, RateLimit-Reset: longer than MaxRetryAfter", respond: limitedWith("RateLimit-Reset", "57"), want: all("429 ErrRateLimited, 1")},
-	{name: "429, RateLimit-Reset of a limit that was not exceeded", respond: limitedWith("RateLimit-Reset", "57", "RateLimit-Remaining", "3"), want: all("429 ErrRateLimited, 4")},
+	{name: "429, Retry-After-Ms: 500, once", respond: limitedWith("Retry-After-Ms", "500"), times: 1, pause: 500 * time.Millisecond, want: everywhere("nil, 2")},
+	{name: "429, Retry-After-Ms: longer than MaxRetryAfter", respond: limitedWith("Retry-After-Ms", "30001", "Retry-After", "1"), want: everywhere("429 ErrRateLimited, 1")},
+	{name: "429, RateLimit-Reset: 1, once", respond: limitedWith("RateLimit-Reset", "1", "RateLimit-Remaining", "0"), times: 1, pause: time.Second, want: everywhere("nil, 2")},
+	{name: "429, RateLimit-Reset: longer than MaxRetryAfter", respond: limitedWith("RateLimit-Reset", "57"), want: everywhere("429 ErrRateLimited, 1")},
+	{name: "429, RateLimit-Reset of a limit that was not exceeded", respond: limitedWith("RateLimit-Reset", "57", "RateLimit-Remaining", "3"), want: everywhere("429 ErrRateLimited, 4")},
 	{
 		name:    "429, Retry-After: a date, and a clock that is wrong",
-		respond: limitedWith("Retry-After", "Wed, 21 Oct 2015 07:28:01 GMT", "Date", "Wed, 21 Oct 2015 07:28:00 GMT"), times: 1, pause: time.Second, want: all("nil, 2"),
+		respond: limitedWith("Retry-After", "Wed, 21 Oct 2015 07:28:01 GMT", "Date", "Wed, 21 Oct 2015 07:28:00 GMT"), times: 1, pause: time.Second, want: everywhere("nil, 2"),
 	},
 
-	{name: "gzip", respond: encoded("gzip", compress), want: all("nil, 1")},
-	{name: "Content-Encoding: gzip, not compressed", respond: encoded("gzip", uncompressed), want: all("200 ErrUnexpectedResponse, 1")},
-	{name: "Content-Encoding: gzip, not compressed, 404", respond: encodedError(404, "PLATFORM.INTEGRATION_NOT_FOUND"), want: all("404 ErrUnexpectedResponse, 1")},
-	{name: "Content-Encoding: gzip, not compressed, 503", respond: encodedError(503, "PLATFORM.UNKNOWN_ERROR"), want: repeated("503 ErrUnexpectedResponse, 4", "503 ErrUnexpectedResponse, 1")},
-	{name: "truncated gzip", respond: encoded("gzip", shortened), want: all("200 ErrUnexpectedResponse, 1")},
-	{name: "gzip with a bad checksum", respond: encoded("gzip", badChecksum), want: all("200 ErrUnexpectedResponse, 1")},
-	{name: "Content-Encoding: br", respond: encoded("br", uncompressed), want: all("200 ErrUnexpectedResponse, 1")},
-	{name: "cut gzip", respond: cutGzip, want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "gzip", respond: encoded("gzip", compress), want: everywhere("nil, 1")},
+	{name: "Content-Encoding: gzip, not compressed", respond: encoded("gzip", uncompressed), want: everywhere("200 ErrUnexpectedResponse, 1")},
+	{name: "Content-Encoding: gzip, not compressed, 404", respond: encodedError(404, "PLATFORM.INTEGRATION_NOT_FOUND"), want: everywhere("404 ErrUnexpectedResponse, 1")},
+	{name: "Content-Encoding: gzip, not compressed, 503", respond: encodedError(503, "PLATFORM.UNKNOWN_ERROR"), want: retried("503 ErrUnexpectedResponse, 4", "503 ErrUnexpectedResponse, 1")},
+	{name: "truncated gzip", respond: encoded("gzip", shortened), want: everywhere("200 ErrUnexpectedResponse, 1")},
+	{name: "gzip with a bad checksum", respond: encoded("gzip", badChecksum), want: everywhere("200 ErrUnexpectedResponse, 1")},
+	{name: "Content-Encoding: br", respond: encoded("br", uncompressed), want: everywhere("200 ErrUnexpectedResponse, 1")},
+	{name: "cut gzip", respond: cutGzip, want: retried("ErrNetwork, 4", "ErrNetwork, 1")},
 
-	{name: "407 of a proxy", respond: status(407, "text/html", "<html>password</html>"), proxied: true, want: all("407 ErrUnexpectedResponse, 1")},
-	{name: "CONNECT refused, 407", connect: "407 Proxy Authentication Required", respond: answerWell, want: all("ErrNetwork, 1 (0 at the server)")},
-	{name: "CONNECT refused, 403", connect: "403 Forbidden", respond: answerWell, want: all("ErrNetwork, 1 (0 at the server)")},
-	{name: "CONNECT refused, 502", connect: "502 Bad Gateway", respond: answerWell, want: all("ErrNetwork, 4 (0 at the server)")},
-	{name: "CONNECT refused, 503, in other words", connect: "503 Try again later", respond: answerWell, want: all("ErrNetwork, 4 (0 at the server)")},
+	{name: "407 of a proxy", respond: withStatus(407, "text/html", "<html>password</html>"), proxied: true, want: everywhere("407 ErrUnexpectedResponse, 1")},
+	{name: "CONNECT refused, 407", connect: "407 Proxy Authentication Required", respond: answerWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
+	{name: "CONNECT refused, 403", connect: "403 Forbidden", respond: answerWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
+	{name: "CONNECT refused, 502", connect: "502 Bad Gateway", respond: answerWell, want: everywhere("ErrNetwork, 4 (0 at the server)")},
+	{name: "CONNECT refused, 503, in other words", connect: "503 Try again later", respond: answerWell, want: everywhere("ErrNetwork, 4 (0 at the server)")},
 
-	{name: "redirect, 302", respond: redirect(302), want: all("302 ErrUnexpectedResponse, 1")},
-	{name: "redirect, 307", respond: redirect(307), want: all("307 ErrUnexpectedResponse, 1")},
-	{name: "untrusted certificate", respond: answerWell, http2: true, untrusted: true, want: all("ErrNetwork x509.UnknownAuthorityError, 1 (0 at the server)")},
-	{name: "TLS alert: handshake failure", alert: 40, respond: answerWell, want: all("ErrNetwork, 1 (0 at the server)")},
-	{name: "TLS alert: protocol version", alert: 70, respond: answerWell, want: all("ErrNetwork, 1 (0 at the server)")},
-	{name: "TLS alert: unrecognized name", alert: 112, respond: answerWell, want: all("ErrNetwork, 1 (0 at the server)")},
-	{name: "TLS alert: internal error", alert: 80, respond: answerWell, want: all("ErrNetwork, 4 (0 at the server)")},
-	{name: "client certificate required, TLS 1.2", clientCert: tls.VersionTLS12, respond: answerWell, want: all("ErrNetwork, 1 (0 at the server)")},
-	{name: "client certificate required, TLS 1.3", clientCert: tls.VersionTLS13, respond: answerWell, want: all("ErrNetwork, 1 (0 at the server)")},
+	{name: "redirect, 302", respond: redirect(302), want: everywhere("302 ErrUnexpectedResponse, 1")},
+	{name: "redirect, 307", respond: redirect(307), want: everywhere("307 ErrUnexpectedResponse, 1")},
+	{name: "untrusted certificate", respond: answerWell, http2: true, untrusted: true, want: everywhere("ErrNetwork x509.UnknownAuthorityError, 1 (0 at the server)")},
+	{name: "TLS alert: handshake failure", alert: 40, respond: answerWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
+	{name: "TLS alert: protocol version", alert: 70, respond: answerWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
+	{name: "TLS alert: unrecognized name", alert: 112, respond: answerWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
+	{name: "TLS alert: internal error", alert: 80, respond: answerWell, want: everywhere("ErrNetwork, 4 (0 at the server)")},
+	{name: "client certificate required, TLS 1.2", clientCert: tls.VersionTLS12, respond: answerWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
+	{name: "client certificate required, TLS 1.3", clientCert: tls.VersionTLS13, respond: answerWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
 
 	{
 		name: "HTTP/2 GOAWAY without the request, once", frames: goAway(false), times: 1,
 		// The server says that it did not look at the request, so net/http repeats it by itself; but not what
 		// acts once, since it would also repeat that after errors which prove nothing.
-		want: repeated("nil, 1 (2 at the server)", "ErrNetwork, 1"),
+		want: retried("nil, 1 (2 at the server)", "ErrNetwork, 1"),
 	},
 	// net/http makes a new connection each time, without a wait and without end: only the time limit
 	// of the attempt ends that.
-	{name: "HTTP/2 GOAWAY without the request, 20 times", frames: goAway(false), times: 20, want: repeated("nil, 1 (21 at the server)", "ErrNetwork, 1")},
-	{name: "HTTP/2 GOAWAY with the request, then cut", frames: goAway(true), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
-	{name: "HTTP/2 GOAWAY with the request, then an answer", frames: goAwayAndAnswer, want: all("nil, 1")},
-	{name: "HTTP/2 refused stream, once", frames: resetStream(refusedStream, false), times: 1, want: repeated("nil, 1 (2 at the server)", "ErrNetwork, 1")},
+	{name: "HTTP/2 GOAWAY without the request, 20 times", frames: goAway(false), times: 20, want: retried("nil, 1 (21 at the server)", "ErrNetwork, 1")},
+	{name: "HTTP/2 GOAWAY with the request, then cut", frames: goAway(true), want: retried("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "HTTP/2 GOAWAY with the request, then a response", frames: goAwayAndAnswer, want: everywhere("nil, 1")},
+	{name: "HTTP/2 refused stream, once", frames: resetStream(refusedStream, false), times: 1, want: retried("nil, 1 (2 at the server)", "ErrNetwork, 1")},
 	{
 		name: "HTTP/2 refused stream", frames: resetStream(refusedStream, false), timeout: attemptLimit,
-		want: repeated("ErrNetwork os.ErrDeadlineExceeded, 4 (8 at the server)", "ErrNetwork, 1"),
+		want: retried("ErrNetwork os.ErrDeadlineExceeded, 4 (8 at the server)", "ErrNetwork, 1"),
 	},
-	{name: "HTTP/2 internal error", frames: resetStream(internalError, false), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
-	{name: "HTTP/2 internal error in the body", frames: resetStream(internalError, true), want: repeated("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "HTTP/2 internal error", frames: resetStream(internalError, false), want: retried("ErrNetwork, 4", "ErrNetwork, 1")},
+	{name: "HTTP/2 internal error in the body", frames: resetStream(internalError, true), want: retried("ErrNetwork, 4", "ErrNetwork, 1")},
 	{
 		name: "HTTP/2 protocol error, once", frames: resetStream(protocolError, false), times: 1,
 		// net/http used to repeat this by itself, although it proves nothing.
-		want: repeated("nil, 1 (2 at the server)", "ErrNetwork, 1"), newer: repeated("nil, 2", "ErrNetwork, 1"),
+		want: retried("nil, 1 (2 at the server)", "ErrNetwork, 1"), newer: retried("nil, 2", "ErrNetwork, 1"),
 	},
 
-	{name: "cancelled before the call", respond: answerWell, context: endsBefore, want: all("context.Canceled, 0")},
-	{name: "cancelled during the call", respond: slowHeaders, context: endsInCall, want: all("context.Canceled, 1")},
-	{name: "cancelled during the call, HTTP/2", respond: slowHeaders, context: endsInCall, http2: true, want: all("context.Canceled, 1")},
-	{name: "cancelled during the body", respond: slowBody, context: endsInBody, want: all("context.Canceled, 1")},
-	{name: "cancelled during the body, HTTP/2", respond: slowBody, context: endsInBody, http2: true, want: all("context.Canceled, 1")},
-	{name: "cancelled during the backoff", respond: rateLimited(value("20")), context: endsInBackoff, want: all("context.Canceled, 1")},
-	{name: "deadline of the context during the call", respond: slowHeaders, context: deadlineInCall, want: all("context.DeadlineExceeded, 1")},
-	{name: "deadline of the context before the end of the wait", respond: rateLimited(value("20")), context: deadlineInBackoff, want: all("429 ErrRateLimited, 1")},
+	{name: "cancelled before the call", respond: answerWell, context: endsBefore, want: everywhere("context.Canceled, 0")},
+	{name: "cancelled during the call", respond: slowHeaders, context: endsInCall, want: everywhere("context.Canceled, 1")},
+	{name: "cancelled during the call, HTTP/2", respond: slowHeaders, context: endsInCall, http2: true, want: everywhere("context.Canceled, 1")},
+	{name: "cancelled during the body", respond: slowBody, context: endsInBody, want: everywhere("context.Canceled, 1")},
+	{name: "cancelled during the body, HTTP/2", respond: slowBody, context: endsInBody, http2: true, want: everywhere("context.Canceled, 1")},
+	{name: "cancelled during the backoff", respond: rateLimited(fixedValue("20")), context: endsInBackoff, want: everywhere("context.Canceled, 1")},
+	{name: "deadline of the context during the call", respond: slowHeaders, context: deadlineInCall, want: everywhere("context.DeadlineExceeded, 1")},
+	{name: "deadline of the context before the end of the wait", respond: rateLimited(fixedValue("20")), context: deadlineInBackoff, want: everywhere("429 ErrRateLimited, 1")},
 }
 
 // Every fault meets an operation of each kind, over real connections. What comes of it stands in
@@ -360,7 +356,7 @@ Each row is a fault that a server, the network or the caller can cause; each col
 - action: ` + "`kombo.Call`" + ` with a POST, which creates an application; as above, unless ` + "`Idempotent`" + ` is set
 
 A cell contains the error and the number of attempts (` + "`Error.Attempts`" + `). Every error is a
-` + "`*kombo.Error`" + `. The number is its status, where an answer came, and the names are those for which ` + "`errors.Is`" + `
+` + "`*kombo.Error`" + `. The number is its status, if a response came, and the names are those for which ` + "`errors.Is`" + `
 or ` + "`errors.As`" + ` is true; ` + "`*Error`" + ` stands where there is none. Where the server saw another number of
 requests than there were attempts, the cell says so. Then no connection was made, or ` + "`net/http`" + ` repeated the
 request by itself: a GET on a connection that it had kept open, and over HTTP/2 what the server refused.
@@ -527,437 +523,4 @@ func describeError(err error) string {
 		names = append(names, "*Error")
 	}
 	return strings.Join(names, " ")
-}
-
-// serve starts the server of the fault, which answers well once the fault is over.
-func (f *fault) serve(call faultyCall, requests *arrivals, arrived func()) *httptest.Server {
-	var respond http.HandlerFunc
-	if f.respond != nil {
-		respond = f.respond(call)
-	}
-	well := answerWell(call)
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/check-api-key") {
-			_, _ = io.WriteString(w, `{"status":"success","data":{"environment_id":"environment"}}`)
-			return
-		}
-		_, _ = io.Copy(io.Discard, r.Body)
-		n := requests.add()
-		arrived()
-		if f.times > 0 && n > f.times {
-			well(w, r)
-			return
-		}
-		respond(w, r)
-	}))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	switch {
-	case f.frames != nil:
-		server.TLS = &tls.Config{NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS12}
-		server.Config.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){
-			"h2": func(_ *http.Server, connection *tls.Conn, _ http.Handler) {
-				c := &frameConn{connection}
-				c.serve(func(stream uint32) {
-					if n := requests.add(); f.times > 0 && n > f.times {
-						c.answer(stream, call.answer)
-						return
-					}
-					f.frames(call, c, stream)
-				})
-			},
-		}
-		server.StartTLS()
-	case f.alert != 0:
-		server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			_, err := hello.Conn.Write([]byte{21, 3, 3, 0, 2, 2, f.alert}) // a record of its own
-			return nil, errors.Join(errors.New("the handshake is over"), err)
-		}}
-		server.StartTLS()
-	case f.clientCert != 0:
-		server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MinVersion: f.clientCert, MaxVersion: f.clientCert}
-		server.StartTLS()
-	case f.connect != "":
-		server.StartTLS()
-	case f.http2:
-		server.EnableHTTP2 = true
-		server.StartTLS()
-	default:
-		server.Start()
-	}
-	return server
-}
-
-func answerWell(call faultyCall) http.HandlerFunc {
-	return status(200, "application/json", call.answer)(call)
-}
-
-func status(code int, contentType, body string) func(faultyCall) http.HandlerFunc {
-	return func(faultyCall) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) {
-			if contentType != "" {
-				w.Header().Set("Content-Type", contentType)
-			}
-			w.WriteHeader(code)
-			_, _ = io.WriteString(w, body)
-		}
-	}
-}
-
-func komboError(code string) string {
-	return `{"status":"error","error":{"code":"` + code + `","title":"Title","message":"Message.","log_url":null}}`
-}
-
-func failed(code int, komboCode string) func(faultyCall) http.HandlerFunc {
-	return status(code, "application/json", komboError(komboCode))
-}
-
-func compress(text string) string {
-	var compressed strings.Builder
-	w := gzip.NewWriter(&compressed)
-	_, _ = io.WriteString(w, text)
-	_ = w.Close()
-	return compressed.String()
-}
-
-func uncompressed(text string) string { return text }
-
-func shortened(text string) string {
-	compressed := compress(text)
-	return compressed[:len(compressed)-12]
-}
-
-func badChecksum(text string) string {
-	compressed := []byte(compress(text))
-	compressed[len(compressed)-8] ^= 1
-	return string(compressed)
-}
-
-// encoded answers well, in the given encoding.
-func encoded(encoding string, encode func(string) string) func(faultyCall) http.HandlerFunc {
-	return func(call faultyCall) http.HandlerFunc {
-		return withHeader(status(200, "application/json", encode(call.answer)), "Content-Encoding", encoding)(call)
-	}
-}
-
-func encodedError(code int, komboCode string) func(faultyCall) http.HandlerFunc {
-	return withHeader(failed(code, komboCode), "Content-Encoding", "gzip")
-}
-
-func cutGzip(call faultyCall) http.HandlerFunc {
-	body := compress(call.answer)
-	return raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:len(body)-12]))(call)
-}
-
-// withHeader sets header fields, given as names and values in turn.
-func withHeader(respond func(faultyCall) http.HandlerFunc, fields ...string) func(faultyCall) http.HandlerFunc {
-	return func(call faultyCall) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			for i := 0; i < len(fields); i += 2 {
-				w.Header().Set(fields[i], fields[i+1])
-			}
-			respond(call)(w, r)
-		}
-	}
-}
-
-func limitedWith(fields ...string) func(faultyCall) http.HandlerFunc {
-	return withHeader(failed(429, "PLATFORM.RATE_LIMIT_EXCEEDED"), fields...)
-}
-
-// raw answers with the given bytes, and closes the connection.
-func raw(answer string) func(faultyCall) http.HandlerFunc {
-	return func(faultyCall) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) { end(w, answer, -1) }
-	}
-}
-
-// reset answers with the given bytes, and resets the connection.
-func reset(answer string) func(faultyCall) http.HandlerFunc {
-	return func(faultyCall) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) { end(w, answer, 0) }
-	}
-}
-
-func end(w http.ResponseWriter, answer string, linger int) {
-	connection, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		panic(err)
-	}
-	_, _ = io.WriteString(connection, answer)
-	if tcp, ok := connection.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(linger)
-	}
-	_ = connection.Close()
-}
-
-// withLength answers with a Content-Length that is wrong by so much. The connection is not kept:
-// net/http would write to the standard logger what follows a body.
-func withLength(by int) func(faultyCall) http.HandlerFunc {
-	return func(call faultyCall) http.HandlerFunc {
-		return raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(call.answer)+by, call.answer))(call)
-	}
-}
-
-func cutChunk(call faultyCall) http.HandlerFunc {
-	return raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(call.answer), call.answer))(call)
-}
-
-func slowHeaders(faultyCall) http.HandlerFunc { return waitForHangUp }
-
-func slowBody(faultyCall) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, `{"status":`)
-		_ = http.NewResponseController(w).Flush()
-		<-r.Context().Done()
-	}
-}
-
-func overTheCap(call faultyCall) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		_, err := io.WriteString(w, call.answer)
-		spaces := strings.Repeat(" ", 1<<20)
-		for range 11 {
-			if err == nil {
-				_, err = io.WriteString(w, spaces)
-			}
-		}
-	}
-}
-
-func firstThen(first, then func(faultyCall) http.HandlerFunc) func(faultyCall) http.HandlerFunc {
-	return func(call faultyCall) http.HandlerFunc {
-		var requests atomic.Int64
-		return func(w http.ResponseWriter, r *http.Request) {
-			if requests.Add(1) == 1 {
-				first(call)(w, r)
-				return
-			}
-			then(call)(w, r)
-		}
-	}
-}
-
-func rateLimited(retryAfter func() string) func(faultyCall) http.HandlerFunc {
-	return func(call faultyCall) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			if retryAfter != nil {
-				w.Header().Set("Retry-After", retryAfter())
-			}
-			status(429, "application/json", komboError("PLATFORM.RATE_LIMIT_EXCEEDED"))(call)(w, r)
-		}
-	}
-}
-
-func value(text string) func() string { return func() string { return text } }
-
-func date(in time.Duration) func() string {
-	return func() string { return time.Now().Add(in).UTC().Format(http.TimeFormat) }
-}
-
-func redirect(code int) func(faultyCall) http.HandlerFunc {
-	return func(faultyCall) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", code) }
-	}
-}
-
-// The HTTP/2 errors of RFC 9113, section 7.
-const (
-	protocolError = 1
-	internalError = 2
-	refusedStream = 7
-)
-
-// goAway ends the connection: with the request, it stays without an answer though it was accepted.
-func goAway(withRequest bool) func(faultyCall, *frameConn, uint32) {
-	return func(_ faultyCall, c *frameConn, stream uint32) {
-		last := uint64(0)
-		if withRequest {
-			last = uint64(stream)
-		}
-		c.write(frameGoAway, 0, 0, binary.BigEndian.AppendUint64(nil, last<<32))
-		_ = c.connection.CloseWrite()
-	}
-}
-
-func goAwayAndAnswer(call faultyCall, c *frameConn, stream uint32) {
-	c.write(frameGoAway, 0, 0, binary.BigEndian.AppendUint64(nil, uint64(stream)<<32))
-	c.answer(stream, call.answer)
-}
-
-func resetStream(code uint32, inBody bool) func(faultyCall, *frameConn, uint32) {
-	return func(call faultyCall, c *frameConn, stream uint32) {
-		if inBody {
-			c.write(frameHeaders, flagEndHeaders, stream, []byte{statusOK})
-			c.write(frameData, 0, stream, []byte(call.answer))
-		}
-		c.write(frameReset, 0, stream, binary.BigEndian.AppendUint32(nil, code))
-	}
-}
-
-// frameConn is the server's side of an HTTP/2 connection, without the library that would be too
-// polite for faults.
-type frameConn struct{ connection *tls.Conn }
-
-const (
-	frameData     = 0
-	frameHeaders  = 1
-	frameReset    = 3
-	frameSettings = 4
-	framePing     = 6
-	frameGoAway   = 7
-
-	flagEndStream  = 1 // of data and headers
-	flagAck        = 1 // of settings and pings
-	flagEndHeaders = 4
-
-	statusOK = 0x88 // ":status: 200" in HPACK
-)
-
-// serve reads requests until the client hangs up, and tells of each when it is complete.
-func (c *frameConn) serve(request func(stream uint32)) {
-	if _, err := io.CopyN(io.Discard, c.connection, int64(len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))); err != nil {
-		return
-	}
-	c.write(frameSettings, 0, 0, nil)
-	var header [9]byte
-	for {
-		if _, err := io.ReadFull(c.connection, header[:]); err != nil {
-			return
-		}
-		kind, flags := header[3], header[4]
-		payload := make([]byte, binary.BigEndian.Uint32(header[:4])>>8)
-		if _, err := io.ReadFull(c.connection, payload); err != nil {
-			return
-		}
-		switch {
-		case kind == frameSettings && flags&flagAck == 0:
-			c.write(frameSettings, flagAck, 0, nil)
-		case kind == framePing && flags&flagAck == 0:
-			c.write(framePing, flagAck, 0, payload)
-		case (kind == frameHeaders || kind == frameData) && flags&flagEndStream != 0:
-			request(binary.BigEndian.Uint32(header[5:]))
-		}
-	}
-}
-
-func (c *frameConn) answer(stream uint32, body string) {
-	c.write(frameHeaders, flagEndHeaders, stream, []byte{statusOK})
-	c.write(frameData, flagEndStream, stream, []byte(body))
-}
-
-// write writes a frame. Where that fails the client has hung up, which reading tells too.
-func (c *frameConn) write(kind, flags byte, stream uint32, payload []byte) {
-	frame := binary.BigEndian.AppendUint32(nil, uint32(len(payload))<<8|uint32(kind))
-	frame = append(frame, flags)
-	frame = binary.BigEndian.AppendUint32(frame, stream)
-	_, _ = c.connection.Write(append(frame, payload...))
-}
-
-// arrivals are the times at which requests came.
-type arrivals struct {
-	mutex sync.Mutex
-	times []time.Time
-}
-
-func (a *arrivals) add() int64 {
-	a.mutex.Lock()
-	defer a.mutex.Unlock()
-	a.times = append(a.times, time.Now())
-	return int64(len(a.times))
-}
-
-func (a *arrivals) all() []time.Time {
-	a.mutex.Lock()
-	defer a.mutex.Unlock()
-	return a.times
-}
-
-// bodyCounter counts attempts, and the bodies that are open.
-type bodyCounter struct {
-	base           http.RoundTripper
-	attempts, open atomic.Int64
-	// begun, unless nil, is told when the first bytes of a body were read.
-	begun func()
-}
-
-func (b *bodyCounter) RoundTrip(r *http.Request) (*http.Response, error) {
-	b.attempts.Add(1)
-	response, err := b.base.RoundTrip(r)
-	if response != nil {
-		b.open.Add(1)
-		response.Body = &countedBody{ReadCloser: response.Body, counter: b}
-	}
-	return response, err
-}
-
-type countedBody struct {
-	io.ReadCloser
-	counter *bodyCounter
-	close   sync.Once
-}
-
-func (b *countedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if n > 0 && b.counter.begun != nil {
-		b.counter.begun()
-	}
-	return n, err
-}
-
-func (b *countedBody) Close() error {
-	b.close.Do(func() { b.counter.open.Add(-1) })
-	return b.ReadCloser.Close()
-}
-
-// connectionCounter counts the connections that are open.
-type connectionCounter struct{ open atomic.Int64 }
-
-func (c *connectionCounter) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	connection, err := (&net.Dialer{}).DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	c.open.Add(1)
-	return &countedConn{Conn: connection, counter: c}, nil
-}
-
-// closeAll closes idle connections, and returns how many are left after a while: those in use.
-func (c *connectionCounter) closeAll(transport *http.Transport) int64 {
-	ticker := time.NewTicker(time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); <-ticker.C {
-		// A call returns before net/http has put its connection back.
-		if transport.CloseIdleConnections(); c.open.Load() == 0 {
-			break
-		}
-	}
-	return c.open.Load()
-}
-
-type countedConn struct {
-	net.Conn
-	counter *connectionCounter
-	close   sync.Once
-}
-
-func (c *countedConn) Close() error {
-	c.close.Do(func() { c.counter.open.Add(-1) })
-	return c.Conn.Close()
-}
-
-// retryHandler calls back when an attempt is over and another one is to come.
-type retryHandler struct {
-	slog.Handler
-	retry func()
-}
-
-func (h retryHandler) Enabled(context.Context, slog.Level) bool { return true }
-
-func (h retryHandler) Handle(_ context.Context, record slog.Record) error {
-	for attribute := range record.Attrs {
-		if attribute.Key == "retry_in" {
-			h.retry()
-		}
-	}
-	return nil
 }

@@ -83,7 +83,7 @@ func TestHandler(t *testing.T) {
 			w := httptest.NewRecorder()
 			handler.ServeHTTP(w, r)
 			if w.Code != test.wantStatus || w.Body.String() != test.wantBody {
-				t.Errorf("answer = %d %q, want %d %q", w.Code, w.Body, test.wantStatus, test.wantBody)
+				t.Errorf("response = %d %q, want %d %q", w.Code, w.Body, test.wantStatus, test.wantBody)
 			}
 			if fellBack != (test.wantStatus == 204) {
 				t.Errorf("handed on: %v", fellBack)

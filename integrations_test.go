@@ -118,9 +118,9 @@ func TestGet(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			answer := fixture(t, test.name)
+			response := fixture(t, test.name)
 			// What is new does no harm.
-			client, got := mocked(t, "*", "", 200, strings.Replace(answer, `"data": {`, `"data": {"new_field": [1],`, 1))
+			client, got := mocked(t, "*", "", 200, strings.Replace(response, `"data": {`, `"data": {"new_field": [1],`, 1))
 			integration, err := client.Integrations.Get(t.Context(), testIntegrationID)
 			if err != nil {
 				t.Fatal(err)
@@ -129,12 +129,12 @@ func TestGet(t *testing.T) {
 				t.Errorf("integration (-want +got):\n%s", diff)
 			}
 			checkSent(t, got, "GET", integrationURL, "", "")
-			checkRoundTrip(t, answer, integration)
+			checkRoundTrip(t, response, integration)
 		})
 	}
 }
 
-func TestGetThatBreaksItsPromise(t *testing.T) {
+func TestGetIncomplete(t *testing.T) {
 	t.Parallel()
 	const full = `{"status":"success","data":{"id":"x:1","tool":{"id":"x"},"status":"ACTIVE","setup_status":"COMPLETED"}}`
 	for old, want := range map[string]string{
@@ -207,12 +207,12 @@ func TestNewOperationsCheckTheirInput(t *testing.T) {
 
 func TestDelete(t *testing.T) {
 	t.Parallel()
-	for _, answer := range []string{
+	for _, response := range []string{
 		`{"status":"success","data":{}}`, `{"status":"success","data":null}`, `{"status":"success"}`,
 	} {
-		client, got := mocked(t, "DELETE", integrationURL, 200, answer)
+		client, got := mocked(t, "DELETE", integrationURL, 200, response)
 		if err := client.Integrations.Delete(t.Context(), testIntegrationID); err != nil {
-			t.Errorf("%s: %v", answer, err)
+			t.Errorf("%s: %v", response, err)
 		}
 		if got.Body != "{}" || got.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("body on the wire = %q", got.Body)
@@ -220,12 +220,10 @@ func TestDelete(t *testing.T) {
 	}
 }
 
-const notFoundAnswer = `{"status":"error","error":{"code":"PLATFORM.INTEGRATION_NOT_FOUND","title":"Not found","message":"No such integration.","log_url":null}}`
-
 // A deletion whose answer was lost must not fail because its repetition finds nothing.
 func TestDeleteWhoseAnswerWasLost(t *testing.T) {
 	t.Parallel()
-	notFound := httpmock.NewStringResponder(404, notFoundAnswer)
+	notFound := httpmock.NewStringResponder(404, notFoundResponse)
 	tests := []struct {
 		name  string
 		first httpmock.Responder
@@ -263,7 +261,7 @@ func TestDeleteWhoseAnswerWasLost(t *testing.T) {
 func TestWaitUntilReady(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		answer := strings.Replace(fixture(t, "integration"), `"ACTIVE"`, `"INVALID"`, 1)
+		response := strings.Replace(fixture(t, "integration"), `"ACTIVE"`, `"INVALID"`, 1)
 		statuses := []kombo.SetupStatus{"INCOMPLETE", "INCOMPLETE", "WAITING", "INCOMPLETE", "FINAL_SYNC_PENDING", "FINAL_SYNC_PENDING", "COMPLETED"}
 		var waits []time.Duration
 		last, n := time.Now(), 0
@@ -272,7 +270,7 @@ func TestWaitUntilReady(t *testing.T) {
 			waits = append(waits, time.Since(last))
 			last = time.Now()
 			n++
-			return httpmock.NewStringResponse(200, strings.Replace(answer, `"COMPLETED"`, `"`+string(statuses[n-1])+`"`, 1)), nil
+			return httpmock.NewStringResponse(200, strings.Replace(response, `"COMPLETED"`, `"`+string(statuses[n-1])+`"`, 1)), nil
 		})
 		client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}))
 		var told []kombo.SetupStatus
@@ -330,14 +328,14 @@ func TestWaitUntilReadyEndsWithTheContext(t *testing.T) {
 			t.Run(end.name+", status "+name, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					answer := strings.Replace(fixture(t, "integration"), "COMPLETED", status, 1)
+					response := strings.Replace(fixture(t, "integration"), "COMPLETED", status, 1)
 					unavailable := httpmock.NewStringResponder(503, "")
 					mock := httpmock.NewMockTransport()
 					mock.RegisterNoResponder(func(r *http.Request) (*http.Response, error) {
 						if mock.GetTotalCallCount()%3 != 0 {
 							return unavailable(r)
 						}
-						return httpmock.NewStringResponse(200, answer), nil
+						return httpmock.NewStringResponse(200, response), nil
 					})
 					client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}),
 						kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 3, BaseDelay: time.Nanosecond}))
@@ -407,7 +405,7 @@ func TestWaitUntilReadyEndsOnARealConnection(t *testing.T) {
 
 func TestWaitUntilReadyFails(t *testing.T) {
 	t.Parallel()
-	client, _ := mocked(t, "*", "", 404, notFoundAnswer)
+	client, _ := mocked(t, "*", "", 404, notFoundResponse)
 	told := 0
 	_, err := client.Integrations.WaitUntilReady(t.Context(), testIntegrationID, func(*kombo.Integration) { told++ })
 	if !errors.Is(err, kombo.ErrIntegrationNotFound) || told != 0 {

@@ -2,22 +2,16 @@ package kombo_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/textproto"
-	"net/url"
 	"os"
-	"os/exec"
-	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,23 +20,6 @@ import (
 
 	"github.com/kombo-go/kombo"
 )
-
-// quick makes retries fast enough for tests on real servers.
-var quick = kombo.WithRetry(kombo.RetryPolicy{BaseDelay: time.Nanosecond})
-
-func serve(t testing.TB, handler http.HandlerFunc, options ...kombo.Option) (*kombo.Client, *httptest.Server) {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return newClient(t, append([]kombo.Option{kombo.WithBaseURL(server.URL + "/v1"), quick}, options...)...), server
-}
-
-func answerLink(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = io.WriteString(w, `{"status":"success","data":{"link":"`+testLink+`"}}`)
-}
-
-var linkRequest = kombo.CreateLinkRequest{EndUserEmail: "ada@acme.example", EndUserOrganizationName: "Acme, Inc."}
 
 // 64 callers need 64 connections, not one for each call. They call in rounds, all at once: the server
 // answers nobody before everybody has asked.
@@ -157,19 +134,6 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 				t.Errorf("%d: the error tells the Location: %v", status, err)
 			}
 		}
-	}
-}
-
-// hijack answers with raw bytes, and then cuts the connection.
-func hijack(t testing.TB, raw string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		connection, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		_, _ = io.WriteString(connection, raw)
-		_ = connection.Close()
 	}
 }
 
@@ -323,203 +287,4 @@ func TestPathValuesArriveAsOneSegment(t *testing.T) {
 			t.Errorf("%q arrived as %q, %v", id, got, err)
 		}
 	}
-}
-
-// The caller's http.Client is used, but never changed.
-func TestCallersHTTPClient(t *testing.T) {
-	t.Parallel()
-	jar := &countingJar{}
-	original := &http.Client{Jar: jar, Timeout: time.Minute}
-	before := *original
-	client, server := serve(t, answerLink, kombo.WithHTTPClient(original))
-	if _, err := client.Connect.CreateLink(t.Context(), linkRequest); err != nil {
-		t.Fatal(err)
-	}
-	if original.Transport != before.Transport || original.CheckRedirect != nil || original.Timeout != before.Timeout || original.Jar != before.Jar {
-		t.Errorf("the client was changed: %+v", original)
-	}
-	if jar.asked.Load() != 1 {
-		t.Errorf("the cookie jar was asked %d times", jar.asked.Load())
-	}
-	original.Transport = failing{}
-	if _, err := client.Connect.CreateLink(t.Context(), linkRequest); err != nil {
-		t.Errorf("a later change of the caller's client counts: %v", err)
-	}
-	_ = server
-}
-
-type countingJar struct{ asked atomic.Int64 }
-
-func (*countingJar) SetCookies(*url.URL, []*http.Cookie) {}
-
-func (j *countingJar) Cookies(*url.URL) []*http.Cookie {
-	j.asked.Add(1)
-	return nil
-}
-
-type failing struct{}
-
-func (failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("not me") }
-
-// A run with every fault that could repeat a secret, and everything that a program could print of
-// it: neither key, nor token, nor link, nor webhook secret.
-func TestNothingSecretIsSaid(t *testing.T) {
-	t.Parallel()
-	var said syncBuffer
-	logger := slog.New(slog.NewJSONHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: false}))
-	const opaqueToken = "opaque-activation-token/with slash"
-
-	echo := func(status int, contentType, format string) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			all := fmt.Sprintf("%s %s %s %s", r.Header.Get("Authorization"), r.URL.Path, r.URL.EscapedPath(), testLink)
-			w.Header().Set("Content-Type", contentType)
-			w.WriteHeader(status)
-			_, _ = fmt.Fprintf(w, format, all)
-		}
-	}
-	leaking := roundTripFunc(func(r *http.Request) (*http.Response, error) {
-		return nil, fmt.Errorf("proxy said: %w", &url.Error{
-			Op: "Get", URL: r.URL.String(), Err: fmt.Errorf("header %v of %s", r.Header, r.URL.Path),
-		})
-	})
-	faults := map[string]struct {
-		handler http.HandlerFunc
-		options []kombo.Option
-	}{
-		"error that repeats":         {handler: echo(400, "application/json", `{"status":"error","error":{"code":"%[1]s","title":"%[1]s","message":"%[1]s","log_url":"%[1]s"}}`)},
-		"HTML that repeats":          {handler: echo(502, "text/html", "<html>%s</html>")},
-		"success without its fields": {handler: echo(200, "application/json", `{"status":"success","data":{"lnk":"%s"}}`)},
-		"success that is no JSON":    {handler: echo(200, "text/plain", "%s")},
-		"content type that repeats":  {handler: func(w http.ResponseWriter, r *http.Request) { echo(500, "text/x-"+testAPIKey+r.URL.Path, "%s")(w, r) }},
-		"header that is none": {handler: func(w http.ResponseWriter, r *http.Request) {
-			hijack(t, "HTTP/1.1 200 OK\r\nEcho "+r.Header.Get("Authorization")+r.URL.Path+r.URL.EscapedPath()+"\r\n\r\n")(w, r)
-		}},
-		"status line that repeats": {handler: func(w http.ResponseWriter, r *http.Request) {
-			hijack(t, "HTTP/1.1 2OO "+r.Header.Get("Authorization")+r.URL.Path+r.URL.EscapedPath()+"\r\n\r\n")(w, r)
-		}},
-		"redirect that repeats": {handler: func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Location", "https://evil.example"+r.URL.Path+"?token="+testToken)
-			w.WriteHeader(302)
-		}},
-		"no HTTP that repeats":    {handler: hijack(t, "Bearer "+testAPIKey+" "+testToken+"\r\n\r\n")},
-		"cut":                     {handler: hijack(t, "")},
-		"transport that repeats":  {handler: answerLink, options: []kombo.Option{kombo.WithHTTPClient(&http.Client{Transport: leaking})}},
-		"time limit":              {handler: waitForHangUp, options: []kombo.Option{kombo.WithTimeout(20 * time.Millisecond)}},
-		"everything goes well":    {handler: answerLink},
-		"rate limit that repeats": {handler: echo(429, "text/plain", "%s")},
-	}
-	for name, fault := range faults {
-		client, server := serve(t, fault.handler, append([]kombo.Option{kombo.WithLogger(logger)}, fault.options...)...)
-		server.Config.ErrorLog = log.New(&said, "", 0)
-		cancelled, cancel := context.WithCancel(t.Context())
-		cancel()
-		because, cancelBecause := context.WithCancelCause(t.Context())
-		cancelBecause(&url.Error{Op: "Get", URL: testLink, Err: errors.New("key " + testAPIKey)})
-		for _, ctx := range []context.Context{t.Context(), cancelled, because} {
-			for _, call := range allCalls {
-				say(&said, logger, name, call(ctx, client))
-			}
-			_, err := client.Connect.IntegrationByToken(ctx, opaqueToken)
-			say(&said, logger, name, err)
-			_, err = kombo.Call[employee](ctx, client, kombo.Request{
-				Path: "/connect/integration-by-token/{token}", PathValues: []string{opaqueToken},
-			})
-			say(&said, logger, name, err)
-			link, _ := client.Connect.CreateLink(ctx, linkRequest)
-			relink, _ := client.Integrations.Relink(ctx, testIntegrationID, kombo.RelinkRequest{})
-			setup, _ := client.Integrations.SetupLink(ctx, testIntegrationID, kombo.SetupLinkRequest{LinkType: kombo.LinkTypeEmbedded})
-			for _, value := range []any{client, *client, link, relink, setup} {
-				_, _ = fmt.Fprintf(&said, "%v %+v %#v\n", value, value, value)
-				logger.Info(name, "value", value)
-			}
-		}
-	}
-	verifier := newVerifier(t, testSecret)
-	body := webhook(t, "integration-created")
-	for _, signature := range []string{"", "wrong", kombo.SignWebhook("other", body)} {
-		_, err := verifier.Parse(body, signature)
-		say(&said, logger, "webhook", err)
-	}
-	_, _ = fmt.Fprintf(&said, "%v %+v %#v", verifier, verifier, verifier)
-
-	text := said.String()
-	if !strings.Contains(text, "[redacted]") || strings.Count(text, `"msg":"kombo: attempt"`) < 50 {
-		t.Fatalf("the run did not say what it should have:\n%s", text)
-	}
-	for _, secret := range []string{
-		testAPIKey, testToken, opaqueToken, url.PathEscape(opaqueToken), url.QueryEscape(opaqueToken), "opaque-activation",
-		testLink, "eyJ", testSecret, kombo.SignWebhook(testSecret, body),
-	} {
-		if i := strings.Index(text, secret); i >= 0 {
-			t.Errorf("%q was said: …%s…", secret, text[max(0, i-300):min(len(text), i+100)])
-		}
-	}
-}
-
-// go-retryablehttp logs to stderr, URLs included, unless it is told not to. A program's own streams
-// are seen from outside only, so the run above runs again in a process of its own.
-func TestNothingIsPrinted(t *testing.T) {
-	t.Parallel()
-	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestNothingSecretIsSaid$", "-test.v")
-	var stdout, stderr bytes.Buffer
-	command.Stdout, command.Stderr = &stdout, &stderr
-	if err := command.Run(); err != nil || !strings.Contains(stdout.String(), "--- PASS: TestNothingSecretIsSaid") {
-		t.Fatalf("%v: %s", err, &stdout)
-	}
-	if stderr.Len() > 0 {
-		t.Errorf("printed to stderr: %.1000s", &stderr)
-	}
-	for _, secret := range []string{testAPIKey, "eyJ", "opaque-activation", testSecret} {
-		if strings.Contains(stdout.String(), secret) {
-			t.Errorf("printed to stdout: %.1000s", &stdout)
-		}
-	}
-}
-
-// waitForHangUp never answers. The server notices that the client has gone once it has read the body.
-func waitForHangUp(_ http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body)
-	<-r.Context().Done()
-}
-
-// say prints err in every way that a program could.
-func say(to io.Writer, logger *slog.Logger, name string, err error) {
-	for ; err != nil; err = errors.Unwrap(err) {
-		_, _ = fmt.Fprintf(to, "%v %+v %#v %s %q\n", err, err, err, err, err)
-		logger.Error(name, "error", err)
-		if kerr := (*kombo.Error)(nil); errors.As(err, &kerr) {
-			_, _ = fmt.Fprintf(to, "%s %+v\n", kerr.Body, *kerr)
-		}
-		if urlErr := (*url.Error)(nil); errors.As(err, &urlErr) {
-			_, _ = fmt.Fprintf(to, "%v\n", urlErr)
-		}
-		for _, found := range []any{
-			new(net.Error), new(*net.OpError), new(textproto.ProtocolError), new(interface{ Unwrap() []error }), new(interface{ Timeout() bool }),
-		} {
-			if errors.As(err, found) {
-				_, _ = fmt.Fprintf(to, "%v %+v\n", reflect.ValueOf(found).Elem(), reflect.ValueOf(found).Elem())
-			}
-		}
-	}
-}
-
-type roundTripFunc func(*http.Request) (*http.Response, error)
-
-func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-type syncBuffer struct {
-	mutex  sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mutex.Lock()
-	defer b.mutex.Unlock()
-	return b.buffer.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mutex.Lock()
-	defer b.mutex.Unlock()
-	return b.buffer.String()
 }

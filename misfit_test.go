@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/kombo-go/kombo"
 )
@@ -150,42 +149,15 @@ func TestDetailsOfAnotherForm(t *testing.T) {
 // Only the status proves that Kombo has done what was asked for: gateways answer 200, too.
 func TestDetailsDoNotReplaceTheStatus(t *testing.T) {
 	t.Parallel()
-	for answer, want := range map[string]string{
+	for response, want := range map[string]string{
 		`{}`: "its status is not success", `{"data":{}}`: "its status is not success", `{"status":null,"data":[]}`: "its status is not success",
 		`{"status":"pending","data":[]}`: "its status is not success", `{"status":200,"data":{}}`: "the type of status is wrong",
 		`[]`: "it is not a JSON object", `"ok"`: "it is not a JSON object", ``: "it is not JSON", `OK`: "it is not JSON", `{"status":"success"`: "it is not JSON",
 	} {
-		client, _ := mocked(t, "*", "", 200, answer)
+		client, _ := mocked(t, "*", "", 200, response)
 		err := client.Integrations.Delete(t.Context(), testIntegrationID)
 		if !errors.Is(err, kombo.ErrUnexpectedResponse) || !strings.Contains(err.Error(), "promises: "+want+" (") {
-			t.Errorf("%s: error = %v, want %s", answer, err, want)
+			t.Errorf("%s: error = %v, want %s", response, err, want)
 		}
-	}
-}
-
-// A byte order mark changes nothing.
-func TestByteOrderMark(t *testing.T) {
-	t.Parallel()
-	const mark = "\ufeff"
-	client, _ := mocked(t, "*", "", 404, mark+notFoundAnswer)
-	err := client.Integrations.Delete(t.Context(), testIntegrationID)
-	want := &kombo.Error{
-		Op: "DELETE /integrations/{integration_id}", StatusCode: 404, Attempts: 1, Body: []byte(mark + notFoundAnswer),
-		Code: kombo.CodeIntegrationNotFound, Title: "Not found", Message: "No such integration.",
-	}
-	if diff := cmp.Diff(error(want), err, cmpopts.IgnoreUnexported(kombo.Error{})); diff != "" {
-		t.Errorf("error (-want +got):\n%s", diff)
-	}
-	client, _ = mocked(t, "*", "", 200, mark+fixture(t, "integration-field"))
-	if field, err := client.Integrations.SetFieldPassthrough(t.Context(), testIntegrationID, "f", true); err != nil || field.ID != wantField.ID {
-		t.Errorf("%v, %v", field, err)
-	}
-	client, _ = mocked(t, "*", "", 200, mark+envelope(`"PLATFORM.INTEGRATION_NOT_FOUND"`, "null", `"m"`, "null"))
-	if err := client.Integrations.Delete(t.Context(), testIntegrationID); !errors.Is(err, kombo.ErrIntegrationNotFound) {
-		t.Errorf("error in a 200 = %v", err)
-	}
-	client, _ = mocked(t, "*", "", 200, mark+mark+`{"status":"success"}`)
-	if err := client.Integrations.Delete(t.Context(), testIntegrationID); !errors.Is(err, kombo.ErrUnexpectedResponse) {
-		t.Errorf("two marks: %v", err)
 	}
 }

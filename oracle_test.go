@@ -276,7 +276,7 @@ func FuzzVerify(f *testing.F) {
 
 // Whatever a server answers that is no success, a call fails with an *Error that keeps the status,
 // prints as one line, and holds nothing secret.
-func FuzzErrorAnswer(f *testing.F) {
+func FuzzErrorResponse(f *testing.F) {
 	const code = `{"status":"error","error":{"code":"PLATFORM.INTEGRATION_NOT_FOUND","title":"T","message":"M","log_url":"https://app.kombo.dev/logs"}}`
 	for i, body := range []string{
 		code, "<html><h1>502 Bad Gateway</h1></html>", "", "null", "[]", "{", "\x00\xff\r\n", `{"error":{"code":7,"message":"m"}}`,
@@ -435,23 +435,23 @@ func FuzzActivate(f *testing.F) {
 		flow.ActivateHandler().ServeHTTP(w, r)
 
 		var want []string
-		status, answer := http.StatusOK, `{"tool":"personio","setup_status":"INCOMPLETE"}`
+		status, response := http.StatusOK, `{"tool":"personio","setup_status":"INCOMPLETE"}`
 		var sent struct{ Token string }
 		mediaType, _, _ := strings.Cut(contentType, ";")
 		switch {
 		case len(body) > 64<<10:
-			status, answer = http.StatusRequestEntityTooLarge, `{"error":"the body is too large"}`
+			status, response = http.StatusRequestEntityTooLarge, `{"error":"the body is too large"}`
 		case !strings.EqualFold(strings.TrimSpace(mediaType), "application/json"):
-			status, answer = http.StatusUnsupportedMediaType, `{"error":"use application/json"}`
+			status, response = http.StatusUnsupportedMediaType, `{"error":"use application/json"}`
 		case json.Unmarshal(body, &sent) != nil || sent.Token == "":
-			status, answer = http.StatusBadRequest, `{"error":"the body is not {\"token\": \"…\"}"}`
+			status, response = http.StatusBadRequest, `{"error":"the body is not {\"token\": \"…\"}"}`
 		case len(sent.Token) > 8<<10 || sent.Token == "." || sent.Token == ".." || !tokenLike.MatchString(sent.Token):
-			status, answer = http.StatusBadRequest, `{"error":"the token is not valid"}`
+			status, response = http.StatusBadRequest, `{"error":"the token is not valid"}`
 		default:
 			want = []string{sent.Token}
 		}
-		if got := strings.TrimSpace(w.Body.String()); w.Code != status || got != answer {
-			t.Errorf("answer = %d %s, want %d %s", w.Code, got, status, answer)
+		if got := strings.TrimSpace(w.Body.String()); w.Code != status || got != response {
+			t.Errorf("response = %d %s, want %d %s", w.Code, got, status, response)
 		}
 		if diff := cmp.Diff(want, exchanged); diff != "" || connected != len(want) {
 			t.Errorf("%d connected; exchanged (-want +got):\n%s", connected, diff)

@@ -19,8 +19,8 @@ import (
 
 func TestPassthrough(t *testing.T) {
 	t.Parallel()
-	answer := fixture(t, "passthrough")
-	client, got := mocked(t, "*", "", 200, answer)
+	document := fixture(t, "passthrough")
+	client, got := mocked(t, "*", "", 200, document)
 	response, err := client.Integrations.Passthrough(t.Context(), testIntegrationID, "datevhr", "hr:payroll/reports", kombo.PassthroughRequest{
 		Method: "GET", Path: "/company/employees",
 	})
@@ -46,7 +46,7 @@ func TestPassthrough(t *testing.T) {
 		t.Errorf("response (-want +got):\n%s", diff)
 	}
 	checkSent(t, got, "POST", "https://api.kombo.dev/v1/passthrough/datevhr/hr%3Apayroll%2Freports", `{"method":"GET","path":"/company/employees"}`, testIntegrationID)
-	checkRoundTrip(t, answer, response)
+	checkRoundTrip(t, document, response)
 }
 
 func TestPassthroughRequests(t *testing.T) {
@@ -163,9 +163,9 @@ func TestPassthroughBytes(t *testing.T) {
 }
 
 // What a caller of a passthrough depends on is the status that the tool answered.
-func TestPassthroughThatBreaksItsPromise(t *testing.T) {
+func TestPassthroughIncomplete(t *testing.T) {
 	t.Parallel()
-	for answer, want := range map[string]string{
+	for document, want := range map[string]string{
 		`{"status":"success","data":{"url":"u","headers":{}},"warnings":[]}`:                   "data.status is missing",
 		`{"status":"success","data":{"url":5,"headers":7}}`:                                    "data.status is missing",
 		`{"status":"success","data":null,"warnings":[]}`:                                       "it has no data",
@@ -178,10 +178,10 @@ func TestPassthroughThatBreaksItsPromise(t *testing.T) {
 		`{"status":true,"data":{"url":"u","status":200}}`:                                      "the type of status is wrong",
 		`[{"status":"success"}]`:                                                               "it is not a JSON object",
 	} {
-		client, _ := mocked(t, "*", "", 200, answer)
+		client, _ := mocked(t, "*", "", 200, document)
 		response, err := client.Integrations.Passthrough(t.Context(), testIntegrationID, "p", "a", kombo.PassthroughRequest{Method: "GET", Path: "/"})
 		if response != nil || !errors.Is(err, kombo.ErrUnexpectedResponse) || !strings.Contains(err.Error(), "promises: "+want+" (") {
-			t.Errorf("%s: error = %v, want %s", answer, err, want)
+			t.Errorf("%s: error = %v, want %s", document, err, want)
 		}
 	}
 }

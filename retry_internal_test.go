@@ -2,6 +2,9 @@ package kombo
 
 import (
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/kombo-go/kombo/internal/transport"
 )
@@ -47,6 +50,28 @@ func TestClassify(t *testing.T) {
 	} {
 		if got := classify([]byte(body)); got != transport.ByStatus {
 			t.Errorf("%s: %v, want ByStatus", body, got)
+		}
+	}
+}
+
+// What the documentation says of the zero value.
+func TestRetryPolicyDefaults(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		policy RetryPolicy
+		want   transport.RetryPolicy
+	}{
+		{"zero", RetryPolicy{}, transport.RetryPolicy{
+			MaxAttempts: 4, BaseDelay: 500 * time.Millisecond, MaxDelay: 8 * time.Second, MaxRetryAfter: 30 * time.Second,
+		}},
+		{"all set", RetryPolicy{MaxAttempts: 1, BaseDelay: 2, MaxDelay: 3, MaxRetryAfter: 4}, transport.RetryPolicy{
+			MaxAttempts: 1, BaseDelay: 2, MaxDelay: 3, MaxRetryAfter: 4,
+		}},
+	}
+	for _, test := range tests {
+		if diff := cmp.Diff(test.want, test.policy.withDefaults()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
 		}
 	}
 }

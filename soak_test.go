@@ -161,17 +161,17 @@ var (
 		{"length too long", withLength(1), 0, kombo.ErrNetwork},
 		{"length too short", withLength(-1), 200, kombo.ErrUnexpectedResponse},
 		{"length no number", raw("HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}"), 0, kombo.ErrNetwork},
-		{"success that is HTML", status(200, "text/html", "<html>hello</html>"), 200, kombo.ErrUnexpectedResponse},
-		{"success that is cut", status(200, "application/json", `{"status":"success","data":{"link":`), 200, kombo.ErrUnexpectedResponse},
-		{"500, plain text", status(500, "text/plain", "oops"), 500, kombo.ErrUnexpectedResponse},
-		{"502, HTML", status(502, "text/html", "<html>Bad Gateway</html>"), 502, kombo.ErrUnexpectedResponse},
-		{"503, empty", status(503, "", ""), 503, kombo.ErrUnexpectedResponse},
+		{"success that is HTML", withStatus(200, "text/html", "<html>hello</html>"), 200, kombo.ErrUnexpectedResponse},
+		{"success that is cut", withStatus(200, "application/json", `{"status":"success","data":{"link":`), 200, kombo.ErrUnexpectedResponse},
+		{"500, plain text", withStatus(500, "text/plain", "oops"), 500, kombo.ErrUnexpectedResponse},
+		{"502, HTML", withStatus(502, "text/html", "<html>Bad Gateway</html>"), 502, kombo.ErrUnexpectedResponse},
+		{"503, empty", withStatus(503, "", ""), 503, kombo.ErrUnexpectedResponse},
 		{"redirect", redirect(307), 307, kombo.ErrUnexpectedResponse},
 		{"429", rateLimited(nil), 429, kombo.ErrRateLimited},
-		{"429, past date", rateLimited(date(-time.Hour)), 429, kombo.ErrRateLimited},
-		{"429, negative", rateLimited(value("-5")), 429, kombo.ErrRateLimited},
-		{"429, garbage", rateLimited(value("soon")), 429, kombo.ErrRateLimited},
-		{"429, huge", rateLimited(value("99999999999999999999")), 429, kombo.ErrRateLimited},
+		{"429, past date", rateLimited(dateIn(-time.Hour)), 429, kombo.ErrRateLimited},
+		{"429, negative", rateLimited(fixedValue("-5")), 429, kombo.ErrRateLimited},
+		{"429, garbage", rateLimited(fixedValue("soon")), 429, kombo.ErrRateLimited},
+		{"429, huge", rateLimited(fixedValue("99999999999999999999")), 429, kombo.ErrRateLimited},
 	}
 	// Seldom, or else nearly all callers would wait for them, or for ten megabytes to be moved.
 	seldomSoakFaults = []soakFault{
@@ -196,7 +196,7 @@ func drops(call faultyCall) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		drop := time.NewTicker(5 * time.Millisecond)
 		defer drop.Stop()
-		for part := range slices.Chunk([]byte(call.answer), len(call.answer)/4) {
+		for part := range slices.Chunk([]byte(call.response), len(call.response)/4) {
 			<-drop.C
 			_, _ = w.Write(part)
 			_ = http.NewResponseController(w).Flush()
@@ -229,7 +229,7 @@ func (a *soakAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.calls[request.ID] = append(a.calls[request.ID], fault)
 		a.mutex.Unlock()
 	}
-	fault.respond(faultyCall{answer: `{"status":"success","data":{"link":"` + testLink + request.ID + `"}}`})(w, r)
+	fault.respond(faultyCall{response: `{"status":"success","data":{"link":"` + testLink + request.ID + `"}}`})(w, r)
 }
 
 // take returns how a call was answered.

@@ -12,8 +12,8 @@ import (
 
 func TestTools(t *testing.T) {
 	t.Parallel()
-	answer := fixture(t, "tools")
-	client, got := mocked(t, "*", "", 200, answer)
+	response := fixture(t, "tools")
+	client, got := mocked(t, "*", "", 200, response)
 	tools, err := client.Connect.Tools(t.Context(), kombo.CategoryHRIS)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func TestTools(t *testing.T) {
 		t.Errorf("tools (-want +got):\n%s", diff)
 	}
 	checkSent(t, got, "GET", "https://api.kombo.dev/v1/tools/hris", "", "")
-	checkRoundTrip(t, answer, map[string]any{"tools": tools})
+	checkRoundTrip(t, response, map[string]any{"tools": tools})
 }
 
 func TestToolsOfCategories(t *testing.T) {
@@ -69,18 +69,18 @@ func TestToolsOfCategories(t *testing.T) {
 	checkRefused(t, err, got, "kombo: GET /tools/{category}: category is empty (nothing was sent)")
 }
 
-func TestToolsThatBreakTheirPromise(t *testing.T) {
+func TestToolsIncomplete(t *testing.T) {
 	t.Parallel()
-	for answer, want := range map[string]string{
+	for response, want := range map[string]string{
 		`{"status":"success","data":{}}`:                                 "data.tools is missing",
 		`{"status":"success","data":{"tools":null}}`:                     "data.tools is missing",
 		`{"status":"success","data":null}`:                               "it has no data",
 		`{"status":"success","data":{"tools":[{"id":"a"},{"id":null}]}}`: "data.tools.id is missing",
 	} {
-		client, _ := mocked(t, "*", "", 200, answer)
+		client, _ := mocked(t, "*", "", 200, response)
 		_, err := client.Connect.Tools(t.Context(), kombo.CategoryHRIS)
 		if !errors.Is(err, kombo.ErrUnexpectedResponse) || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: error = %v, want %s", answer, err, want)
+			t.Errorf("%s: error = %v, want %s", response, err, want)
 		}
 	}
 }

@@ -3,9 +3,6 @@ package kombo
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"io"
-	"log/slog"
 )
 
 // Category is a kind of HR system. Kombo may add others: unknown values are passed on unchanged.
@@ -141,31 +138,3 @@ func nullable[T comparable](value T) *T {
 	}
 	return &value
 }
-
-// Link is a link into a flow of Kombo Connect. Whoever has its URL can enter the flow, so printing a Link
-// with fmt, or logging it with slog as an attribute of its own, hides the URL.
-// Encoding it as JSON shows it, since that is how a browser gets it. fmt cannot hide it for the verbs
-// %w and %p (go vet reports them), nor in an unexported struct field of type Link.
-type Link struct {
-	// URL is the link itself. Hand it to the customer, and to nobody else.
-	URL string `json:"link"`
-	// StaticIPs are the addresses from which Kombo will call the customer's tool, if
-	// [CreateLinkRequest.EnableStaticIPs] was set.
-	StaticIPs []string `json:"static_ips,omitempty"`
-}
-
-func (l *Link) missing() string { return required("link", l.URL) }
-
-// String returns a text that hides the URL.
-func (l Link) String() string {
-	if l.URL == "" {
-		return "kombo.Link(empty)"
-	}
-	return "kombo.Link([redacted])"
-}
-
-// Format hides the URL from the verbs of [fmt], apart from %w and %p.
-func (l Link) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, l.String()) }
-
-// LogValue hides the URL from [log/slog].
-func (l Link) LogValue() slog.Value { return slog.StringValue(l.String()) }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/kombo-go/kombo"
 )
 
@@ -25,5 +27,51 @@ func TestNullsAreWritten(t *testing.T) {
 		if got, err := json.Marshal(value); err != nil || string(got) != want {
 			t.Errorf("%T:\n got %s, %v\nwant %s", value, got, err, want)
 		}
+	}
+}
+
+// The values of every enumeration, as the API writes them.
+func TestEnumerations(t *testing.T) {
+	t.Parallel()
+	want := map[string][]string{
+		"Category":                 {"HRIS", "ATS", "ASSESSMENT", "LMS"},
+		"Language":                 {"en", "de", "fr", "it", "es"},
+		"LinkType":                 {"EMBEDDED", "MAGIC_LINK"},
+		"State":                    {"ACTIVE", "INVALID", "INACTIVE"},
+		"SetupStatus":              {"INCOMPLETE", "FINAL_SYNC_PENDING", "COMPLETED"},
+		"QAStatus":                 {"PENDING", "FAILED", "PASSED"},
+		"SyncType":                 {"FULL", "DELTA"},
+		"FieldType":                {"DEFAULT", "CUSTOM"},
+		"CoverageStatus":           {"SUPPORTED", "UNSUPPORTED", "NOT_IMPLEMENTED", "UNKNOWN"},
+		"ScopeConfigSetting":       {"ENABLED", "DISABLED", "OPTIONAL"},
+		"SyncState":                {"SUCCEEDED", "PARTIALLY_FAILED", "FAILED", "AUTHENTICATION_FAILED", "CANCELLED", "TIMED_OUT"},
+		"IssueChange":              {"raised", "resolved"},
+		"IssueType":                {"integration.authentication_failed", "integration.action_failing", "integration.incoming_webhook_failing"},
+		"IssueStatus":              {"OPEN", "RESOLVED"},
+		"AssessmentOrderStatus":    {"OPEN", "COMPLETED", "CANCELLED", "REJECTED"},
+		"HiringTeamRole":           {"RECRUITER", "HIRING_MANAGER"},
+		"AIApplyApplicationStatus": {"SUBMITTED", "DUPLICATE", "PENDING", "FAILED"},
+		"AIApplyAvailability":      {"APPLYABLE", "PENDING", "ARCHIVED", "UNAVAILABLE"},
+		"AIApplyArchivedReason":    {"JOB_POSTING_TAKEN_OFFLINE", "MANUAL_ARCHIVE", "REMOVED_FROM_JOB_FEED"},
+		"EventType": {
+			"integration-created", "integration-deleted", "integration-state-changed", "connection-flow-failed",
+			"issue-status-changed", "data-changed", "sync-finished", "assessment:order-received", "inline-assessment:order-received",
+			"ai-apply-application-status-updated", "ai-apply-job-posting-status-updated",
+		},
+		"ErrorCode": {
+			"PLATFORM.RATE_LIMIT_EXCEEDED", "PLATFORM.CONCURRENCY_LIMIT_EXCEEDED", "PLATFORM.INTEGRATION_NOT_FOUND",
+			"PLATFORM.INPUT_INVALID", "PLATFORM.UNKNOWN_ERROR", "PLATFORM.IP_NOT_WHITELISTED", "PLATFORM.AUTHENTICATION_INVALID",
+			"PLATFORM.TASK_TIMED_OUT", "INTEGRATION.PERMISSION_MISSING", "INTEGRATION.AUTHENTICATION_INVALID", "INTEGRATION.QA_FAILED",
+			"INTEGRATION.SETUP_SYNC_PENDING", "INTEGRATION.SETUP_INCOMPLETE", "INTEGRATION.INACTIVE", "INTEGRATION.MODEL_NOT_AVAILABLE",
+			"INTEGRATION.MODEL_DISABLED", "INTEGRATION.ACTION_NOT_AVAILABLE", "INTEGRATION.ACTION_DISABLED", "REMOTE.SERVICE_UNAVAILABLE",
+			"REMOTE.RATE_LIMIT_EXCEEDED", "REMOTE.INPUT_INVALID", "REMOTE.UNKNOWN_HTTP_ERROR", "ATS.JOB_CLOSED",
+			"ATS.APPLICATION_ALREADY_EXISTS", "HRIS.EMPLOYEE_ALREADY_EXISTS", "HRIS.STAFFING_ENTITY_CLOSED",
+			"LMS.COURSE_UPDATE_NOT_SUPPORTED", "AI_APPLY.JOB_FEED_IMPORT_ALREADY_RUNNING", "AI_APPLY.JOB_FEED_IMPORT_TIMED_OUT",
+		},
+	}
+	got := declaredValues(t)
+	delete(got, "Region") // not a value of the API
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("values (-want +got):\n%s", diff)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // For any answer at all: no panic, the status is kept, the text is one line, and what Kombo wrote in
 // the documented form is told.
-func FuzzErrorFromAnswer(f *testing.F) {
+func FuzzErrorFromResponse(f *testing.F) {
 	for _, body := range []string{
 		`{"status":"error","error":{"code":"PLATFORM.RATE_LIMIT_EXCEEDED","title":"Too many","message":"Slow down.","log_url":"https://app.kombo.dev/logs"}}`,
 		`{"status":"error","error":{"code":null,"title":null,"message":"Only a message.","log_url":null}}`,
