@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kombo-go/kombo"
@@ -60,7 +61,10 @@ type call struct {
 type endpoint func(*Server, *call) (data any, err error)
 
 // envelope is a whole response, for an endpoint with more than data.
-type envelope object
+type envelope struct {
+	members object
+	header  http.Header
+}
 
 // stateEndpoint makes an endpoint of a function of the state.
 func stateEndpoint(f func(*state, *call) (any, error)) endpoint {
@@ -111,9 +115,11 @@ func path(op string) string {
 
 // apiError is an error response.
 type apiError struct {
-	status  int // 0 means that of the code
-	code    kombo.ErrorCode
-	message string
+	status        int // 0 means that of the code
+	code          kombo.ErrorCode
+	message       string
+	title, logURL string
+	retryAfter    time.Duration
 }
 
 // Error is for the methods of Server that take a request of the API.
@@ -133,7 +139,11 @@ type response struct {
 
 func successResponse(data any) response {
 	if whole, ok := data.(envelope); ok {
-		return jsonResponse(http.StatusOK, object(whole))
+		r := jsonResponse(http.StatusOK, whole.members)
+		for name, values := range whole.header {
+			r.header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+		}
+		return r
 	}
 	return jsonResponse(http.StatusOK, map[string]any{"status": "success", "data": data})
 }
@@ -144,9 +154,12 @@ func errorResponse(err error) response {
 		e = &apiError{status: http.StatusInternalServerError, message: err.Error()}
 	}
 	r := jsonResponse(cmp.Or(e.status, statusOf(e.code)), map[string]any{"status": "error", "error": map[string]any{
-		"code": orNull(string(e.code)), "title": nil, "message": e.message, "log_url": nil,
+		"code": orNull(string(e.code)), "title": orNull(e.title), "message": e.message, "log_url": orNull(e.logURL),
 	}})
 	r.code = e.code
+	if e.retryAfter > 0 {
+		r.header.Set("Retry-After", strconv.Itoa(inSeconds(e.retryAfter)))
+	}
 	return r
 }
 
@@ -188,7 +201,11 @@ func (s *Server) handler(op string, run endpoint) http.Handler {
 		defer close(responded)
 		c := &call{Request: r, op: op, came: s.now()}
 		var readErr error
-		c.body, readErr = io.ReadAll(http.MaxBytesReader(w, r.Body, bodyLimit))
+		limit := int64(bodyLimit)
+		if isAction(op) {
+			limit = actionBodyLimit
+		}
+		c.body, readErr = io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 		var fault Fault
 		var faulty bool
 		var free int // how many more actions the integration takes
@@ -196,7 +213,8 @@ func (s *Server) handler(op string, run endpoint) http.Handler {
 			free = st.limiter.enter(c)
 			fault, faulty = take(&st.faults, func(f *Fault) bool { return op != "" && (f.Op == "" || f.Op == op) })
 		})
-		defer s.withState(func(st *state) { st.limiter.leave(c) })
+		leave := sync.OnceFunc(func() { s.withState(func(st *state) { st.limiter.leave(c) }) })
+		defer leave()
 
 		var response response
 		switch {
@@ -214,6 +232,7 @@ func (s *Server) handler(op string, run endpoint) http.Handler {
 			s.delay(r, fault.Delay)
 		}
 		s.recordRequest(c, response, fault, faulty, time.Since(begun))
+		leave() // whoever has the response is not limited by it
 		response.write(w, fault)
 	})
 }
@@ -237,9 +256,7 @@ func (s *Server) respond(c *call, free int, run endpoint) response {
 	s.withState(func(st *state) { over, wait = st.limiter.count(st.clock) })
 	switch {
 	case over:
-		r := errorResponse(&apiError{code: kombo.CodeRateLimitExceeded, message: "Too many requests."})
-		r.header.Set("Retry-After", strconv.Itoa(inSeconds(wait)))
-		return r
+		return errorResponse(&apiError{code: kombo.CodeRateLimitExceeded, message: "Too many requests.", retryAfter: wait})
 	case free < 0:
 		return errorResponse(&apiError{code: kombo.CodeConcurrencyLimitExceeded, message: "Too many actions of this integration are in flight."})
 	}

@@ -25,7 +25,9 @@
 // # Data
 //
 // [Server.PutRecord] and [Server.DeleteRecord] change the data of an integration, which the lists of the API serve ([Lists], such as
-// "/hris/employees"): with pages, filters, changed_at and remote_deleted_at.
+// "/hris/employees"): with pages, filters, changed_at and remote_deleted_at. [Server.FinishSync] delivers data-changed with the models
+// that have changed since. Data can be read at once, unless [Config.FirstSyncPending] is set. [Server.HandleFunc] serves everything
+// else that is about data: actions such as "POST /ats/jobs/{job_id}/applications".
 //
 // # Webhooks
 //
@@ -52,12 +54,13 @@
 //   - An unknown integration is a 404.
 //   - Reconnecting makes an integration active, whatever its state was, and causes
 //     integration-state-changed, as does each finished setup, and each time an integration is enabled or disabled.
-//   - Finished setup steps complete the setup at once: FINAL_SYNC_PENDING is set by [Server.SetSetupStatus]
-//     only, and data never expires.
+//   - Finished setup steps complete the setup at once: FINAL_SYNC_PENDING is set by [Server.SetSetupStatus] and
+//     [Config.FirstSyncPending] only, and data never expires.
 //   - Greenhouse, SCIM and Teamtailor require a setup step by themselves; no other tool is documented to. The
 //     flow that connects them does not contain it, so the setup stays incomplete until the flow of a setup link is finished.
 //   - A triggered sync stays queued, whatever the state of the integration, until [Server.FinishSync];
-//     it succeeds. One of each type can be queued. Only sync-finished reports it: nothing has changed, so there is no data-changed.
+//     it succeeds. One of each type can be queued. After sync-finished there is a data-changed, if records have changed since the
+//     last one and can be read. A change does not wait for a sync to be read.
 //   - Issues are raised and resolved by [Server.RaiseIssue] and [Server.ResolveIssue] only, not by a change of the state. An
 //     integration has at most one open issue of a type; its title and message are samples.
 //   - A request without X-Integration-Id, or with an unknown field, custom field or cursor, is
@@ -71,10 +74,11 @@
 //   - Which deliveries are retried, how often and how fast. Background deliveries begin in the
 //     order of their events, which the real Kombo does not promise.
 //   - The rate limit, its window, whether Retry-After comes with it, and which requests it counts.
-//   - A passthrough counts as an action for the concurrency limit, whatever its method; the limit is the same for each
+//   - A passthrough counts as an action for the concurrency limit, whatever its method, and so does every operation of
+//     [Server.HandleFunc] that is not a GET and not of AI Apply; the limit is the same for each
 //     integration. Concurrency-Remaining does not count the action itself.
 //   - The statuses of error codes, except 409 of the three codes for integrations that are not ready, and 429 of the limits. Data
-//     cannot be read until the setup status is COMPLETED. No other code is caused by the state of an integration; see [Server.InjectFault].
+//     cannot be read, and actions fail, until the setup status is COMPLETED. No other code is caused by the state of an integration; see [Server.InjectFault].
 //   - The records of a list are in the order in which they were put first. A cursor expires after an hour, and is valid for the same
 //     integration, list and filters only. Records that are put or deleted meanwhile shift no page.
 //   - updated_after selects what has changed after the time, not at it. A change after a read is at least a millisecond later than the

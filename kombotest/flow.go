@@ -192,7 +192,9 @@ func (st *state) endSetup(link string, finished bool) (activation string, err er
 	i := st.integrations[f.IntegrationID]
 	// The step that a tool requires by itself remains after the flow that connects it.
 	if finished && (f.Kind == LinkKindSetup || !slices.Contains(i.setupSteps, stepTool)) {
-		i.SetupStatus = kombo.SetupStatusCompleted
+		if i.SetupStatus != kombo.SetupStatusCompleted {
+			i.SetupStatus = st.afterSetup
+		}
 		st.publishStateChanged(i)
 	}
 	// A setup link that is left for later can be opened again.

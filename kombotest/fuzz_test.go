@@ -22,6 +22,10 @@ var placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
 func FuzzAPI(f *testing.F) {
 	srv := kombotest.NewServer(kombotest.Config{})
 	f.Cleanup(srv.Close)
+	operations := kombotest.Operations()
+	for _, path := range kombotest.Lists() {
+		operations = append(operations, "GET "+path)
+	}
 	for i := range kombotest.Operations() {
 		for _, body := range []string{
 			"", "{}", "null", "[]", `{"enabled":false}`, `{"enable_passthrough":true}`, `{"integration_field_id":null}`, `{"type":"DELTA"}`,
@@ -29,6 +33,9 @@ func FuzzAPI(f *testing.F) {
 		} {
 			f.Add(uint8(i), live, "personio", "page_size=1", body)
 		}
+	}
+	for i := range operations {
+		f.Add(uint8(i), live, "", "updated_after=2026-05-04&ids=e1,2&include_deleted=true&custom_fields={\"a\":1}&name_contains=x&cursor=MS4y", "")
 		f.Add(uint8(i), "", "..", "page_size=-1&cursor=%zz", "{")
 		f.Add(uint8(i), "personio:nobody", "hris", "cursor=x", `{"end_user_email":7}`)
 	}
@@ -37,7 +44,6 @@ func FuzzAPI(f *testing.F) {
 		if unprintable(query) || len(id)+len(second)+len(query) > 8<<10 {
 			return // net/http refuses it
 		}
-		operations := kombotest.Operations()
 		method, path, _ := strings.Cut(operations[int(operation)%len(operations)], " ")
 		if id == live {
 			id = liveID(t, srv)
@@ -53,7 +59,7 @@ func FuzzAPI(f *testing.F) {
 			return // the query cannot be sent
 		}
 		r.Header.Set("Authorization", "Bearer "+srv.APIKey())
-		if method == http.MethodPost && !unprintable(id) {
+		if !unprintable(id) {
 			r.Header.Set("X-Integration-Id", id)
 		}
 		noRedirects := &http.Client{
@@ -96,5 +102,9 @@ func liveID(t *testing.T, srv *kombotest.Server) string {
 	for _, integration := range srv.Integrations() {
 		return integration.ID
 	}
-	return srv.Connect(t, request).ID
+	id := srv.Connect(t, request).ID
+	for _, path := range kombotest.Lists() {
+		put(t, srv, id, path, `{"id":"e1","remote_id":"1","name":null,"custom_fields":{"a":1}}`, `{"id":"e2","name":7,"groups":{},"type":["x"]}`)
+	}
+	return id
 }

@@ -43,7 +43,7 @@ func (st *state) newIntegration(f *flow, tool string) *integration {
 		number: st.number(),
 		Integration: Integration{
 			ID: tool + ":" + st.newID(), Tool: tool, Category: f.Category, EndUser: f.EndUser,
-			State: kombo.StateActive, SetupStatus: kombo.SetupStatusCompleted,
+			State: kombo.StateActive, SetupStatus: st.afterSetup,
 			ScopeConfigID: cmp.Or(f.scopeConfigID, defaultScopeConfigID), CreatedAt: now, UpdatedAt: now,
 		},
 		setupSteps:   slices.Clone(f.setupSteps),

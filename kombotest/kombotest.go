@@ -39,6 +39,10 @@ type Config struct {
 	// be unique.
 	Fields       []kombo.IntegrationField
 	CustomFields []kombo.CustomField
+	// FirstSyncPending leaves new integrations in [kombo.SetupStatusFinalSyncPending] when their setup is done, until
+	// [Server.FinishSync]. Until then their data cannot be read: INTEGRATION.SETUP_SYNC_PENDING. Without it, data can be read as
+	// soon as it is put.
+	FirstSyncPending bool
 	// Passthrough responds for the tools behind the integrations; nil means that they echo the request. The
 	// Data of the request is a [json.RawMessage], the JSON that the service has sent, or nil. An empty
 	// URL and StatusCode mean those of a success. It may be called concurrently.

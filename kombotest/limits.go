@@ -19,8 +19,8 @@ type Limits struct {
 	Per time.Duration
 	// Concurrency is how many actions of one integration may be in flight; 0 means 30, as Kombo documents. Further ones
 	// get PLATFORM.CONCURRENCY_LIMIT_EXCEEDED. Each response to an action has the headers Concurrency-Limit and
-	// Concurrency-Remaining, which is how many more would have been accepted. A passthrough counts as an action,
-	// whatever its method; no other operation of this server does.
+	// Concurrency-Remaining, which is how many more would have been accepted. Actions are a passthrough, whatever its method,
+	// and the writes of [Server.HandleFunc].
 	Concurrency int
 }
 
@@ -72,9 +72,6 @@ func (l *limiter) count(now time.Time) (over bool, wait time.Duration) {
 	l.window.count++
 	return false, 0
 }
-
-// isAction reports whether an operation acts on the system behind an integration; only these count for the concurrency limit.
-func isAction(op string) bool { return op == "POST /passthrough/{tool}/{api}" }
 
 // enter counts an action until leave, and returns how many more its integration takes; it is negative if there
 // are too many.

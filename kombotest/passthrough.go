@@ -51,8 +51,11 @@ func (s *Server) passthrough(c *call) (any, error) {
 	if response.Data != nil {
 		data = append(data, member{"data", response.Data})
 	}
-	warnings := all(response.Warnings, func(w kombo.Warning) object { return object{{"message", w.Message}} })
-	return envelope{{"status", "success"}, {"data", data}, {"warnings", warnings}}, nil
+	return envelope{members: object{{"status", "success"}, {"data", data}, {"warnings", warnings(response.Warnings)}}}, nil
+}
+
+func warnings(warnings []kombo.Warning) []object {
+	return all(warnings, func(w kombo.Warning) object { return object{{"message", w.Message}} })
 }
 
 // withQuery adds the parameters of a request to the query of its path, if any. A name that is in both is sent twice. A

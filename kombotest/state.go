@@ -21,6 +21,7 @@ type state struct {
 	tools        toolset
 	fields       []kombo.IntegrationField // of each new integration; nil means samples
 	customFields []kombo.CustomField
+	afterSetup   kombo.SetupStatus
 
 	clock   time.Time     // the time at which the function that has the state began
 	entropy io.Reader     // for ids and tokens
@@ -33,6 +34,7 @@ type state struct {
 	limiter  limiter
 	faults   []*Fault
 	requests record[Request]
+	actions  map[string]action // by operation
 
 	// Links, and what came of them.
 	flows        map[string]*flow         // by the token of the link
@@ -59,6 +61,8 @@ func newState(config Config) *state {
 		tools:        toolset{config.Tools, config.StrictTools},
 		fields:       config.Fields,
 		customFields: config.CustomFields,
+		afterSetup:   kombo.SetupStatusCompleted,
+		actions:      map[string]action{},
 		entropy:      crypto.Reader,
 		limiter:      limiter{limits: config.Limits, inFlight: map[string]int{}},
 		flows:        map[string]*flow{},
@@ -67,6 +71,9 @@ func newState(config Config) *state {
 		integrations: map[string]*integration{},
 		issues:       map[issueKey]kombo.Issue{},
 		webhookURL:   config.WebhookURL,
+	}
+	if config.FirstSyncPending {
+		st.afterSetup = kombo.SetupStatusFinalSyncPending
 	}
 	var seed [32]byte
 	_, _ = crypto.Read(seed[:])

@@ -33,6 +33,7 @@ func (st *state) forceSync(c *call, i *integration) (any, error) {
 // FinishSync ends the oldest sync of an integration that is queued, or else one that Kombo began by
 // itself, and returns once sync-finished is delivered. A sync of each type ([kombo.SyncFull], [kombo.SyncDelta]) can be queued.
 // If the setup was waiting for the sync ([kombo.SetupStatusFinalSyncPending]), it is completed, and integration-state-changed is delivered too.
+// If records have changed since the last data-changed, the next one is delivered, with their models, as soon as they can be read.
 func (s *Server) FinishSync(ctx context.Context, integrationID string) error {
 	return s.changeIntegration(ctx, integrationID, func(st *state, i *integration) {
 		if len(i.syncs) == 0 {
@@ -53,5 +54,21 @@ func (s *Server) FinishSync(ctx context.Context, integrationID string) error {
 			i.SetupStatus = kombo.SetupStatusCompleted
 			st.publishStateChanged(i)
 		}
+		st.publishDataChanged(i)
+	})
+}
+
+// publishDataChanged publishes that records have changed, if they have and can be read.
+func (st *state) publishDataChanged(i *integration) {
+	if len(i.data.changed) == 0 || i.checkReady() != nil {
+		return
+	}
+	models := all(i.data.changed, func(name string) kombo.ChangedModel { return kombo.ChangedModel{Name: name} })
+	i.data.changed = nil
+	st.publish(&kombo.DataChangedEvent{
+		EventHeader: st.newHeader(kombo.EventDataChanged),
+		Data: kombo.DataChangedData{
+			IntegrationID: i.ID, IntegrationTool: i.Tool, IntegrationCategory: i.Category, ChangedModels: models,
+		},
 	})
 }
