@@ -82,8 +82,12 @@ func (p *profile) charge(document []byte, budget int) int {
 				return 0
 			}
 		case '{', '[':
+			charges := p.at(len(open))
 			if c == '{' {
-				total += p.at(len(open)).object
+				total += charges.object
+			}
+			if each > 0 && !charges.opens {
+				total += misplaced
 			}
 			if open = append(open, c); len(open) > deepest {
 				return 0

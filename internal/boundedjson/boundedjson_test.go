@@ -218,6 +218,19 @@ func TestUnknownMembersPass(t *testing.T) {
 	}
 }
 
+// Long lists of short plain values pass.
+func TestPlainValuesPass(t *testing.T) {
+	t.Parallel()
+	var texts []string
+	if err := Unmarshal([]byte(fill(`"abcde"`, 1<<20)), &texts); err != nil || texts[0] != "abcde" {
+		t.Errorf("error = %v", err)
+	}
+	var numbers struct{ Numbers []int }
+	if err := Unmarshal([]byte(`{"Numbers":`+fill("1234", 1<<20)+`}`), &numbers); err != nil || numbers.Numbers[0] != 1234 {
+		t.Errorf("error = %v", err)
+	}
+}
+
 // A page of records, decoded into the types that callers may choose, is charged two thirds of the budget at most.
 func TestOrdinaryPagesPass(t *testing.T) {
 	t.Parallel()

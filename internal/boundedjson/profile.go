@@ -31,15 +31,17 @@ type charges struct {
 	member int
 	// object is what an object takes in addition: the first table of a map, or a struct that a field points to.
 	object int
+	// opens is set if a value can be an object or a list.
+	opens bool
 }
 
 const (
 	// emptyMap is the size of a map without entries, and firstSlots the length of its first table.
 	emptyMap   = 48
 	firstSlots = 8
-	// perElement is charged in addition to the size of an element: encoding/json allocates an error for each
-	// element of the wrong type. It is garbage at once, so it is not charged in full.
-	perElement = 16
+	// misplaced is charged for an object or a list among plain values: encoding/json allocates an error
+	// for each. It is garbage at once, so it is not charged in full.
+	misplaced = 16
 	// leastLargest is the largest charge of types without lists, because bytes that are not UTF-8 are charged, too.
 	leastLargest = 16
 	// small is the size up to which the target of a field that is a pointer is free, as those of strings and
@@ -84,6 +86,9 @@ func (p *profile) add(t reflect.Type, level int) {
 	if (kind == reflect.Slice || kind == reflect.Map) && t.Elem().Kind() == reflect.Interface {
 		kind = reflect.Interface
 	}
+	if kind == reflect.Interface || kind == reflect.Array || kind == reflect.Slice || kind == reflect.Map || kind == reflect.Struct {
+		outer.opens = true
+	}
 	switch kind { //nolint:exhaustive // the others contain nothing
 	case reflect.Interface:
 		slot := 16 + 16 + 1
@@ -98,7 +103,7 @@ func (p *profile) add(t reflect.Type, level int) {
 		p.add(t.Elem(), level+1)
 	case reflect.Slice:
 		if t.Elem().Kind() != reflect.Uint8 { // bytes, as of a json.RawMessage, are not longer than in the document
-			inner.element = max(inner.element, perElement+sizeOf(t.Elem()))
+			inner.element = max(inner.element, sizeOf(t.Elem()))
 			p.add(t.Elem(), level+1)
 		}
 	case reflect.Map:
