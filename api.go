@@ -172,15 +172,13 @@ func checkPath(path string) error {
 	return nil
 }
 
-var textUnmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
-
 // checkTarget refuses types that no data can be decoded into: after an action it would be too late.
 func checkTarget(t reflect.Type) error {
 	if t.Kind() == reflect.Pointer {
 		return inputError("the type of the data is a pointer; use the type that it points to")
 	}
 	for range maxTargetDepth {
-		if p := reflect.PointerTo(t); p.Implements(unmarshalerType) || p.Implements(textUnmarshalerType) {
+		if p := reflect.PointerTo(t); p.Implements(reflect.TypeFor[json.Unmarshaler]()) || p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
 			return nil
 		}
 		switch t.Kind() { //nolint:exhaustive // all others can be decoded into
@@ -214,7 +212,7 @@ func checkTarget(t reflect.Type) error {
 // isMapKey reports whether encoding/json can decode the name of a member into a t.
 func isMapKey(t reflect.Type) bool {
 	return t.Kind() == reflect.String || reflect.Int <= t.Kind() && t.Kind() <= reflect.Uintptr ||
-		reflect.PointerTo(t).Implements(textUnmarshalerType)
+		reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
 // maxTargetDepth ends the check of types that contain themselves, such as a map of the same maps.

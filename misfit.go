@@ -54,8 +54,6 @@ func (m *misfit) describe() string {
 // maxSearched is the size in bytes of the longest document that findMisfit looks through.
 const maxSearched = 64 << 10
 
-var unmarshalerType = reflect.TypeFor[json.Unmarshaler]()
-
 func misfitOf(document []byte, t reflect.Type, path string, want func(path string) bool) *misfit {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -65,7 +63,7 @@ func misfitOf(document []byte, t reflect.Type, path string, want func(path strin
 	isObject, isList := first == json.Delim('{'), first == json.Delim('[')
 	var value json.RawMessage
 	switch kind := t.Kind(); {
-	case reflect.PointerTo(t).Implements(unmarshalerType):
+	case reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()):
 	case kind == reflect.Struct && isObject:
 		for decoder.More() {
 			key, _ := decoder.Token()

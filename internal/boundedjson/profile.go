@@ -53,10 +53,7 @@ const (
 	anyShare = 6
 )
 
-var (
-	anything = reflect.TypeFor[any]()
-	profiles sync.Map // of reflect.Type to *profile
-)
+var profiles sync.Map // of reflect.Type to *profile
 
 func profileOf(t reflect.Type) *profile {
 	if p, ok := profiles.Load(t); ok {
@@ -96,7 +93,7 @@ func (p *profile) add(t reflect.Type, level int) {
 		outer.object = max(outer.object, (emptyMap+firstSlots*slot)/anyShare)
 		inner.member = max(inner.member, (slot+box)/anyShare)
 		inner.element = max(inner.element, (16+box)/anyShare)
-		p.add(anything, level+1)
+		p.add(reflect.TypeFor[any](), level+1)
 	case reflect.Pointer:
 		p.add(t.Elem(), level)
 	case reflect.Array:
@@ -124,7 +121,8 @@ func (p *profile) add(t reflect.Type, level int) {
 // addFields adds the fields of a struct. Those of an embedded struct are at the same level.
 func (p *profile) addFields(t reflect.Type, level int) {
 	embedded := 0
-	for f := range t.Fields() {
+	for i := range t.NumField() { // not t.Fields(): it keeps the linker from dropping methods that nobody calls
+		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		pointed := sizeOf(f.Type) - int(f.Type.Size())
 		switch {

@@ -320,12 +320,23 @@ func unescape(text []byte) (value string, size int) {
 	return "", 0
 }
 
-// references are HTML's names for what a secret may contain, in lower case.
-var references = map[string]string{
-	"amp": "&", "apos": "'", "ast": "*", "bsol": `\`, "colon": ":", "comma": ",", "commat": "@", "dollar": "$", "equals": "=",
-	"excl": "!", "grave": "`", "gt": ">", "hat": "^", "lcub": "{", "lowbar": "_", "lpar": "(", "lsqb": "[", "lt": "<", "nbsp": " ",
-	"newline": "\n", "num": "#", "percnt": "%", "period": ".", "plus": "+", "quest": "?", "quot": `"`, "rcub": "}", "rpar": ")",
-	"rsqb": "]", "semi": ";", "sol": "/", "tab": "\t", "verbar": "|", "vert": "|",
+// references are HTML's names, in lower case, for what a secret may contain. A map would be made before main.
+var references = [...]struct{ name, value string }{
+	{"amp", "&"}, {"apos", "'"}, {"ast", "*"}, {"bsol", `\`}, {"colon", ":"}, {"comma", ","}, {"commat", "@"},
+	{"dollar", "$"}, {"equals", "="}, {"excl", "!"}, {"grave", "`"}, {"gt", ">"}, {"hat", "^"}, {"lcub", "{"},
+	{"lowbar", "_"}, {"lpar", "("}, {"lsqb", "["}, {"lt", "<"}, {"nbsp", " "}, {"newline", "\n"}, {"num", "#"},
+	{"percnt", "%"}, {"period", "."}, {"plus", "+"}, {"quest", "?"}, {"quot", `"`}, {"rcub", "}"}, {"rpar", ")"},
+	{"rsqb", "]"}, {"semi", ";"}, {"sol", "/"}, {"tab", "\t"}, {"verbar", "|"}, {"vert", "|"},
+}
+
+// reference returns the character that a name of HTML stands for, or "".
+func reference(name string) string {
+	for i := range references {
+		if references[i].name == name {
+			return references[i].value
+		}
+	}
+	return ""
 }
 
 func unescapeHTML(text []byte) (value string, size int) {
@@ -350,7 +361,7 @@ func unescapeHTML(text []byte) (value string, size int) {
 			if n == 0 {
 				return "", 0
 			}
-			value, size = references[string(name[:n])], 1+n
+			value, size = reference(string(name[:n])), 1+n
 		}
 	}
 	switch rest := text[size:]; {

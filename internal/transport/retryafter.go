@@ -21,10 +21,10 @@ func retryAfter(header http.Header, rateLimited bool) (wait time.Duration, ok bo
 	if wait, ok = parseWait(retryAfter, time.Second); ok {
 		return wait, true
 	}
-	if date, err := parseDate(retryAfter); err == nil {
+	if date, ok := parseDate(retryAfter); ok {
 		// By the server's clock if it is known: ours may be wrong.
-		now, err := parseDate(header.Get("Date"))
-		if err != nil {
+		now, ok := parseDate(header.Get("Date"))
+		if !ok {
 			now = time.Now()
 		}
 		return max(date.Sub(now), 0), true
@@ -38,13 +38,12 @@ func retryAfter(header http.Header, rateLimited bool) (wait time.Duration, ok bo
 	return parseWait(header.Get("RateLimit-Reset"), time.Second)
 }
 
-var errNoDate = errors.New("no date")
-
-func parseDate(value string) (time.Time, error) {
+func parseDate(value string) (date time.Time, ok bool) {
 	if value == "" {
-		return time.Time{}, errNoDate // without the cost of an error of http.ParseTime
+		return time.Time{}, false // without the cost of an error of http.ParseTime
 	}
-	return http.ParseTime(strings.TrimSpace(value))
+	date, err := http.ParseTime(strings.TrimSpace(value))
+	return date, err == nil
 }
 
 // parseWait reads a number of units, which may have a fraction. Anything else is invalid, a sign too.
