@@ -102,7 +102,7 @@ func (c *Client) shared() *service {
 // resolve returns the operation of a request, with its defaults, and what it sends.
 func (r Request) resolve() (transport.Operation, input) {
 	operation := transport.Operation{
-		Method: r.Method, Path: r.Path, Timeout: DefaultTimeout,
+		Method: r.Method, Path: r.Path,
 		Secret: strings.Contains(r.Path, "token"), // of "/connect/integration-by-token/{token}"
 	}
 	in := input{
@@ -112,11 +112,7 @@ func (r Request) resolve() (transport.Operation, input) {
 	if r.Method == "" {
 		operation.Method = http.MethodGet
 	}
-	switch operation.Method {
-	case http.MethodPost:
-		operation.Timeout = DefaultLinkTimeout
-		operation.NonIdempotent = !r.Idempotent
-	case http.MethodPatch:
+	if operation.Method == http.MethodPost || operation.Method == http.MethodPatch {
 		operation.NonIdempotent = !r.Idempotent
 	}
 	if in.err != nil { // the route may be anything, so it is not printed

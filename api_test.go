@@ -431,7 +431,10 @@ func TestListSendsItsFiltersWithEveryPage(t *testing.T) {
 func TestListStopsWhenTheCallerDoes(t *testing.T) {
 	t.Parallel()
 	client, queries := pagesOf(t, `{"id":"a"},{"id":"b"}`, `{"id":"c"}`)
-	for range kombo.List[employee](t.Context(), client, kombo.ListRequest{Path: "/x"}) {
+	for _, err := range kombo.List[employee](t.Context(), client, kombo.ListRequest{Path: "/x"}) {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	if len(*queries) != 1 {

@@ -67,7 +67,7 @@ func looksLikeEmail(s string) bool {
 	return at > 0 && at < len(s)-1 && !strings.ContainsAny(s, " \t\r\n<>")
 }
 
-var createLinkOperation = transport.Operation{Method: http.MethodPost, Path: "/connect/create-link", Timeout: DefaultLinkTimeout}
+var createLinkOperation = transport.Operation{Method: http.MethodPost, Path: "/connect/create-link"}
 
 // CreateLink makes a link that leads a customer into the connection flow. No integration exists until the
 // customer has finished the flow, and an abandoned flow leaves nothing behind. Each finished flow makes a
@@ -108,9 +108,7 @@ func (i *ConnectedIntegration) missing() string {
 		"end_user_organization_name", i.EndUserOrganizationName, "setup_status", string(i.SetupStatus))
 }
 
-var integrationByTokenOperation = transport.Operation{
-	Method: http.MethodGet, Path: "/connect/integration-by-token/{token}", Secret: true, Timeout: DefaultTimeout,
-}
+var integrationByTokenOperation = transport.Operation{Method: http.MethodGet, Path: "/connect/integration-by-token/{token}", Secret: true}
 
 // IntegrationByToken exchanges the activation token that the browser gets at the end of the connection
 // flow for the integration of that flow. The token is a short-lived credential: it appears in no error and

@@ -41,9 +41,7 @@ func (f IntegrationField) MarshalJSON() ([]byte, error) {
 	return marshalWithNulls(plain(f), "label")
 }
 
-var fieldsOperation = transport.Operation{
-	Method: http.MethodGet, Path: "/integrations/{integration_id}/integration-fields", Timeout: DefaultTimeout,
-}
+var fieldsOperation = transport.Operation{Method: http.MethodGet, Path: "/integrations/{integration_id}/integration-fields"}
 
 const (
 	maxFieldsPage       = 2000
@@ -81,9 +79,7 @@ type setFieldPassthroughRequest struct {
 	EnablePassthrough bool `json:"enable_passthrough"`
 }
 
-var setFieldPassthroughOperation = transport.Operation{
-	Method: http.MethodPatch, Path: "/integrations/{integration_id}/integration-fields/{integration_field_id}", Timeout: DefaultTimeout,
-}
+var setFieldPassthroughOperation = transport.Operation{Method: http.MethodPatch, Path: "/integrations/{integration_id}/integration-fields/{integration_field_id}"}
 
 // SetFieldPassthrough sets whether a field of the tool is among the integration_fields of its model, and
 // returns the field as it is then.
@@ -135,9 +131,7 @@ func (f MappedField) MarshalJSON() ([]byte, error) {
 	return marshalWithNulls(plain(f), "label")
 }
 
-var customFieldsOperation = transport.Operation{
-	Method: http.MethodGet, Path: "/integrations/{integration_id}/custom-fields", Timeout: DefaultTimeout,
-}
+var customFieldsOperation = transport.Operation{Method: http.MethodGet, Path: "/integrations/{integration_id}/custom-fields"}
 
 // CustomFields iterates over the custom fields of an integration, as [IntegrationsService.Fields] does over the
 // fields of the tool.
@@ -160,9 +154,7 @@ type mapCustomFieldRequest struct {
 	IntegrationFieldID *string `json:"integration_field_id"`
 }
 
-var mapCustomFieldOperation = transport.Operation{
-	Method: http.MethodPut, Path: "/integrations/{integration_id}/custom-fields/{custom_field_id}", Timeout: DefaultTimeout,
-}
+var mapCustomFieldOperation = transport.Operation{Method: http.MethodPut, Path: "/integrations/{integration_id}/custom-fields/{custom_field_id}"}
 
 // MapCustomField maps a custom field to a field of the tool, in place of the field that it was mapped to. It
 // returns the custom field as it is then.

@@ -25,9 +25,7 @@ type RelinkRequest struct {
 	LinkType LinkType `json:"link_type,omitempty"`
 }
 
-var relinkOperation = transport.Operation{
-	Method: http.MethodPost, Path: "/integrations/{integration_id}/relink", Timeout: DefaultLinkTimeout,
-}
+var relinkOperation = transport.Operation{Method: http.MethodPost, Path: "/integrations/{integration_id}/relink"}
 
 // Relink makes a link with which a customer reconnects an integration, to enter new credentials
 // when the old ones no longer work ([StateInvalid]) or to agree to another scope config. The link is
@@ -167,9 +165,7 @@ type WriteActionField struct {
 	CoverageStatus CoverageStatus `json:"coverage_status"`
 }
 
-var getIntegrationOperation = transport.Operation{
-	Method: http.MethodGet, Path: "/integrations/{integration_id}", Timeout: DefaultTimeout,
-}
+var getIntegrationOperation = transport.Operation{Method: http.MethodGet, Path: "/integrations/{integration_id}"}
 
 // Get returns an integration with everything that a settings page shows of it.
 //
@@ -228,9 +224,7 @@ type setEnabledRequest struct {
 	Value bool `json:"value"`
 }
 
-var setEnabledOperation = transport.Operation{
-	Method: http.MethodPut, Path: "/integrations/{integration_id}/enabled", Timeout: DefaultTimeout,
-}
+var setEnabledOperation = transport.Operation{Method: http.MethodPut, Path: "/integrations/{integration_id}/enabled"}
 
 // SetEnabled switches an integration off ([StateInactive]), which cancels syncs that are running, or on
 // again. Credentials and configuration are kept.
@@ -258,9 +252,7 @@ func (r SetupLinkRequest) validate() error {
 	return nil
 }
 
-var setupLinkOperation = transport.Operation{
-	Method: http.MethodPost, Path: "/integrations/{integration_id}/setup-link", Timeout: DefaultLinkTimeout,
-}
+var setupLinkOperation = transport.Operation{Method: http.MethodPost, Path: "/integrations/{integration_id}/setup-link"}
 
 // SetupLink makes a link with which a customer gets back to the setup steps of an integration, such as
 // filtering and field mapping, without going through the whole connection flow.
@@ -276,9 +268,7 @@ func (s *IntegrationsService) SetupLink(ctx context.Context, integrationID strin
 // emptyRequest is the body {}.
 type emptyRequest struct{}
 
-var deleteIntegrationOperation = transport.Operation{
-	Method: http.MethodDelete, Path: "/integrations/{integration_id}", Timeout: DefaultTimeout,
-}
+var deleteIntegrationOperation = transport.Operation{Method: http.MethodDelete, Path: "/integrations/{integration_id}"}
 
 // Delete ends a connection. It cannot be undone. Kombo does not document
 // whether a deletion by the API also sends the webhook [IntegrationDeletedEvent]: be ready for both.

@@ -142,7 +142,7 @@ type APIKeyInfo struct {
 
 func (i *APIKeyInfo) missing() string { return required("environment_id", i.EnvironmentID) }
 
-var checkAPIKeyOperation = transport.Operation{Method: http.MethodGet, Path: "/check-api-key", Timeout: DefaultTimeout}
+var checkAPIKeyOperation = transport.Operation{Method: http.MethodGet, Path: "/check-api-key"}
 
 // CheckAPIKey returns the environment that the API key belongs to. It is the quickest way to check key
 // and region: a wrong key fails with [ErrAuthentication].

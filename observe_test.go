@@ -129,7 +129,7 @@ func TestOperationFromContext(t *testing.T) {
 				return httpmock.NewStringResponse(429, ""), nil
 			})
 			outer := roundTripFunc(func(r *http.Request) (*http.Response, error) {
-				ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), "key", "value"), time.Minute) //nolint:revive,staticcheck // any key
+				ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), "key", "value"), time.Minute) //nolint:staticcheck // any key
 				defer cancel()
 				return inner(r.Clone(ctx))
 			})

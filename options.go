@@ -1,6 +1,7 @@
 package kombo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ const (
 
 // DefaultMaxResponseSize is the size in bytes up to which responses are read, 10 MiB; [WithMaxResponseSize]
 // sets another.
-const DefaultMaxResponseSize = transport.DefaultMaxBody
+const DefaultMaxResponseSize = 10 << 20
 
 // An Option configures the client that [NewClient] returns. A later option overrides an earlier one of
 // the same kind, except for [WithObserver] and [WithInstrumentation].
@@ -63,12 +64,33 @@ func (c *config) transport(apiKey string) (transport.Config, error) {
 		UserAgent:      userAgent,
 		HTTPClient:     c.httpClient,
 		Wrap:           c.wrap,
-		AttemptTimeout: c.timeout,
+		AttemptTimeout: c.attemptTimeout(),
 		Retry:          c.retry.withDefaults(),
 		Classify:       classify,
 		Log:            c.log,
-		MaxBody:        c.maxBody,
+		MaxBody:        cmp.Or(c.maxBody, DefaultMaxResponseSize),
 	}, nil
+}
+
+// attemptTimeout returns the time limit of one attempt of an operation, for calls whose [Request] has none. It
+// is that of [WithTimeout] or the Timeout of the client of [WithHTTPClient], the shorter if both are limits;
+// else the default of the method.
+func (c *config) attemptTimeout() func(transport.Operation) time.Duration {
+	limit := c.timeout
+	if c.httpClient != nil {
+		if own := c.httpClient.Timeout; own > 0 && (limit == nil || *limit == 0 || own < *limit) {
+			limit = &own
+		}
+	}
+	return func(operation transport.Operation) time.Duration {
+		switch {
+		case limit != nil:
+			return *limit
+		case operation.Method == http.MethodPost:
+			return DefaultLinkTimeout
+		}
+		return DefaultTimeout
+	}
 }
 
 // WithRegion sets the region; the default is [RegionEU]. It cannot be combined with [WithBaseURL].

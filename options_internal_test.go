@@ -16,7 +16,7 @@ func TestLimits(t *testing.T) {
 	}{
 		{"MaxWebhookBody", MaxWebhookBody, 1_048_576},
 		{"MaxErrorBody", MaxErrorBody, 65_536},
-		{"MaxBody", transport.DefaultMaxBody, 10_485_760},
+		{"DefaultMaxResponseSize", DefaultMaxResponseSize, 10_485_760},
 		{"maxFlowBody", maxFlowBody, 65_536},
 		{"maxErrorLine", maxErrorLine, 500},
 		{"maxErrorMessage", maxErrorMessage, 8_192},
@@ -44,7 +44,7 @@ func TestTimeoutsOfOperations(t *testing.T) {
 		{checkAPIKeyOperation, 60 * time.Second},
 		{getIntegrationOperation, 60 * time.Second},
 	} {
-		if got := test.operation.Timeout; got != test.want {
+		if got := (&config{}).attemptTimeout()(test.operation); got != test.want {
 			t.Errorf("%s: %v, want %v", test.operation, got, test.want)
 		}
 	}

@@ -136,6 +136,10 @@ func TestTimeLimits(t *testing.T) {
 		{"WithTimeout", []kombo.Option{kombo.WithTimeout(5 * time.Second)}, 0, 5 * time.Second, 5 * time.Second},
 		{"of the http.Client", nil, 10 * time.Minute, 10 * time.Minute, 10 * time.Minute},
 		{"both", []kombo.Option{kombo.WithTimeout(5 * time.Second)}, 3 * time.Second, 3 * time.Second, 3 * time.Second},
+		{"WithTimeout, longer than the default", []kombo.Option{kombo.WithTimeout(10 * time.Minute)}, 0, 10 * time.Minute, 10 * time.Minute},
+		{"of the http.Client, shorter than the default", nil, 2 * time.Second, 2 * time.Second, 2 * time.Second},
+		{"of the http.Client, and none of WithTimeout", []kombo.Option{kombo.WithTimeout(0)}, 3 * time.Second, 3 * time.Second, 3 * time.Second},
+		{"both, the http.Client's longer", []kombo.Option{kombo.WithTimeout(5 * time.Second)}, 7 * time.Second, 5 * time.Second, 5 * time.Second},
 		{"none, but the context's", []kombo.Option{kombo.WithTimeout(0)}, 0, time.Hour, time.Hour},
 	}
 	for _, test := range tests {

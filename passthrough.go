@@ -205,7 +205,8 @@ func (h *passthroughHeader) UnmarshalJSON(document []byte) error {
 	for decoder.More() {
 		key, _ := decoder.Token()
 		var value json.RawMessage
-		if decoder.Decode(&value) != nil || decoder.InputOffset() == maxHeaders {
+		_ = decoder.Decode(&value)
+		if value == nil || decoder.InputOffset() == maxHeaders {
 			break // at the limit, which may cut a number
 		}
 		name, _ := key.(string)
@@ -251,9 +252,7 @@ func (r *PassthroughResponse) Bytes() ([]byte, error) {
 	return body, nil
 }
 
-var passthroughOperation = transport.Operation{
-	Method: http.MethodPost, Path: "/passthrough/{tool}/{api}", Timeout: DefaultLinkTimeout, NonIdempotent: true,
-}
+var passthroughOperation = transport.Operation{Method: http.MethodPost, Path: "/passthrough/{tool}/{api}", NonIdempotent: true}
 
 // Passthrough sends a request to the own API of the tool behind an integration, for what Kombo's API does not
 // cover. Kombo's documentation lists the APIs of each tool; many tools have one, named after the tool.

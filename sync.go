@@ -33,7 +33,7 @@ type syncRequest struct {
 	Type SyncType `json:"type,omitempty"`
 }
 
-var syncOperation = transport.Operation{Method: http.MethodPost, Path: "/force-sync", Timeout: DefaultLinkTimeout, NonIdempotent: true}
+var syncOperation = transport.Operation{Method: http.MethodPost, Path: "/force-sync", NonIdempotent: true}
 
 // Sync starts a sync of an integration; "" means [SyncFull]. Kombo syncs on its own schedule and advises against
 // triggering syncs periodically; use this for exceptions such as a "sync now" button.

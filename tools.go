@@ -90,7 +90,7 @@ func (l *toolList) missing() string {
 	return ""
 }
 
-var toolsOperation = transport.Operation{Method: http.MethodGet, Path: "/tools/{category}", Timeout: DefaultTimeout}
+var toolsOperation = transport.Operation{Method: http.MethodGet, Path: "/tools/{category}"}
 
 // Tools returns the tools of a category that are enabled in the environment of the API key, with what Kombo
 // can do with each: for a grid of one's own in place of the flow's first step.

@@ -66,12 +66,9 @@ func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
 		c.started = time.Now()
 	}
 	ctx, connection := request.Context(), &connectionTrace{}
-	limit := c.request.Operation.Timeout
-	switch {
-	case c.request.Timeout > 0:
-		limit = c.request.Timeout
-	case c.transport.timeout != nil:
-		limit = *c.transport.timeout
+	limit := c.request.Timeout
+	if limit == 0 {
+		limit = c.transport.timeout(c.request.Operation)
 	}
 	if limit > 0 {
 		var cancel context.CancelFunc

@@ -186,7 +186,7 @@ func TestAttemptsShareNothing(t *testing.T) {
 					wait.Go(func() {
 						for call := range test.calls {
 							transport := newTest(nil, func(c *Config) {
-								c.BaseURL, c.HTTPClient, c.AttemptTimeout = server.URL, client, new(test.limit(call))
+								c.BaseURL, c.HTTPClient, c.AttemptTimeout = server.URL, client, limit(test.limit(call))
 								c.Retry = RetryPolicy{MaxAttempts: test.attempts, BaseDelay: 1, MaxDelay: 1}
 							})
 							resp, err := transport.Do(t.Context(), Request{Operation: jarring, Body: body})

@@ -134,14 +134,14 @@ func TestDecompressedBodyOverTheLimit(t *testing.T) {
 	for _, test := range []struct {
 		size int
 		want bool
-	}{{DefaultMaxBody, false}, {DefaultMaxBody + 1, true}, {20 * DefaultMaxBody, true}} {
+	}{{testMaxBody, false}, {testMaxBody + 1, true}, {20 * testMaxBody, true}} {
 		s := &script{steps: []step{{status: 200, header: headers("Content-Encoding: gzip"), body: gzipped(t, strings.Repeat("x", test.size))}}}
 		resp, err := newTest(s, nil).do(t.Context(), read)
-		if err != nil || resp.TooLarge != test.want || len(resp.Body) != min(test.size, DefaultMaxBody) || resp.Undecodable {
+		if err != nil || resp.TooLarge != test.want || len(resp.Body) != min(test.size, testMaxBody) || resp.Undecodable {
 			t.Errorf("%d bytes: TooLarge = %v with %d bytes, %v", test.size, resp.TooLarge, len(resp.Body), err)
 		}
 	}
-	s := &script{steps: []step{{status: 200, header: headers("Content-Encoding: gzip"), body: strings.Repeat("x", DefaultMaxBody+1)}}}
+	s := &script{steps: []step{{status: 200, header: headers("Content-Encoding: gzip"), body: strings.Repeat("x", testMaxBody+1)}}}
 	resp, err := newTest(s, nil).do(t.Context(), read)
 	if err != nil || !resp.TooLarge || resp.Body != nil {
 		t.Errorf("compressed body over the limit: TooLarge = %v with %d bytes, %v", resp.TooLarge, len(resp.Body), err)

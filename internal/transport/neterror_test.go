@@ -53,7 +53,7 @@ func TestFailuresBeforeTheConnection(t *testing.T) {
 			t.Run(test.name+"/"+operation.Method, func(t *testing.T) {
 				t.Parallel()
 				_, err := newTest(nil, func(c *Config) {
-					c.BaseURL, c.HTTPClient, c.AttemptTimeout = test.baseURL, &http.Client{Transport: test.base}, &test.limit
+					c.BaseURL, c.HTTPClient, c.AttemptTimeout = test.baseURL, &http.Client{Transport: test.base}, limit(test.limit)
 					c.Retry = RetryPolicy{MaxAttempts: 4, BaseDelay: 1, MaxDelay: 1}
 				}).do(t.Context(), operation)
 				failure, ok := errors.AsType[*CallError](err)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
@@ -18,8 +17,6 @@ type Operation struct {
 	NonIdempotent bool
 	// Secret marks an operation whose path values are credentials.
 	Secret bool
-	// Timeout is the time limit of one attempt, unless the Transport has one. Zero means none.
-	Timeout time.Duration
 }
 
 // String returns the route, never the values that fill it.

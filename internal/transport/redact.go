@@ -75,7 +75,7 @@ func redact(text string, limit int, secrets []string) string {
 	return Truncate(out.String(), limit)
 }
 
-// Cut returns at most size bytes of text, without splitting a character.
+// Truncate returns at most size bytes of text, without splitting a character.
 func Truncate(text string, size int) string {
 	if len(text) <= size {
 		return text

@@ -38,7 +38,7 @@ func TestQueryAndIntegration(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			seen := &recorder{}
-			transport := New(Config{BaseURL: "https://api.example/v1", APIKey: testKey, HTTPClient: &http.Client{Transport: seen}, Retry: RetryPolicy{MaxAttempts: 1}})
+			transport := New(Config{AttemptTimeout: limit(0), MaxBody: testMaxBody, BaseURL: "https://api.example/v1", APIKey: testKey, HTTPClient: &http.Client{Transport: seen}, Retry: RetryPolicy{MaxAttempts: 1}})
 			_, err := transport.Do(t.Context(), Request{
 				Operation: operation, PathValues: []string{"a:b"}, Query: test.query, IntegrationID: test.integrationID,
 			})
@@ -58,7 +58,7 @@ func TestNobodyElseRepeatsWhatActsOnce(t *testing.T) {
 	t.Parallel()
 	for _, once := range []bool{true, false} {
 		seen := &recorder{}
-		transport := New(Config{BaseURL: "https://api.example/v1", APIKey: testKey, HTTPClient: &http.Client{Transport: seen}, Retry: RetryPolicy{MaxAttempts: 1}})
+		transport := New(Config{AttemptTimeout: limit(0), MaxBody: testMaxBody, BaseURL: "https://api.example/v1", APIKey: testKey, HTTPClient: &http.Client{Transport: seen}, Retry: RetryPolicy{MaxAttempts: 1}})
 		_, err := transport.Do(t.Context(), Request{Operation: Operation{Method: http.MethodPost, Path: "/force-sync", NonIdempotent: once}, Body: []byte("{}")})
 		if err != nil || (seen.last.GetBody == nil) != once {
 			t.Errorf("once %v: GetBody is nil: %v, %v", once, seen.last.GetBody == nil, err)
@@ -84,7 +84,7 @@ func TestCheckHeaderValue(t *testing.T) {
 	}
 	// It is bad input, not a call that failed, and nothing is sent.
 	seen := &recorder{}
-	transport := New(Config{BaseURL: "https://api.example/v1", APIKey: testKey, HTTPClient: &http.Client{Transport: seen}, Retry: RetryPolicy{MaxAttempts: 1}})
+	transport := New(Config{AttemptTimeout: limit(0), MaxBody: testMaxBody, BaseURL: "https://api.example/v1", APIKey: testKey, HTTPClient: &http.Client{Transport: seen}, Retry: RetryPolicy{MaxAttempts: 1}})
 	_, err := transport.Do(t.Context(), Request{Operation: Operation{Method: http.MethodPost, Path: "/force-sync"}, IntegrationID: "a\nb"})
 	if _, sent := errors.AsType[*CallError](err); err == nil || sent || seen.last != nil {
 		t.Errorf("error = %v, sent %v", err, seen.last)

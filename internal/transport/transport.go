@@ -4,7 +4,6 @@
 package transport
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,9 +18,6 @@ import (
 
 const bearer = "Bearer "
 
-// DefaultMaxBody is the size in bytes up to which a response is read, unless the Config has another.
-const DefaultMaxBody = 10 << 20
-
 // Config is what a Transport is made of.
 type Config struct {
 	// BaseURL is absolute and has no trailing slash.
@@ -34,11 +30,10 @@ type Config struct {
 	HTTPClient *http.Client
 	// Wrap returns the RoundTrippers around that of HTTPClient, the innermost first.
 	Wrap []func(base http.RoundTripper) http.RoundTripper
-	// AttemptTimeout limits one attempt, reading the response included; zero means no limit, and nil
-	// the operation's limit. HTTPClient.Timeout, if set, replaces the operation's limit; if both are
-	// set, the shorter counts.
-	AttemptTimeout *time.Duration
-	// MaxBody is the size in bytes up to which a response is read; zero means DefaultMaxBody.
+	// AttemptTimeout returns the time limit of one attempt, reading the response included; zero means
+	// none. The Timeout of HTTPClient does not count.
+	AttemptTimeout func(Operation) time.Duration
+	// MaxBody is the size in bytes up to which a response is read.
 	MaxBody int64
 	Retry   RetryPolicy
 	// Classify returns what the body of a response that reports no success means for retries; nil
@@ -80,7 +75,7 @@ type Transport struct {
 	base      http.RoundTripper
 	// uncompressed means that the caller's transport does not want compressed responses.
 	uncompressed bool
-	timeout      *time.Duration
+	timeout      func(Operation) time.Duration
 	maxBody      int64
 	retry        RetryPolicy
 	classify     func(body []byte) Classification
@@ -97,7 +92,7 @@ func New(config Config) *Transport {
 		baseURL:   config.BaseURL,
 		userAgent: config.UserAgent,
 		timeout:   config.AttemptTimeout,
-		maxBody:   cmp.Or(config.MaxBody, DefaultMaxBody),
+		maxBody:   config.MaxBody,
 		retry:     config.Retry,
 		classify:  config.Classify,
 		log:       config.Log,
@@ -117,10 +112,7 @@ func New(config Config) *Transport {
 	for _, wrap := range config.Wrap {
 		t.base = wrap(t.base)
 	}
-	if limit := t.client.Timeout; limit > 0 && (t.timeout == nil || *t.timeout == 0 || limit < *t.timeout) {
-		t.timeout = &limit
-	}
-	t.client.Timeout = 0 // a context does the same for ten allocations fewer
+	t.client.Timeout = 0 // the limit of an attempt does the same for ten allocations fewer
 	t.client.CheckRedirect = func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}
@@ -143,7 +135,7 @@ type Request struct {
 	IntegrationID string
 	// Body is a JSON document; nil means none.
 	Body []byte
-	// Timeout limits one attempt in place of all other limits; zero means that they count.
+	// Timeout limits one attempt in place of Config.AttemptTimeout, unless it is zero.
 	Timeout time.Duration
 }
 

@@ -22,6 +22,8 @@ import (
 const (
 	testKey   = "api-key-0123456789"
 	testToken = "activation-token-0123456789"
+
+	testMaxBody = 10 << 20
 )
 
 var (
@@ -97,10 +99,14 @@ var defaultPolicy = RetryPolicy{
 	MaxAttempts: 4, BaseDelay: 500 * time.Millisecond, MaxDelay: 8 * time.Second, MaxRetryAfter: 30 * time.Second,
 }
 
+func limit(timeout time.Duration) func(Operation) time.Duration {
+	return func(Operation) time.Duration { return timeout }
+}
+
 func newTest(s http.RoundTripper, change func(*Config)) *Transport {
 	config := Config{
 		BaseURL: "https://api.example/v1", APIKey: testKey, UserAgent: "test",
-		HTTPClient: &http.Client{Transport: s}, AttemptTimeout: new(time.Minute), Retry: defaultPolicy,
+		HTTPClient: &http.Client{Transport: s}, AttemptTimeout: limit(time.Minute), MaxBody: testMaxBody, Retry: defaultPolicy,
 	}
 	if change != nil {
 		change(&config)
@@ -290,20 +296,15 @@ func TestCancellationAfterALostConnection(t *testing.T) {
 
 func TestAttemptTimeout(t *testing.T) {
 	t.Parallel()
-	slow := read
-	slow.Timeout = 5 * time.Second
 	tests := []struct {
-		name    string
-		client  time.Duration
-		attempt *time.Duration
-		want    time.Duration
+		name                  string
+		client, attempt, call time.Duration
+		want                  time.Duration
 	}{
-		{"of the operation", 0, nil, 5 * time.Second},
-		{"of an attempt", 0, new(3 * time.Second), 3 * time.Second},
-		{"of an attempt, longer than the operation's", 0, new(7 * time.Second), 7 * time.Second},
-		{"of the http.Client", 2 * time.Second, new(time.Duration(0)), 2 * time.Second},
-		{"of the http.Client, longer than the operation's", 7 * time.Second, nil, 7 * time.Second},
-		{"the shorter of both", 2 * time.Second, new(3 * time.Second), 2 * time.Second},
+		{"of an attempt", 0, 3 * time.Second, 0, 3 * time.Second},
+		{"of the call", 0, 3 * time.Second, 2 * time.Second, 2 * time.Second},
+		{"of the call, longer", 0, 3 * time.Second, 5 * time.Second, 5 * time.Second},
+		{"not of the http.Client", 2 * time.Second, 3 * time.Second, 0, 3 * time.Second},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -313,8 +314,8 @@ func TestAttemptTimeout(t *testing.T) {
 				client := &http.Client{Transport: s, Timeout: test.client}
 				start := time.Now()
 				_, err := newTest(s, func(c *Config) {
-					c.HTTPClient, c.AttemptTimeout, c.Retry.MaxAttempts = client, test.attempt, 1
-				}).do(t.Context(), slow)
+					c.HTTPClient, c.AttemptTimeout, c.Retry.MaxAttempts = client, limit(test.attempt), 1
+				}).Do(t.Context(), Request{Operation: read, PathValues: []string{testToken}, Timeout: test.call})
 				if passed := time.Since(start); passed != test.want {
 					t.Errorf("ended after %v, want %v", passed, test.want)
 				}
@@ -335,10 +336,10 @@ func TestAnswerOverTheLimit(t *testing.T) {
 	for _, test := range []struct {
 		size int
 		want bool
-	}{{DefaultMaxBody, false}, {DefaultMaxBody + 1, true}, {2 * DefaultMaxBody, true}} {
+	}{{testMaxBody, false}, {testMaxBody + 1, true}, {2 * testMaxBody, true}} {
 		s := &script{steps: []step{{status: 200, body: strings.Repeat("x", test.size)}}}
 		resp, err := newTest(s, nil).do(t.Context(), read)
-		if err != nil || resp.TooLarge != test.want || len(resp.Body) != min(test.size, DefaultMaxBody) {
+		if err != nil || resp.TooLarge != test.want || len(resp.Body) != min(test.size, testMaxBody) {
 			t.Errorf("%d bytes: TooLarge = %v with %d bytes, %v", test.size, resp.TooLarge, len(resp.Body), err)
 		}
 		if s.attempts != 1 || s.openBodies != 0 {
@@ -356,14 +357,14 @@ func (a announcing) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // A length is a word only: it must not make room for what does not come.
 func TestAnnouncedLengthReservesLittle(t *testing.T) { //nolint:paralleltest // counts allocated bytes
-	for _, length := range []announcing{DefaultMaxBody, 1 << 30} {
+	for _, length := range []announcing{testMaxBody, 1 << 30} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		if resp, err := newTest(length, nil).do(t.Context(), read); err != nil || string(resp.Body) != "x" {
 			t.Errorf("response = %+v, %v", resp, err)
 		}
 		runtime.ReadMemStats(&after)
-		if got := after.TotalAlloc - before.TotalAlloc; got > DefaultMaxBody/10 {
+		if got := after.TotalAlloc - before.TotalAlloc; got > testMaxBody/10 {
 			t.Errorf("%d bytes announced: %d allocated", length, got)
 		}
 	}
@@ -392,7 +393,7 @@ func TestEndlessAnswerIsNotReadOn(t *testing.T) {
 	if err != nil || !resp.TooLarge || resp.StatusCode != 500 {
 		t.Errorf("response = %+v, %v", resp, err)
 	}
-	if got := e.body.read.Load(); got > DefaultMaxBody+1 {
+	if got := e.body.read.Load(); got > testMaxBody+1 {
 		t.Errorf("%d bytes were read", got)
 	}
 }
