@@ -22,18 +22,17 @@ type misfit struct {
 // an UnmarshalJSON of their own, and its versions differ in the paths that they give. This is for the text of
 // an error only, so that it may decode the document once more.
 //
-// Of a long document the path in err, the error of encoding/json, must do: the search takes up to forty times
-// the document's size.
+// Of a long document the path in err, the error of encoding/json, must do if it has one: the search takes up to
+// forty times the document's size, and a multiple of it without long lists.
 func findMisfit(document []byte, target any, path string, err error, want func(path string) bool) *misfit {
-	if len(document) > maxSearched {
-		typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err)
-		if !ok {
-			return nil
-		}
+	if typeErr, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && len(document) > maxSearchedList {
 		if path = strings.Trim(path+"."+typeErr.Field, "."); !want(path) {
 			return nil
 		}
 		return &misfit{path: path}
+	}
+	if len(document) > maxSearched {
+		return nil
 	}
 	return misfitOf(document, reflect.TypeOf(target).Elem(), path, want)
 }
@@ -51,8 +50,12 @@ func (m *misfit) describe() string {
 	return "the type of " + m.path + " is wrong"
 }
 
-// maxSearched is the size in bytes of the longest document that findMisfit looks through.
-const maxSearched = 64 << 10
+// maxSearched is the size in bytes of the longest document that findMisfit looks through, apart from lists in it that are
+// longer than maxSearchedList. An integration with all its models takes some 100 KB.
+const (
+	maxSearched     = 256 << 10
+	maxSearchedList = 64 << 10
+)
 
 func misfitOf(document []byte, t reflect.Type, path string, want func(path string) bool) *misfit {
 	for t.Kind() == reflect.Pointer {
@@ -79,6 +82,9 @@ func misfitOf(document []byte, t reflect.Type, path string, want func(path strin
 		}
 		return nil
 	case kind == reflect.Map && isObject, (kind == reflect.Slice || kind == reflect.Array) && isList:
+		if len(document) > maxSearchedList {
+			return nil
+		}
 		for decoder.More() {
 			if isObject {
 				_, _ = decoder.Token() // the key

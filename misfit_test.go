@@ -10,6 +10,23 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
+// An integration with all its models is long, and its error no less precise.
+func TestDecodeErrorsOfLongResponses(t *testing.T) {
+	t.Parallel()
+	model := `{"id":"hris_employees","label":"Employees","fields":[` + strings.Repeat(`{"id":"first_name","coverage_status":"SUPPORTED"},`, 100) + `{"id":"last_name"}]},`
+	for value, want := range map[string]string{
+		`"created_at":"secret day"`: "data.created_at is not a time",
+		`"data_expired_at":{}`:      "data.data_expired_at is not a time",
+		`"beta":"yes"`:              "the type of data.beta is wrong",
+	} {
+		client, _ := mocked(t, "*", "", 200, `{"status":"success","data":{"id":"x:1","read_models":[`+strings.Repeat(model, 20)+`{}],`+value+`}}`)
+		_, err := client.Integrations.Get(t.Context(), testIntegrationID)
+		if err == nil || !strings.Contains(err.Error(), "not what the API promises: "+want) {
+			t.Errorf("error = %v, want %s", err, want)
+		}
+	}
+}
+
 // The error names the first value that cannot be decoded, whatever its type and however deep it is.
 func TestDecodeErrorsNameTheValue(t *testing.T) {
 	t.Parallel()
