@@ -335,7 +335,7 @@ func TestList(t *testing.T) {
 	if len(lines) != 5 || lines[4] != `{"id":4,"name":"\u003cAda\u003e\n"}` || stderr != "" {
 		t.Errorf("it printed %s and %s", stdout, stderr)
 	}
-	want := "/ats/jobs/j/1/applications?ids=a%2Cb&include_deleted=true&page_size=2&stage=x&stage=y&updated_after=2026-05-04T03%3A02%3A01.000Z personio:1"
+	want := "/ats/jobs/j/1/applications?ids=a%2Cb&include_deleted=true&page_size=2&stage=x%2Cy&updated_after=2026-05-04T03%3A02%3A01.000Z personio:1"
 	if len(*queries) != 3 || (*queries)[0] != want {
 		t.Errorf("it asked for %q, want %s", *queries, want)
 	}
