@@ -42,6 +42,10 @@ func commands() []command {
 		syncCommand,
 		deleteCommand,
 		listCommand,
+		sendCommand,
+		verifyCommand,
+		listenCommand,
+		replayCommand,
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -90,6 +89,9 @@ func (e *env) printJSON(value any) error {
 
 // printError prints an error on stderr, and what to do about it.
 func (e *env) printError(err error) {
+	if _, reported := errors.AsType[*reportedError](err); reported {
+		return
+	}
 	hint := e.hint(err)
 	if e.json {
 		details := map[string]any{"message": err.Error(), "exit_code": exitCode(err)}
@@ -187,34 +189,14 @@ func (p *progress) end() {
 	}
 }
 
-// await returns the result of a function that cannot be interrupted, such as one that reads from the
-// terminal, or an error if ctx ends before.
-func await[T any](ctx context.Context, f func() (T, error)) (T, error) {
-	type result struct {
-		value T
-		err   error
-	}
-	done := make(chan result, 1)
+// input returns standard input, from which a read returns as soon as ctx ends: one from a terminal cannot be
+// interrupted.
+func (e *env) input(ctx context.Context) io.Reader {
+	reader, writer := io.Pipe()
 	go func() {
-		value, err := f()
-		done <- result{value, err}
+		_, err := io.Copy(writer, e.stdin)
+		_ = writer.CloseWithError(err)
 	}()
-	select {
-	case r := <-done:
-		return r.value, r.err
-	case <-ctx.Done():
-		var none T
-		return none, ctx.Err()
-	}
-}
-
-// readLine reads a line of standard input.
-func (e *env) readLine(ctx context.Context) (string, error) {
-	return await(ctx, func() (string, error) {
-		line, err := bufio.NewReader(io.LimitReader(e.stdin, 1<<16)).ReadString('\n')
-		if errors.Is(err, io.EOF) {
-			err = nil
-		}
-		return strings.TrimSpace(line), err
-	})
+	context.AfterFunc(ctx, func() { _ = reader.CloseWithError(ctx.Err()) })
+	return reader
 }

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/kombo-go/kombo"
@@ -99,11 +102,11 @@ func (e *env) confirmDelete(ctx context.Context, client *kombo.Client, id string
 	}
 	fmt.Fprintf(e.stderr, "This deletes %s of %s (%s) for good.\nType the ID to delete it: ",
 		printable(i.Tool.Label), printable(i.EndUser.OrganizationName), printable(string(i.Status)))
-	typed, err := e.readLine(ctx)
+	typed, err := bufio.NewReader(io.LimitReader(e.input(ctx), 1<<16)).ReadString('\n')
 	switch {
-	case err != nil:
+	case err != nil && !errors.Is(err, io.EOF):
 		return err
-	case typed != id:
+	case strings.TrimSpace(typed) != id:
 		return errors.New("that is not the ID; nothing was deleted")
 	}
 	return nil

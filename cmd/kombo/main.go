@@ -14,6 +14,10 @@
 //	sync       start a sync
 //	delete     end an integration for good
 //	list       read a list as JSON lines
+//	send       post a signed event to a receiver of webhooks
+//	verify     check the signature of a webhook, and why it is wrong
+//	listen     receive, store and forward webhooks
+//	replay     send stored webhooks again
 //
 // "kombo help COMMAND" describes one of them. Secrets come from the environment only, because other users of the
 // machine can read the arguments of a program: KOMBO_API_KEY, KOMBO_REGION (eu or us), KOMBO_BASE_URL and
@@ -81,6 +85,11 @@ func (e *usageError) Error() string { return e.err.Error() }
 
 func (e *usageError) Unwrap() error { return e.err }
 
+// reportedError is an error that the output of the command describes already.
+type reportedError struct{ error }
+
+func (e *reportedError) Unwrap() error { return e.error }
+
 func exitCode(err error) int {
 	kerr, _ := errors.AsType[*kombo.Error](err)
 	_, usage := errors.AsType[*usageError](err)
@@ -93,7 +102,7 @@ func exitCode(err error) int {
 		return exitAuthentication
 	case errors.Is(err, kombo.ErrIntegrationNotFound):
 		return exitNotFound
-	case errors.Is(err, kombo.ErrNetwork):
+	case errors.Is(err, kombo.ErrNetwork), errors.Is(err, errNoResponse):
 		return exitNetwork
 	}
 	return exitFailure
