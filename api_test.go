@@ -72,6 +72,27 @@ func TestCallSends(t *testing.T) {
 	}
 }
 
+// A body that is not JSON is sent as it is, again with each attempt.
+func TestCallSendsOtherContentTypes(t *testing.T) {
+	t.Parallel()
+	const lines = "{\"url\":\"https://a.example/1\"}\n{\"url\":\"https://a.example/2?a=<&\"}\n"
+	synctest.Test(t, func(t *testing.T) {
+		var got []string
+		client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			body, err := io.ReadAll(r.Body)
+			got = append(got, r.Header.Get("Content-Type")+" "+string(body))
+			return &http.Response{StatusCode: 429, Body: http.NoBody, Header: http.Header{}}, err
+		})}))
+		_, _ = kombo.Call[struct{}](t.Context(), client, kombo.Request{
+			Method: "POST", Path: "/ai-apply/job-feeds/{job_feed_id}/bulk-import", PathValues: []string{"f"},
+			ContentType: "application/x-ndjson", Body: []byte(lines),
+		})
+		if diff := cmp.Diff(slices.Repeat([]string{"application/x-ndjson " + lines}, 4), got); diff != "" {
+			t.Errorf("requests (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // What cannot be sent is refused with the name of the field, and quotes nothing that could be an ID.
 func TestCallRefuses(t *testing.T) {
 	t.Parallel()
@@ -127,6 +148,12 @@ func TestCallRefuses(t *testing.T) {
 		{"body of a GET", "Body: a GET has none; use Query", call(kombo.Request{Path: "/x", Body: 1})},
 		{"bytes", "Body would not be sent as it is: for bytes or a reader, give a json.RawMessage", call(kombo.Request{Method: "POST", Path: "/x", Body: []byte(`{"secret":1}`)})},
 		{"reader", "Body would not be sent as it is: for bytes or a reader, give a json.RawMessage", call(kombo.Request{Method: "POST", Path: "/x", Body: strings.NewReader(`{"secret":1}`)})},
+		{"bytes that are not UTF-8", "Body is not valid UTF-8", call(kombo.Request{Method: "POST", Path: "/x", ContentType: "text/plain", Body: []byte("\xffsecret")})},
+		{"no bytes", "ContentType is set, so Body must be a []byte that is not empty", call(kombo.Request{Method: "POST", Path: "/x", ContentType: "text/plain", Body: []byte{}})},
+		{"content type without a body", "ContentType is set, so Body must be a []byte that is not empty", call(kombo.Request{Method: "POST", Path: "/x", ContentType: "text/plain"})},
+		{"content type of a struct", "ContentType is set, so Body must be a []byte that is not empty", call(kombo.Request{Method: "POST", Path: "/x", ContentType: "text/plain", Body: struct{}{}})},
+		{"content type of a GET", "Body: a GET has none; use Query", call(kombo.Request{Path: "/x", ContentType: "text/plain", Body: []byte("secret")})},
+		{"content type that is no header", "ContentType contains characters that are not allowed in a header", call(kombo.Request{Method: "POST", Path: "/x", ContentType: "text/plain\r\nsecret: 1", Body: []byte("a")})},
 		{"body that is no JSON", "the request cannot be encoded", call(kombo.Request{Method: "POST", Path: "/x", Body: json.RawMessage(`{"secret`)})},
 		{"body that is not UTF-8", `the value of "name" is not valid UTF-8`, call(kombo.Request{Method: "POST", Path: "/x", Body: map[string]string{"name": "\xffsecret"}})},
 		{"body that is a text and not UTF-8", "Body is not valid UTF-8", call(kombo.Request{Method: "POST", Path: "/x", Body: "\xffsecret"})},

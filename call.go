@@ -144,7 +144,8 @@ func (*noData) UnmarshalJSON([]byte) error { return nil }
 
 // input is what a call sends.
 type input struct {
-	body          any // nil for none
+	body          any    // nil for none
+	contentType   string // of a body that is a []byte, unless it is JSON
 	pathValues    []string
 	query         url.Values
 	integrationID string        // of the header
@@ -285,7 +286,8 @@ func (s *service) send(ctx context.Context, operation transport.Operation, in in
 		ctx = &operationContext{ctx, operation}
 	}
 	resp, err := s.transport.Do(ctx, transport.Request{
-		Operation: operation, PathValues: in.pathValues, Query: in.query, IntegrationID: in.integrationID, Body: encoded, Timeout: in.timeout,
+		Operation: operation, PathValues: in.pathValues, Query: in.query, IntegrationID: in.integrationID,
+		Body: encoded, ContentType: in.contentType, Timeout: in.timeout,
 	})
 	if err == nil {
 		return resp, nil
@@ -321,6 +323,10 @@ func (s *service) encode(in input) ([]byte, error) {
 	}
 	if in.body == nil {
 		return nil, nil
+	}
+	if in.contentType != "" {
+		raw, _ := in.body.([]byte)
+		return raw, nil
 	}
 	if body, ok := in.body.(validator); ok {
 		if err := body.validate(); err != nil {

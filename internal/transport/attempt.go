@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -40,7 +41,7 @@ func (c *call) newRequest() (*http.Request, error) {
 		set("Accept-Encoding", "gzip")
 	}
 	if body != nil {
-		set("Content-Type", "application/json")
+		set("Content-Type", cmp.Or(c.request.ContentType, "application/json"))
 	}
 	if c.request.IntegrationID != "" {
 		set("X-Integration-Id", c.request.IntegrationID)

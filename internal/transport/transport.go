@@ -133,8 +133,10 @@ type Request struct {
 	Query url.Values
 	// IntegrationID is sent in the header X-Integration-Id; "" means none.
 	IntegrationID string
-	// Body is a JSON document; nil means none.
+	// Body is the body of the request; nil means none.
 	Body []byte
+	// ContentType is the media type of Body; "" means JSON.
+	ContentType string
 	// Timeout limits one attempt in place of Config.AttemptTimeout, unless it is zero.
 	Timeout time.Duration
 }
