@@ -297,7 +297,7 @@ func (s *service) send(ctx context.Context, operation transport.Operation, in in
 	case !ok:
 		return nil, &Error{Op: operation.String(), Message: err.Error(), err: ErrInvalidInput}
 	case failure.Canceled:
-		return nil, &Error{Op: operation.String(), Attempts: failure.Attempts, err: failure.Err}
+		return nil, &Error{Op: operation.String(), Attempts: failure.Attempts, err: &endedError{failure.Err}}
 	}
 	return nil, &Error{
 		Op: operation.String(), Attempts: failure.Attempts,

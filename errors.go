@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -291,6 +292,24 @@ func (e *networkError) Error() string { return e.err.Error() }
 func (e *networkError) Unwrap() error { return e.err }
 
 func (e *networkError) Is(target error) bool { return target == ErrNetwork }
+
+// endedError is a call that its context ended. The cause of the context is often the error of another call, as with
+// errgroup, so it must not decide the kind of this one: callers forget integrations on [ErrIntegrationNotFound].
+type endedError struct{ err error }
+
+func (e *endedError) Error() string { return e.err.Error() }
+
+func (e *endedError) Is(target error) bool {
+	return !slices.Contains(kinds[:], target) && errors.Is(e.err, target)
+}
+
+func (e *endedError) As(target any) bool { return errors.As(e.err, target) }
+
+// kinds are the kinds of a failed call.
+var kinds = [...]error{
+	ErrAuthentication, ErrIPNotAllowed, ErrInvalidInput, ErrIntegrationNotFound, ErrIntegrationNotReady,
+	ErrReconnectRequired, ErrRateLimited, ErrTaskTimedOut, ErrNetwork, ErrUnexpectedResponse,
+}
 
 const (
 	// maxErrorLine bounds what one part of a response adds to the text of an error, in bytes.

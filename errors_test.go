@@ -31,6 +31,46 @@ func TestKindsAreComplete(t *testing.T) {
 	}
 }
 
+// The cause of a context is often the error of another call, as with errgroup. It must not decide the kind of a call that
+// only the context ended: callers delete what ErrIntegrationNotFound is about.
+func TestKindOfTheCauseIsNotTheKindOfTheCall(t *testing.T) {
+	t.Parallel()
+	client, _ := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	causes := []error{
+		&kombo.Error{StatusCode: 404, Code: kombo.CodeIntegrationNotFound}, &kombo.Error{StatusCode: 401}, &kombo.Error{StatusCode: 400},
+		fmt.Errorf("worker 3: %w", &kombo.Error{Code: kombo.CodeRateLimitExceeded}),
+	}
+	for _, kind := range kinds {
+		if kind != context.Canceled && kind != context.DeadlineExceeded {
+			causes = append(causes, kind, fmt.Errorf("worker 3: %w", kind))
+		}
+	}
+	for _, cause := range causes {
+		before, end := context.WithCancelCause(t.Context())
+		end(cause)
+		during, stop := context.WithTimeoutCause(t.Context(), 20*time.Millisecond, cause)
+		t.Cleanup(stop)
+		for _, ctx := range []context.Context{before, during} {
+			want := "context.Canceled"
+			if ctx == during {
+				want = "context.DeadlineExceeded"
+			}
+			_, getErr := client.Integrations.Get(ctx, testIntegrationID)
+			_, waitErr := client.Integrations.WaitUntilReady(ctx, testIntegrationID, nil)
+			_, callErr := kombo.Call[struct{}](ctx, client, kombo.Request{Path: "/x"})
+			_, pageErr := kombo.ListPage[struct{}](ctx, client, kombo.ListRequest{Path: "/x"})
+			for _, err := range []error{getErr, waitErr, callErr, pageErr, client.Integrations.Delete(ctx, testIntegrationID)} {
+				if got := kindsOf(err); got != want {
+					t.Errorf("cause %v: error = %v, of kind %s, want %s", cause, err, got, want)
+				}
+				if kerr, ok := errors.AsType[*kombo.Error](cause); ok && !errors.Is(err, kerr) {
+					t.Errorf("cause %v is not found in %v", cause, err)
+				}
+			}
+		}
+	}
+}
+
 func TestErrorResponses(t *testing.T) {
 	t.Parallel()
 	const op = "POST /integrations/{integration_id}/relink"

@@ -126,6 +126,8 @@ type fault struct {
 	kept    bool
 	timeout time.Duration
 	context contextEnd
+	// cause is that of the context's end.
+	cause error
 	// pause is the least time between the first two requests.
 	pause time.Duration
 	want  outcomes
@@ -275,6 +277,10 @@ var faults = []fault{
 	{name: "cancelled before the call", respond: answerWell, context: endsBefore, want: everywhere("context.Canceled, 0")},
 	{name: "cancelled during the call", respond: slowHeaders, context: endsInCall, want: everywhere("context.Canceled, 1")},
 	{name: "cancelled during the call, HTTP/2", respond: slowHeaders, context: endsInCall, http2: true, want: everywhere("context.Canceled, 1")},
+	{
+		name: "cancelled during the call, because another found no integration", respond: slowHeaders, context: endsInCall,
+		cause: &kombo.Error{Code: kombo.CodeIntegrationNotFound}, want: everywhere("context.Canceled, 1"),
+	},
 	{name: "cancelled during the body", respond: slowBody, context: endsInBody, want: everywhere("context.Canceled, 1")},
 	{name: "cancelled during the body, HTTP/2", respond: slowBody, context: endsInBody, http2: true, want: everywhere("context.Canceled, 1")},
 	{name: "cancelled during the backoff", respond: rateLimited(fixedValue("20")), context: endsInBackoff, want: everywhere("context.Canceled, 1")},
@@ -390,7 +396,8 @@ fails where it differs. To write it anew:
 
 // meet makes the call, and says what came of it.
 func (f *fault) meet(t *testing.T, call faultyCall) string {
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, end := context.WithCancelCause(t.Context())
+	var cancel context.CancelFunc = func() { end(f.cause) }
 	defer cancel()
 	switch f.context {
 	case endsBefore:

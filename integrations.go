@@ -214,7 +214,7 @@ func (s *IntegrationsService) WaitUntilReady(ctx context.Context, integrationID 
 			// The status is the server's text, so the error does not quote it.
 			return nil, &Error{
 				Op: getIntegrationOperation.String(), Message: "the setup is not complete",
-				Attempts: attempts, err: s.transport.ContextError(ctx),
+				Attempts: attempts, err: &endedError{s.transport.ContextError(ctx)},
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 )
 
@@ -13,12 +14,20 @@ func (t *Transport) ContextError(ctx context.Context) error {
 }
 
 func contextError(ctx context.Context, secrets []string) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if err == nil || cause == err { //nolint:errorlint // a cause may wrap the error and say more
+	err := ctx.Err()
+	if err == nil {
+		return nil
+	}
+	cause := context.Cause(ctx)
+	if v := reflect.ValueOf(cause); v.Kind() == reflect.Pointer && v.IsNil() {
+		cause = err // its methods would panic
+	}
+	usual := err == context.Canceled || err == context.DeadlineExceeded //nolint:errorlint // not one that wraps them
+	if usual && cause == err {                                          //nolint:errorlint // a cause may wrap the error and say more
 		return err
 	}
 	// A cause is often the error of another request, URL included.
-	return &endedError{err: err, cause: cause, text: join(err.Error(), redactError(cause, secrets).Error())}
+	return &endedError{err: err, cause: cause, text: join(redactError(err, secrets).Error(), redactError(cause, secrets).Error())}
 }
 
 // join appends more to text, unless one of them says all that the other does.
@@ -32,8 +41,8 @@ func join(text, more string) string {
 	return text + ": " + more
 }
 
-// endedError is the end of a context that has a cause. Only errors.Is finds the cause: it may be of a
-// type that holds secrets.
+// endedError is the end of a context that has a cause, or an error of its own. Only errors.Is finds them: they may be
+// of types that hold secrets.
 type endedError struct {
 	err, cause error
 	text       string
@@ -44,9 +53,9 @@ func (e *endedError) Error() string { return e.text }
 // GoString keeps %#v from printing the fields.
 func (e *endedError) GoString() string { return e.text }
 
-func (e *endedError) Unwrap() error { return e.err }
-
-func (e *endedError) Is(target error) bool { return errors.Is(e.cause, target) }
+func (e *endedError) Is(target error) bool {
+	return errors.Is(e.err, target) || errors.Is(e.cause, target)
+}
 
 // As finds in the cause what it finds in the error of an attempt.
 func (e *endedError) As(target any) bool { return (&redactedError{err: e.cause}).As(target) }

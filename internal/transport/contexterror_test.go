@@ -48,6 +48,11 @@ func TestContextError(t *testing.T) {
 		{"long cause", ended(long), "context canceled: " + strings.Repeat("x", maxErrorText), []error{context.Canceled, long}},
 		{"deadline", late(nil), "context deadline exceeded", []error{context.DeadlineExceeded}},
 		{"deadline with a cause", late(plain), "context deadline exceeded: shutting down", []error{context.DeadlineExceeded, plain}},
+		{"cause that is a nil pointer", ended((*url.Error)(nil)), "context canceled", []error{context.Canceled}},
+		{"cause that cannot be compared", ended(uncomparable{"several", "errors"}), "context canceled: several, errors", []error{context.Canceled}},
+		{"several causes", ended(errors.Join(plain, leak)), "context canceled: shutting down\n" + `Get "https://api.example/?key=[redacted]": shutting down`, []error{context.Canceled, plain, leak}},
+		{"error of its own", ownContext{t.Context(), fmt.Errorf("%w, says %w", context.Canceled, leak)}, `context canceled, says Get "https://api.example/?key=[redacted]": shutting down`, []error{context.Canceled, plain, leak}},
+		{"error of its own that cannot be compared", ownContext{context.Background(), uncomparable{"with", testKey}}, "with, [redacted]", nil},
 		{"cause of the parent", child(ended(plain)), "context canceled: shutting down", []error{context.Canceled, plain}},
 	}
 	for _, test := range tests {
@@ -71,6 +76,18 @@ func TestContextError(t *testing.T) {
 		t.Errorf("of a context that has not ended: %v", err)
 	}
 }
+
+type uncomparable []string
+
+func (u uncomparable) Error() string { return strings.Join(u, ", ") }
+
+// ownContext is a context that is not of package context.
+type ownContext struct {
+	context.Context //nolint:containedctx // it is one
+	err             error
+}
+
+func (c ownContext) Err() error { return c.err }
 
 // net/http returns the cause in place of the context's error, wrapped or not: it is not told twice.
 func TestCauseIsToldOnce(t *testing.T) {
