@@ -35,7 +35,8 @@ type Request struct {
 	// IntegrationID selects the integration. All endpoints of HRIS, ATS, LMS, Assessment and Custom require
 	// it, those of AI Apply do not.
 	IntegrationID string
-	// Body is sent as JSON; nil means no body.
+	// Body is sent as JSON; nil means {} for POST and PATCH, whose endpoints all take an object, and no body for
+	// other methods.
 	Body any
 	// ContentType is the media type of a Body that is a []byte and is sent as it is. It is for the one endpoint
 	// that does not take JSON: the bulk import of AI Apply takes "application/x-ndjson".
@@ -118,6 +119,10 @@ func (r Request) resolve() (transport.Operation, input) {
 	}
 	if operation.Method == http.MethodPost || operation.Method == http.MethodPatch {
 		operation.NonIdempotent = !r.Idempotent
+		if in.body == nil {
+			// Over HTTP/2, net/http resends a request without a body by itself, also if it may have been executed.
+			in.body = emptyRequest{}
+		}
 	}
 	if in.err != nil { // the route may be anything, so it is not printed
 		operation = transport.Operation{Method: "invalid", Path: "request"}
@@ -154,8 +159,8 @@ func checkRawBody(contentType string, body any) error {
 	return nil
 }
 
-// checkPath refuses what is not a route. It is strict, because a route is printed, and because an ID with
-// a colon or an escape shows that a value is in the place of a placeholder.
+// checkPath refuses what is not a route. It is strict, because a route is printed, and because a colon, an escape or a
+// capital letter shows that an ID or a token is in the place of a placeholder.
 func checkPath(path string) error {
 	switch {
 	case path == "":
@@ -170,12 +175,13 @@ func checkPath(path string) error {
 		return inputError("Path contains a query or a fragment; use Query")
 	}
 	for segment := range strings.SplitSeq(path[1:], "/") {
-		literal := segment
+		literal, isPlaceholder := segment, false
 		if strings.HasPrefix(segment, "{") && strings.HasSuffix(segment, "}") {
-			literal = segment[1 : len(segment)-1]
+			literal, isPlaceholder = segment[1:len(segment)-1], true
 		}
 		other := func(r rune) bool {
-			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
+			isCapital := r >= 'A' && r <= 'Z'
+			return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.' && (!isCapital || !isPlaceholder)
 		}
 		switch {
 		case literal == "" || literal == "." || literal == "..":
@@ -294,30 +300,57 @@ const maxPageSize = 250
 // errors are those of [Call].
 func List[T any](ctx context.Context, client *Client, request ListRequest) iter.Seq2[T, error] {
 	operation, _ := request.resolve()
-	return paginate(operation, request.ListOptions, func(options ListOptions) (*Page[T], map[int]error, error) {
+	return paginate(operation, request.ListOptions, func(options ListOptions) (iter.Seq2[T, error], string, error) {
 		request := request // the sequence can be iterated again
 		request.ListOptions = options
-		return fetchList[T](ctx, client, request)
+		page, bad, err := fetchList[T](ctx, client, request)
+		if bad != nil {
+			return bad.all, bad.next, nil
+		}
+		return resultsOf(page, err)
 	})
 }
 
 // ListPage returns one page of a [List], for callers who store the cursor. If an item cannot be decoded into
 // a T, it returns the error of that item.
 func ListPage[T any](ctx context.Context, client *Client, request ListRequest) (*Page[T], error) {
-	page, failed, err := fetchList[T](ctx, client, request)
-	if err != nil {
-		return nil, err
-	}
-	for i := range page.Results {
-		if err := failed[i]; err != nil {
-			return nil, err
+	page, bad, err := fetchList[T](ctx, client, request)
+	if bad != nil {
+		for _, err := range bad.all {
+			if err != nil {
+				return nil, err
+			}
 		}
 	}
-	return page, nil
+	return page, err
 }
 
-// fetchList fetches one page. failed has the errors of items that cannot be decoded, by their index.
-func fetchList[T any](ctx context.Context, client *Client, request ListRequest) (page *Page[T], failed map[int]error, err error) {
+// badPage is a page with items that cannot be decoded. They must not take the others with them.
+type badPage[T any] struct {
+	operation transport.Operation
+	resp      *transport.Response
+	items     []json.RawMessage
+	next      string
+}
+
+// all yields each item, or the error of one that cannot be decoded. It keeps none of them: errors take many times the
+// memory of their items.
+func (p *badPage[T]) all(yield func(T, error) bool) {
+	for i, document := range p.items {
+		var item T
+		err := boundedjson.Unmarshal(document, &item)
+		if err != nil {
+			wrong := findMisfit(document, &item, fmt.Sprintf("data.results[%d]", i), err, func(string) bool { return true })
+			err = unexpectedResponse(p.operation, p.resp, wrong.describe())
+		}
+		if !yield(item, err) {
+			return
+		}
+	}
+}
+
+// fetchList fetches one page, or a bad one and the error that names its first bad item.
+func fetchList[T any](ctx context.Context, client *Client, request ListRequest) (*Page[T], *badPage[T], error) {
 	operation, in := request.resolve()
 	in.err = cmp.Or(in.err, checkTarget(reflect.TypeFor[T]()))
 	var decoded response[pageResponse[T]]
@@ -325,24 +358,11 @@ func fetchList[T any](ctx context.Context, client *Client, request ListRequest) 
 	if err == nil {
 		return decoded.Data.page(), nil, nil
 	}
-	// One item that cannot be decoded must not take the others with it.
 	var raw response[pageResponse[json.RawMessage]]
 	if kerr, ok := errors.AsType[*Error](err); resp == nil || ok && kerr.tooMuch || decode(operation, resp, &raw) != nil {
 		return nil, nil, err
 	}
-	page, failed = &Page[T]{Next: raw.Data.Next.value}, map[int]error{}
-	for i, document := range *raw.Data.Results {
-		var item T
-		if decodeErr := boundedjson.Unmarshal(document, &item); decodeErr != nil {
-			wrong := findMisfit(document, &item, fmt.Sprintf("data.results[%d]", i), decodeErr, func(string) bool { return true })
-			failed[i] = unexpectedResponse(operation, resp, wrong.describe())
-		}
-		page.Results = append(page.Results, item)
-	}
-	if len(failed) == 0 {
-		return nil, nil, err
-	}
-	return page, failed, nil
+	return nil, &badPage[T]{operation, resp, *raw.Data.Results, raw.Data.Next.value}, err
 }
 
 // resolve returns the operation and the input of one page.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +56,9 @@ func TestCallSends(t *testing.T) {
 			"POST", apiURL + "/ats/jobs/j1/applications", `{"n":9007199254740993}`,
 		},
 		{"raw body", kombo.Request{Method: "PUT", Path: "/x", Body: json.RawMessage(`{"a":1}`)}, "PUT", apiURL + "/x", `{"a":1}`},
+		{"no body of a POST", kombo.Request{Method: "POST", Path: "/x"}, "POST", apiURL + "/x", `{}`},
+		{"no body of a PATCH", kombo.Request{Method: "PATCH", Path: "/x"}, "PATCH", apiURL + "/x", `{}`},
+		{"no body of a PUT", kombo.Request{Method: "PUT", Path: "/x"}, "PUT", apiURL + "/x", ""},
 		{"empty body", kombo.Request{Method: "PATCH", Path: "/x", Body: struct{}{}}, "PATCH", apiURL + "/x", `{}`},
 	}
 	for _, test := range tests {
@@ -132,6 +136,8 @@ func TestCallRefuses(t *testing.T) {
 		{"here", "Path has an empty segment, or the segment . or ..", call(kombo.Request{Path: "/./secret"})},
 		{"no placeholder", "Path has an empty segment, or the segment . or ..", call(kombo.Request{Path: "/x/{}", PathValues: []string{"secret"}})},
 		{"ID in the path", "Path contains characters that a route has not; put values into PathValues, and a {placeholder} into Path", call(kombo.Request{Path: "/integrations/secret:1"})},
+		{"token in the path", "Path contains characters that a route has not; put values into PathValues, and a {placeholder} into Path", call(kombo.Request{Path: "/connect/integration-by-token/eyJ.secret"})},
+		{"ID without a colon in the path", "Path contains characters that a route has not; put values into PathValues, and a {placeholder} into Path", call(kombo.Request{Path: "/hris/employees/26vafvWSRmbhNcxJYqjCsecret"})},
 		{"escape in the path", "Path contains characters that a route has not; put values into PathValues, and a {placeholder} into Path", call(kombo.Request{Path: "/x/%2e%2e/secret"})},
 		{"backslash", "Path contains characters that a route has not; put values into PathValues, and a {placeholder} into Path", call(kombo.Request{Path: `/x/..\secret`})},
 		{"line break", "Path contains characters that a route has not; put values into PathValues, and a {placeholder} into Path", call(kombo.Request{Path: "/x\r\nsecret"})},
@@ -330,6 +336,35 @@ func TestCallFails(t *testing.T) {
 	}
 }
 
+// A token is secret, whoever sends it.
+func TestCallHidesTokens(t *testing.T) {
+	t.Parallel()
+	const token = "opaque-activation-token"
+	client, _ := mocked(t, "*", "", 400, envelope(`"A"`, `"no `+token+`"`, `"no `+token+`"`, `"https://a/`+token+`"`))
+	_, err := kombo.Call[struct{}](t.Context(), client, kombo.Request{Path: "/connect/integration-by-token/{token}", PathValues: []string{token}})
+	var kerr *kombo.Error
+	if !errors.As(err, &kerr) || strings.Contains(fmt.Sprintf("%v %s", err, kerr.Body), token) || !strings.Contains(err.Error(), "[redacted]") {
+		t.Errorf("error = %v, body %s", err, kerr.Body)
+	}
+}
+
+// Over HTTP/2, net/http resends a request without a body after errors that leave open whether it was executed.
+func TestCallIsNotResent(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"POST", "PATCH"} {
+		for _, body := range []any{nil, struct{}{}} {
+			f := fault{frames: resetStream(protocolError, false), times: 1}
+			got := f.meet(t, faultyCall{method, `{"status":"success","data":{}}`, func(ctx context.Context, client *kombo.Client) error {
+				_, err := kombo.Call[struct{}](ctx, client, kombo.Request{Method: method, Path: "/x", Body: body})
+				return err
+			}})
+			if got != "ErrNetwork, 1" {
+				t.Errorf("%s with the body %v: %s, want one request", method, body, got)
+			}
+		}
+	}
+}
+
 // Methods that are not idempotent are retried only if the request was not executed, unless the caller allows it.
 func TestCallRetries(t *testing.T) {
 	t.Parallel()
@@ -512,6 +547,38 @@ func TestListYieldsTheItemsAroundABadOne(t *testing.T) {
 		}
 		if _, err := kombo.ListPage[employee](t.Context(), client, kombo.ListRequest{Path: "/x"}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ListPage: %.40s: error = %v, want %s", bad, err, want)
+		}
+	}
+}
+
+// The error of an item takes many times the memory of the item, so not all of a page may be kept.
+func TestBadItemsTakeLittleMemory(t *testing.T) { //nolint:paralleltest // measures the heap
+	defer debug.SetGCPercent(debug.SetGCPercent(20)) // the errors that are made and not kept do not count
+	for _, item := range []string{`"aaaaaaaaaaaaaaaaaaaa"`, `{"id":123456789012345678901234567890}`, `{"id":"aaaaaaaaaaaaaaaaaaaa"},["aaaaaaaaaaaaaaaaaa"]`} {
+		body := `{"status":"success","data":{"results":` + listOf(item, 2<<20) + `,"next":null}}`
+		client, _ := mocked(t, "*", "", 200, body)
+		bad := 0
+		calls := map[string]func(){
+			"List": func() {
+				for _, err := range kombo.List[string2](t.Context(), client, kombo.ListRequest{Path: "/x"}) {
+					if err != nil {
+						bad++
+					}
+				}
+			},
+			"ListPage": func() {
+				if _, err := kombo.ListPage[string2](t.Context(), client, kombo.ListRequest{Path: "/x"}); err == nil {
+					t.Error("no error")
+				}
+			},
+		}
+		for name, call := range calls {
+			if took := peak(call); took > mostPerByte*len(body)+mostAnyway {
+				t.Errorf("%s of %s: %.1f times its size", name, item, float64(took)/float64(len(body)))
+			}
+		}
+		if bad < 10_000 {
+			t.Errorf("%s: only %d items were bad", item, bad)
 		}
 	}
 }

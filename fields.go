@@ -64,9 +64,8 @@ const (
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/get-integrations-integration-id-integration-fields
 func (s *IntegrationsService) Fields(ctx context.Context, integrationID string, options ...ListOptions) iter.Seq2[IntegrationField, error] {
-	return paginate(fieldsOperation, lastOptions(options), func(o ListOptions) (*Page[IntegrationField], map[int]error, error) {
-		page, err := s.FieldsPage(ctx, integrationID, o)
-		return page, nil, err
+	return paginate(fieldsOperation, lastOptions(options), func(o ListOptions) (iter.Seq2[IntegrationField, error], string, error) {
+		return resultsOf(s.FieldsPage(ctx, integrationID, o))
 	})
 }
 
@@ -138,9 +137,8 @@ var customFieldsOperation = transport.Operation{Method: http.MethodGet, Path: "/
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/get-integrations-integration-id-custom-fields
 func (s *IntegrationsService) CustomFields(ctx context.Context, integrationID string, options ...ListOptions) iter.Seq2[CustomField, error] {
-	return paginate(customFieldsOperation, lastOptions(options), func(o ListOptions) (*Page[CustomField], map[int]error, error) {
-		page, err := s.CustomFieldsPage(ctx, integrationID, o)
-		return page, nil, err
+	return paginate(customFieldsOperation, lastOptions(options), func(o ListOptions) (iter.Seq2[CustomField, error], string, error) {
+		return resultsOf(s.CustomFieldsPage(ctx, integrationID, o))
 	})
 }
 

@@ -63,6 +63,20 @@ func (p Page[T]) MarshalJSON() ([]byte, error) {
 	}{results, nullable(p.Next), nullable(p.Next)})
 }
 
+// resultsOf returns the results of a page, and the cursor of the next.
+func resultsOf[T any](page *Page[T], err error) (results iter.Seq2[T, error], next string, _ error) {
+	if err != nil {
+		return nil, "", err
+	}
+	return func(yield func(T, error) bool) {
+		for _, result := range page.Results {
+			if !yield(result, nil) {
+				return
+			}
+		}
+	}, page.Next, nil
+}
+
 // pageResponse distinguishes what is missing in a page from what is empty or null.
 type pageResponse[T any] struct {
 	Results *[]T   `json:"results"`
@@ -116,33 +130,30 @@ func fetchPage[T any](ctx context.Context, s *service, operation transport.Opera
 const maxEmptyPages = 100
 
 // paginate returns the results of all pages, in order. Each page is fetched when its first result is needed.
-// failed has the errors of results that cannot be decoded, by their index in the page.
-func paginate[T any](operation transport.Operation, options ListOptions, fetch func(ListOptions) (page *Page[T], failed map[int]error, err error)) iter.Seq2[T, error] {
+func paginate[T any](operation transport.Operation, options ListOptions, fetch func(ListOptions) (results iter.Seq2[T, error], next string, err error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		options := options // the sequence can be iterated again
 		seed := maphash.MakeSeed()
 		seen := map[uint64]bool{maphash.String(seed, options.Cursor): true}
 		for pages, empty := 1, 0; ; pages++ {
-			page, failed, err := fetch(options)
+			results, next, err := fetch(options)
 			if err != nil {
 				yield(none, err)
 				return
 			}
-			for i, result := range page.Results {
-				if !yield(result, failed[i]) {
+			empty++
+			for result, err := range results {
+				empty = 0
+				if !yield(result, err) {
 					return
 				}
 			}
-			if page.Next == "" {
+			if next == "" {
 				return
 			}
-			empty++
-			if len(page.Results) > 0 {
-				empty = 0
-			}
 			// Store hashes, because cursors can be long.
-			hash := maphash.String(seed, page.Next)
+			hash := maphash.String(seed, next)
 			reason := ""
 			switch {
 			case empty == maxEmptyPages:
@@ -157,7 +168,7 @@ func paginate[T any](operation transport.Operation, options ListOptions, fetch f
 				return
 			}
 			seen[hash] = true
-			options.Cursor = page.Next
+			options.Cursor = next
 		}
 	}
 }
