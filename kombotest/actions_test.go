@@ -238,7 +238,9 @@ func TestActionThatIsSlow(t *testing.T) {
 
 	result = call(t.Context(), "slow", other, 50*time.Millisecond)
 	<-began
-	_ = <-ended
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("the context ended with %v", err)
+	}
 	if err := <-result; !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("error = %v, want os.ErrDeadlineExceeded", err)
 	}
@@ -250,7 +252,9 @@ func TestActionThatIsSlow(t *testing.T) {
 		srv.Close()
 		close(closed)
 	}()
-	_ = <-ended
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("the context ended with %v", err)
+	}
 	<-closed
 	if err := <-result; err == nil {
 		t.Error("the action of a closed server succeeded")

@@ -25,7 +25,7 @@
 // # Data
 //
 // [Server.PutRecord] and [Server.DeleteRecord] change the data of an integration, which the lists of the API serve ([Lists], such as
-// "/hris/employees"): with pages, filters, changed_at and remote_deleted_at. [Server.FinishSync] delivers data-changed with the models
+// "/hris/employees"): with pages, filters, changed_at and remote_deleted_at. [SampleRecords] are ready-made ones. [Server.FinishSync] delivers data-changed with the models
 // that have changed since. Data can be read at once, unless [Config.FirstSyncPending] is set. [Server.HandleFunc] serves everything
 // else that is about data: actions such as "POST /ats/jobs/{job_id}/applications".
 //
