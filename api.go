@@ -44,7 +44,7 @@ type Request struct {
 	// Timeout limits one attempt, in place of [WithTimeout] and of the default: [DefaultTimeout], or
 	// [DefaultLinkTimeout] for POST, as in Kombo's own SDKs. Zero means that it is not set here.
 	Timeout time.Duration
-	// Idempotent says that executing the request twice does no harm. POST and PATCH are retried only if they
+	// Idempotent means that executing the request twice does no harm. POST and PATCH are retried only if they
 	// were not executed, unless Idempotent is set; the other methods are idempotent.
 	Idempotent bool
 }
@@ -82,7 +82,7 @@ func Call[T any](ctx context.Context, client *Client, request Request) (*Respons
 	in.err = cmp.Or(in.err, checkTarget(target))
 	decoded := response[T]{needsData: needsData(target)}
 	var into anyResponse = &decoded
-	if target.Kind() == reflect.Struct && target.NumField() == 0 { // nobody reads the data, so it may be anything
+	if target.Kind() == reflect.Struct && target.NumField() == 0 { // the caller reads nothing, so any data is fine
 		into = &response[noData]{}
 	}
 	resp, err := client.shared().do(ctx, operation, in, into)

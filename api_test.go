@@ -146,7 +146,7 @@ func TestCallRefuses(t *testing.T) {
 		{"too few values", "no value for b", call(kombo.Request{Path: "/x/{a}/{b}", PathValues: []string{"secret"}})},
 		{"too many values", "1 path values too many", call(kombo.Request{Path: "/x/{a}", PathValues: []string{"secret", "secret"}})},
 		{"empty value", "a is empty", call(kombo.Request{Path: "/x/{a}", PathValues: []string{""}})},
-		{"value that goes up", "a must not hold the path step ..", call(kombo.Request{Path: "/x/{a}", PathValues: []string{".."}})},
+		{"value that goes up", "a must not contain the path step ..", call(kombo.Request{Path: "/x/{a}", PathValues: []string{".."}})},
 		{"value that is not UTF-8", "a is not valid UTF-8", call(kombo.Request{Path: "/x/{a}", PathValues: []string{"\xffsecret"}})},
 		{"method", "Method is not one of GET, POST, PUT, PATCH, DELETE", call(kombo.Request{Method: "secret", Path: "/x"})},
 		{"method in lower case", "Method is not one of GET, POST, PUT, PATCH, DELETE", call(kombo.Request{Method: "get", Path: "/x"})},
@@ -166,7 +166,7 @@ func TestCallRefuses(t *testing.T) {
 		{"JSON that is not UTF-8", "Body is not valid UTF-8", call(kombo.Request{Method: "POST", Path: "/x", Body: json.RawMessage("\"\xffsecret\"")})},
 		{"query that is not UTF-8", "ids is not valid UTF-8", call(kombo.Request{Path: "/x", Query: url.Values{"ids": {"\xffsecret"}}})},
 		{"name that is not UTF-8", "the name of a parameter is not valid UTF-8", call(kombo.Request{Path: "/x", Query: url.Values{"\xffsecret": {"a"}}})},
-		{"integration ID", "integration_id holds characters that a header cannot", call(kombo.Request{Path: "/x", IntegrationID: "secret\n"})},
+		{"integration ID", "integration_id contains characters that are not allowed in a header", call(kombo.Request{Path: "/x", IntegrationID: "secret\n"})},
 		{"pointer", "the type of the data is a pointer; use the type that it points to", func(ctx context.Context, c *kombo.Client) error {
 			_, err := kombo.Call[*employee](ctx, c, ok)
 			return err

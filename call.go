@@ -37,9 +37,10 @@ type inputError string
 
 func (e inputError) Error() string { return string(e) }
 
-// A checker is an answer that cannot do without some of its fields.
+// A checker is response data with required fields.
 type checker interface {
-	// missing returns the name of a field that the answer lacks, or "".
+	// missing returns the path of a required field that the data lacks, or "". It is no error, because the
+	// path is compared with those of values that have the wrong type, and gets "data." before it.
 	missing() string
 }
 
@@ -63,15 +64,14 @@ type envelope struct {
 
 func (e *envelope) outer() *envelope { return e }
 
-// maxWarnings bounds how many warnings of a response are read, and maxWarningBytes how long they are: nobody
-// depends on them.
+// maxWarnings bounds the number of warnings that are read from a response, and maxWarningBytes their size.
 const (
 	maxWarnings     = 100
 	maxWarningBytes = 64 << 10
 )
 
-// warnings returns what is in the place of the warnings. They are documented as a list of objects with a message, but
-// anything else is only for people to read.
+// warnings returns the warnings of a response. They are documented as a list of objects with a message; anything
+// else becomes text, because people only read it.
 func (e *envelope) warnings() []Warning {
 	if len(e.Warnings) > maxWarningBytes {
 		return nil
@@ -113,8 +113,8 @@ func textOf(value json.RawMessage) string {
 	return compact.String()
 }
 
-// missing returns the path of something that the response must have and lacks, or "". It is not known what
-// matters of data that is not a checker.
+// missing returns the path of a required field that the response lacks, or "". known is false if the required
+// fields of the data are not known, because it is not a checker.
 func (r *response[T]) missing() (path string, known bool) {
 	checked, known := any(r.Data).(checker)
 	switch {
@@ -136,10 +136,10 @@ type anyResponse interface {
 	missing() (path string, known bool)
 }
 
-// noData is the data of an answer that promises none.
+// noData is the data of a response whose data does not matter.
 type noData struct{}
 
-// UnmarshalJSON accepts whatever is in its place.
+// UnmarshalJSON accepts any data.
 func (*noData) UnmarshalJSON([]byte) error { return nil }
 
 // input is what a call sends.
@@ -153,8 +153,8 @@ type input struct {
 	err           error         // why it cannot be sent, unless nil
 }
 
-// call makes one call of the API: body is sent as JSON unless it is nil, and the data of the answer
-// is returned as a T. Every error is an *Error.
+// call makes one call of the API. It sends body as JSON unless it is nil, and returns the data of the response
+// as a T. Every error is an *Error.
 func call[T any](ctx context.Context, s *service, operation transport.Operation, body any, pathValues ...string) (*T, error) {
 	return callWith[T](ctx, s, operation, input{body: body, pathValues: pathValues})
 }
@@ -241,8 +241,8 @@ func decode(operation transport.Operation, resp *transport.Response, decoded any
 	return nil
 }
 
-// mismatch describes why a response is not what the API promises, or returns "". decodeErr is what encoding/json
-// says of it.
+// mismatch describes why a response is not what the API promises, or returns "". decodeErr is the error of
+// encoding/json, if any.
 func mismatch(operation transport.Operation, document []byte, decoded anyResponse, decodeErr error) string {
 	succeeded := decoded.outer().Status == "success"
 	missing, known := decoded.missing()
@@ -340,8 +340,8 @@ func (s *service) encode(in input) ([]byte, error) {
 	return encoded, checkText(in.body, encoded)
 }
 
-// describeResponse says in a few words what kind of answer came. The content type is not quoted: it is
-// the server's text.
+// describeResponse returns the kind and the size of a response. It does not quote the content type, which is the
+// server's text.
 func describeResponse(resp *transport.Response) string {
 	contentType := strings.ToLower(resp.Header.Get("Content-Type"))
 	kind := "another content type"

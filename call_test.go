@@ -20,7 +20,7 @@ func TestPathValuesAreChecked(t *testing.T) {
 	for _, value := range []string{"", ".", ".."} {
 		problem := "is empty"
 		if value != "" {
-			problem = "must not hold the path step " + value
+			problem = "must not contain the path step " + value
 		}
 		client, got := mocked(t, "GET", "https://api.kombo.dev/v1/", 200, "{}")
 		_, err := client.Connect.IntegrationByToken(t.Context(), value)

@@ -27,8 +27,8 @@ type CreateLinkRequest struct {
 	EndUserOriginID string `json:"end_user_origin_id,omitempty"`
 	// IntegrationCategory is the kind of system; "" means [CategoryHRIS].
 	IntegrationCategory Category `json:"integration_category,omitempty"`
-	// IntegrationTool is the slug of the one tool to connect, such as "personio"; "" lets the
-	// customer choose.
+	// IntegrationTool is the slug of the one tool to connect, such as "personio"; ""
+	// means that the customer chooses.
 	IntegrationTool string `json:"integration_tool,omitempty"`
 	// RemoteEnvironment is the environment of the tool, for tools that have several; "" means
 	// production. It needs an IntegrationTool.
@@ -37,9 +37,9 @@ type CreateLinkRequest struct {
 	Language Language `json:"language,omitempty"`
 	// ScopeConfigID names the scope config of the integration; "" leaves the choice to Kombo.
 	ScopeConfigID string `json:"scope_config_id,omitempty"`
-	// EnableFiltering lets the customer choose which records are synced. HRIS only.
+	// EnableFiltering allows the customer to choose which records are synced. HRIS only.
 	EnableFiltering bool `json:"enable_filtering,omitempty"`
-	// EnableFieldMapping lets the customer map fields.
+	// EnableFieldMapping allows the customer to map fields.
 	EnableFieldMapping bool `json:"enable_field_mapping,omitempty"`
 	// EnableStaticIPs makes Kombo call the tool from fixed addresses, see [Link.StaticIPs].
 	EnableStaticIPs bool `json:"enable_static_ips,omitempty"`
@@ -81,10 +81,10 @@ func (s *ConnectService) CreateLink(ctx context.Context, request CreateLinkReque
 	return call[Link](ctx, (*service)(s), createLinkOperation, request)
 }
 
-// ConnectedIntegration is the integration of an activation token, after a first connection or after a
-// reconnection. Store the ID with the customer. It does not contain the state of the integration: after a
-// reconnection the new state arrives as an [IntegrationStateChangedEvent], and [IntegrationsService.Get]
-// returns it at once.
+// ConnectedIntegration is the integration of an activation token, after a first connection or a
+// reconnection. Store the ID, Tool and SetupStatus with the customer. After a reconnection the ID is the
+// one that is stored already. The state is not part of it: if you store the state, leave it as it is. The new
+// one arrives as an [IntegrationStateChangedEvent], and [IntegrationsService.Get] returns it at once.
 type ConnectedIntegration struct {
 	// ID is the integration's id, such as "personio:CBNMt7dSNCzBdnRTx87dev4E". Store it; it is not
 	// for public display.
@@ -119,12 +119,12 @@ func (s *ConnectService) IntegrationByToken(ctx context.Context, token string) (
 	return call[ConnectedIntegration](ctx, (*service)(s), integrationByTokenOperation, nil, token)
 }
 
-// Link is a link into a flow of Kombo Connect. Whoever has its URL can enter the flow, so printing a Link
-// with fmt, or logging it with slog as an attribute of its own, hides the URL.
-// Encoding it as JSON shows it, since that is how a browser gets it. fmt cannot hide it for the verbs
-// %w and %p (go vet reports them), nor in an unexported struct field of type Link.
+// Link is a link into a flow of Kombo Connect. Anyone who has its URL can enter the flow, so printing a Link
+// with fmt, or logging it with slog as an attribute of its own, hides the URL. Encoding it as JSON shows it,
+// because browsers get it so. fmt cannot hide it for the verbs %w and %p (go vet reports them), nor in an
+// unexported struct field of type Link.
 type Link struct {
-	// URL is the link itself. Hand it to the customer, and to nobody else.
+	// URL is the link itself. Give it only to the customer.
 	URL string `json:"link"`
 	// StaticIPs are the addresses from which Kombo will call the customer's tool, if
 	// [CreateLinkRequest.EnableStaticIPs] was set.

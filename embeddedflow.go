@@ -18,7 +18,7 @@ import (
 // Errors with which the functions of an [EmbeddedFlowConfig] refuse a request, wrapped or not. Any other
 // error of theirs leads to a 500.
 var (
-	// ErrFlowNotSignedIn leads to a 401: nobody is signed in.
+	// ErrFlowNotSignedIn leads to a 401: no customer is signed in.
 	ErrFlowNotSignedIn = errors.New("kombo: not signed in")
 	// ErrFlowForbidden leads to a 403: the person who is signed in may not do this.
 	ErrFlowForbidden = errors.New("kombo: forbidden")
@@ -112,26 +112,26 @@ type EmbeddedFlow struct {
 // NewEmbeddedFlow returns an error if the client was not made by [NewClient], SignedIn, Link or Connected is
 // nil, or one of TrustedOrigins is not an origin. It makes no request.
 func NewEmbeddedFlow(client *Client, config EmbeddedFlowConfig) (*EmbeddedFlow, error) {
-	problem := ""
+	var err error
 	switch {
 	case client == nil || client.Connect == nil:
-		problem = "the client is nil, or was not made by NewClient"
+		err = errors.New("the client is nil, or was not made by NewClient")
 	case config.SignedIn == nil:
-		problem = "SignedIn is required"
+		err = errors.New("SignedIn is required")
 	case config.Link == nil:
-		problem = "Link is required"
+		err = errors.New("Link is required")
 	case config.Connected == nil:
-		problem = "Connected is required"
+		err = errors.New("Connected is required")
 	}
 	config.TrustedOrigins = slices.Clone(config.TrustedOrigins)
 	crossOrigin := http.NewCrossOriginProtection()
 	for i, origin := range config.TrustedOrigins {
 		if !isOrigin(origin) || crossOrigin.AddTrustedOrigin(origin) != nil {
-			problem = fmt.Sprintf("TrustedOrigins[%d] is %q, want an origin as browsers send it: scheme://host[:port] in lower case, without path, wildcard and default port", i, origin)
+			err = fmt.Errorf("TrustedOrigins[%d] is %q, want an origin as browsers send it: scheme://host[:port] in lower case, without path, wildcard and default port", i, origin)
 		}
 	}
-	if problem != "" {
-		return nil, errors.New("kombo: NewEmbeddedFlow: " + problem)
+	if err != nil {
+		return nil, fmt.Errorf("kombo: NewEmbeddedFlow: %w", err)
 	}
 	return &EmbeddedFlow{client: client, config: config, crossOrigin: crossOrigin}, nil
 }
@@ -209,7 +209,7 @@ func (f *EmbeddedFlow) RelinkHandler() http.Handler {
 //
 // A browser that leaves after SignedIn has returned interrupts nothing: the token may be usable only once (Kombo
 // does not document it), and the integration exists already. The exchange and Connected take up to two minutes
-// each, whatever the context of the request.
+// each, even if the context of the request ends.
 func (f *EmbeddedFlow) ActivateHandler() http.Handler {
 	return f.handler("activate", false, func(r *flowRequest) (any, error) {
 		token, err := r.token()
@@ -259,7 +259,7 @@ func outliving(ctx context.Context, function func(context.Context) error) error 
 func (f *EmbeddedFlow) signedIn(r *flowRequest) (string, error) {
 	originID, err := f.config.SignedIn(r.rewound())
 	if err == nil && originID == "" {
-		// Better now than at the end of the flow, when nobody could say whose the integration is.
+		// Fail now, because at the end of the flow the integration would belong to no customer.
 		err = fmt.Errorf("%w: the customer who is signed in has no origin ID", ErrFlowForbidden)
 	}
 	return originID, refused(err)
@@ -336,7 +336,7 @@ type flowError struct {
 func (e *flowError) Error() string { return e.err.Error() }
 func (e *flowError) Unwrap() error { return e.err }
 
-// refused gives an error of a function of the config the response that it asks for.
+// refused adds the response to an error with which a function of the config refuses a request.
 func refused(err error) error {
 	tooLarge, ok := errors.AsType[*http.MaxBytesError](err)
 	switch {
@@ -360,7 +360,7 @@ func komboFailed(err error) *flowError {
 	return &flowError{http.StatusBadGateway, "Kombo does not answer as it should; try again", err}
 }
 
-// handler responds what serve returns.
+// handler returns a handler that responds with what serve returns.
 func (f *EmbeddedFlow) handler(name string, acceptsGet bool, serve func(*flowRequest) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header, origin := w.Header(), r.Header.Get("Origin")
@@ -374,7 +374,7 @@ func (f *EmbeddedFlow) handler(name string, acceptsGet bool, serve func(*flowReq
 		sameOrigin, err := f.checkOrigin(r)
 		switch {
 		case err != nil:
-			// Browsers ask before they send JSON: the page's own request never comes if this is a preflight.
+			// This may be a preflight, after which the page's own request never comes, so report it, too.
 			f.fail(w, r, name, err)
 			return
 		case trusted && r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "":
@@ -424,7 +424,7 @@ func (f *EmbeddedFlow) handler(name string, acceptsGet bool, serve func(*flowReq
 // checkOrigin reports whether the browser proves that a page of the same origin, or of a trusted one, sends the
 // request. It fails if a page of another origin does.
 func (f *EmbeddedFlow) checkOrigin(r *http.Request) (proven bool, err error) {
-	// CrossOriginProtection lets each GET in, but a GET makes a link here.
+	// CrossOriginProtection allows every GET, but here a GET makes a link.
 	post := *r
 	post.Method = http.MethodPost
 	origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
@@ -454,7 +454,7 @@ func readFlowBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// fail reports an error, and responds what a *flowError in it says.
+// fail reports an error, and sends the response of the *flowError in it.
 func (f *EmbeddedFlow) fail(w http.ResponseWriter, r *http.Request, name string, err error) {
 	failure, _ := errors.AsType[*flowError](err)
 	err = fmt.Errorf("kombo: EmbeddedFlow: %s: %w", name, err)

@@ -347,7 +347,7 @@ type AssessmentOrderReceivedEvent struct {
 
 func (e *AssessmentOrderReceivedEvent) data() any { return &e.Data }
 
-// InlineAssessmentOrderReceivedEvent reports that a candidate has come to the assessment step of an
+// InlineAssessmentOrderReceivedEvent reports that a candidate has reached the assessment step of an
 // application.
 type InlineAssessmentOrderReceivedEvent struct {
 	EventHeader

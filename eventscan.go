@@ -6,7 +6,7 @@ import "bytes"
 // whose id and type are plain strings. It returns as data everything up to the last brace, which is the
 // data if, and only if, it is one JSON value. Any other body is not ok.
 func scanEnvelope(body []byte) (id, eventType, data []byte, ok bool) {
-	// A failed scan returns nil, so the scans after it fail too.
+	// A failed scan returns nil, so the scans after it fail, too.
 	rest, _ := scanByte(body, '{')
 	id, rest = scanMember(rest, `"id"`)
 	rest, _ = scanByte(rest, ',')

@@ -8,7 +8,7 @@ import (
 	"github.com/kombo-go/kombo/internal/transport"
 )
 
-// FieldType tells where a field comes from: keys are unique among those of one type only.
+// FieldType is the origin of a field. Keys are unique within one type only.
 type FieldType string
 
 // The field types that Kombo documents.
@@ -29,13 +29,13 @@ type IntegrationField struct {
 	Label string `json:"label"`
 	// IsPassthroughEnabled is true if the field is among the integration_fields of its model.
 	IsPassthroughEnabled bool `json:"is_passthrough_enabled"`
-	// IsWritable belongs to a feature that is deprecated, and means nothing.
+	// IsWritable belongs to a deprecated feature; ignore it.
 	IsWritable bool `json:"is_writable"`
 }
 
 func (f *IntegrationField) missing() string { return required("id", f.ID, "key", f.Key) }
 
-// MarshalJSON writes null for what the tool has not.
+// MarshalJSON writes null for what the tool does not have.
 func (f IntegrationField) MarshalJSON() ([]byte, error) {
 	type plain IntegrationField // without this method
 	return marshalWithNulls(plain(f), "label")
@@ -69,7 +69,7 @@ func (s *IntegrationsService) Fields(ctx context.Context, integrationID string, 
 	})
 }
 
-// FieldsPage returns one page of [IntegrationsService.Fields], for those who store the cursor.
+// FieldsPage returns one page of [IntegrationsService.Fields], for callers who store the cursor.
 func (s *IntegrationsService) FieldsPage(ctx context.Context, integrationID string, options ListOptions) (*Page[IntegrationField], error) {
 	return fetchPage[IntegrationField](ctx, (*service)(s), fieldsOperation, options, maxFieldsPage, integrationID)
 }
@@ -91,13 +91,13 @@ func (s *IntegrationsService) SetFieldPassthrough(ctx context.Context, integrati
 	return call[IntegrationField](ctx, (*service)(s), setFieldPassthroughOperation, setFieldPassthroughRequest{enabled}, integrationID, fieldID)
 }
 
-// CustomField is a field that is not part of Kombo's model, but of the caller's: it can be mapped to a field of
-// the tool.
+// CustomField is a field that the caller has added to one of Kombo's models. It can be mapped to a field of the
+// tool.
 type CustomField struct {
 	ID string `json:"id"`
 	// Key is the field's name among the custom_fields of its model.
 	Key string `json:"key"`
-	// IntegrationField is the field of the tool that it is mapped to; nil if it is mapped to none.
+	// IntegrationField is the field of the tool that it is mapped to; nil if it is not mapped.
 	IntegrationField *MappedField `json:"integration_field"`
 	// Model is the model that the field belongs to, such as "hris_employees".
 	Model string `json:"model"`
@@ -108,7 +108,7 @@ type CustomField struct {
 
 func (f *CustomField) missing() string { return required("id", f.ID, "key", f.Key) }
 
-// MarshalJSON writes null for what Kombo has not.
+// MarshalJSON writes null for what Kombo does not have.
 func (f CustomField) MarshalJSON() ([]byte, error) {
 	type plain CustomField // without this method
 	return marshalWithNulls(plain(f), "label", "description")
@@ -124,7 +124,7 @@ type MappedField struct {
 	Label string `json:"label"`
 }
 
-// MarshalJSON writes null for what the tool has not.
+// MarshalJSON writes null for what the tool does not have.
 func (f MappedField) MarshalJSON() ([]byte, error) {
 	type plain MappedField // without this method
 	return marshalWithNulls(plain(f), "label")
@@ -142,12 +142,12 @@ func (s *IntegrationsService) CustomFields(ctx context.Context, integrationID st
 	})
 }
 
-// CustomFieldsPage returns one page of [IntegrationsService.CustomFields], for those who store the cursor.
+// CustomFieldsPage returns one page of [IntegrationsService.CustomFields], for callers who store the cursor.
 func (s *IntegrationsService) CustomFieldsPage(ctx context.Context, integrationID string, options ListOptions) (*Page[CustomField], error) {
 	return fetchPage[CustomField](ctx, (*service)(s), customFieldsOperation, options, maxCustomFieldsPage, integrationID)
 }
 
-// mapCustomFieldRequest maps a custom field; a null takes the mapping away.
+// mapCustomFieldRequest maps a custom field; null removes the mapping.
 type mapCustomFieldRequest struct {
 	IntegrationFieldID *string `json:"integration_field_id"`
 }
@@ -169,7 +169,7 @@ func (s *IntegrationsService) MapCustomField(ctx context.Context, integrationID,
 	return callWith[CustomField](ctx, (*service)(s), mapCustomFieldOperation, in)
 }
 
-// UnmapCustomField takes the mapping of a custom field away, and returns the custom field as it is then. It fails as
+// UnmapCustomField removes the mapping of a custom field, and returns the custom field as it is then. It fails as
 // [IntegrationsService.MapCustomField] does.
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/put-integrations-integration-id-custom-fields-custom-field-id

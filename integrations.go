@@ -14,14 +14,14 @@ import (
 // [Client.Integrations].
 type IntegrationsService service
 
-// RelinkRequest says how a customer reconnects. The zero value is fine.
+// RelinkRequest configures a link to reconnect. The zero value is fine.
 type RelinkRequest struct {
 	// Language is the language of the flow; "" means [LanguageEN].
 	Language Language `json:"language,omitempty"`
 	// ScopeConfigID names the scope config that the integration changes to once the customer has
 	// finished the flow; until then syncs go on with the old one. "" changes nothing.
 	ScopeConfigID string `json:"scope_config_id,omitempty"`
-	// LinkType says how the link reaches the customer; "" means [LinkTypeEmbedded].
+	// LinkType is how the link reaches the customer; "" means [LinkTypeEmbedded].
 	LinkType LinkType `json:"link_type,omitempty"`
 }
 
@@ -29,7 +29,7 @@ var relinkOperation = transport.Operation{Method: http.MethodPost, Path: "/integ
 
 // Relink makes a link with which a customer reconnects an integration, to enter new credentials
 // when the old ones no longer work ([StateInvalid]) or to agree to another scope config. The link is
-// valid for one hour unless its type says otherwise.
+// valid for one hour, or as long as its LinkType is.
 //
 // It fails with [ErrIntegrationNotFound] if there is no such integration.
 //
@@ -53,7 +53,7 @@ type Integration struct {
 	// before, until the next sync succeeds; nil if the data is valid.
 	DataExpiredAt *time.Time `json:"data_expired_at"`
 	CreatedAt     time.Time  `json:"created_at"`
-	// Beta is true for integrations that Kombo calls so.
+	// Beta is true if Kombo calls the integration beta.
 	Beta         bool          `json:"beta"`
 	ReadModels   []ReadModel   `json:"read_models"`
 	WriteActions []WriteAction `json:"write_actions"`
@@ -69,34 +69,34 @@ type IntegrationTool struct {
 	ID string `json:"id"`
 	// Label is the name for customers.
 	Label string `json:"label"`
-	// InternalLabel tells variants of an integration apart; "" if there are none. It is not for
+	// InternalLabel distinguishes variants of an integration; "" if there are none. It is not for
 	// customers.
 	InternalLabel string `json:"internal_label"`
-	// LogoURL is an SVG that usually holds the name, IconURL a square one.
+	// LogoURL is an SVG that usually contains the name, IconURL a square one.
 	LogoURL string `json:"logo_url"`
 	IconURL string `json:"icon_url"`
 }
 
-// MarshalJSON writes null for what Kombo has not.
+// MarshalJSON writes null for what Kombo does not have.
 func (t IntegrationTool) MarshalJSON() ([]byte, error) {
 	type plain IntegrationTool // without this method
 	return marshalWithNulls(plain(t), "internal_label")
 }
 
-// ScopeConfig is a set of permissions, which stand in Kombo's dashboard.
+// ScopeConfig is a set of permissions, configured in Kombo's dashboard.
 type ScopeConfig struct {
 	ID string `json:"id"`
 	// Name is "" if it has none.
 	Name string `json:"name"`
 }
 
-// MarshalJSON writes null for what Kombo has not.
+// MarshalJSON writes null for what Kombo does not have.
 func (c ScopeConfig) MarshalJSON() ([]byte, error) {
 	type plain ScopeConfig // without this method
 	return marshalWithNulls(plain(c), "name")
 }
 
-// CoverageStatus says whether a tool has a model, action or field, and Kombo supports it.
+// CoverageStatus is whether a tool has a model, action or field, and whether Kombo supports it.
 type CoverageStatus string
 
 // The coverage statuses that Kombo documents.
@@ -110,7 +110,7 @@ const (
 	CoverageStatusUnknown CoverageStatus = "UNKNOWN"
 )
 
-// ScopeConfigSetting is what a scope config says of a model, action or field.
+// ScopeConfigSetting is the setting of a model, action or field in a scope config.
 type ScopeConfigSetting string
 
 // The settings that Kombo documents.
@@ -206,7 +206,7 @@ func (s *IntegrationsService) WaitUntilReady(ctx context.Context, integrationID 
 		if integration.SetupStatus == SetupStatusCompleted {
 			return integration, nil
 		}
-		timer := time.NewTimer(poll/2 + rand.N(poll/2)) //nolint:gosec // it is no secret
+		timer := time.NewTimer(poll/2 + rand.N(poll/2)) //nolint:gosec // jitter is not a secret
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -237,9 +237,9 @@ func (s *IntegrationsService) SetEnabled(ctx context.Context, integrationID stri
 	return err
 }
 
-// SetupLinkRequest says how a customer gets back to the setup steps.
+// SetupLinkRequest configures a link to the setup steps.
 type SetupLinkRequest struct {
-	// LinkType says how the link reaches the customer. Required.
+	// LinkType is how the link reaches the customer. Required.
 	LinkType LinkType `json:"link_type"`
 	// Language is the language of the flow; "" means [LanguageEN].
 	Language Language `json:"language,omitempty"`

@@ -198,7 +198,7 @@ func TestNewOperationsCheckTheirInput(t *testing.T) {
 	_, err = service.SetFieldPassthrough(ctx, testIntegrationID, "", true)
 	check(err, "PATCH /integrations/{integration_id}/integration-fields/{integration_field_id}: integration_field_id is empty")
 	_, err = service.MapCustomField(ctx, testIntegrationID, "..", "f")
-	check(err, "PUT /integrations/{integration_id}/custom-fields/{custom_field_id}: custom_field_id must not hold the path step ..")
+	check(err, "PUT /integrations/{integration_id}/custom-fields/{custom_field_id}: custom_field_id must not contain the path step ..")
 	_, err = service.FieldsPage(ctx, "", kombo.ListOptions{})
 	check(err, "GET /integrations/{integration_id}/integration-fields: integration_id is empty")
 	_, err = service.CustomFieldsPage(ctx, "", kombo.ListOptions{})

@@ -1,13 +1,13 @@
-// Package kombo is a client for [Kombo Connect]: it lets the customers of a Go service connect their
-// HR systems (HRIS, ATS, assessment and LMS tools) through Kombo's unified API.
+// Package kombo is a client for [Kombo Connect], through which the customers of a Go service connect their
+// HR systems (HRIS, ATS, assessment and LMS tools) to it.
 //
 // # A connection, from link to deletion
 //
 // [ConnectService.CreateLink] makes a link into the connection flow. When the customer has finished
-// the flow, the browser holds an activation token, which [ConnectService.IntegrationByToken]
-// exchanges for the integration: store its id beside the customer. When credentials break,
-// [IntegrationsService.Relink] makes a link to enter new ones, and [IntegrationsService.Delete]
-// ends the connection.
+// the flow, the browser has an activation token, which [ConnectService.IntegrationByToken] exchanges for
+// the integration: store its id with the customer. When credentials stop working,
+// [IntegrationsService.Relink] makes a link to enter new ones, and [IntegrationsService.Delete] ends the
+// connection.
 //
 //	client, err := kombo.NewClient(apiKey)
 //	link, err := client.Connect.CreateLink(ctx, kombo.CreateLinkRequest{
@@ -25,14 +25,14 @@
 //
 // # Errors
 //
-// Every failed call returns an [*Error], which names the operation and tells how often it was tried.
-// Use [errors.Is] with [ErrIntegrationNotFound] and its siblings to tell kinds apart, and
-// [errors.As] for the details. Errors, log records and printed clients never hold the API key, a
+// Every failed call returns an [*Error], which names the operation and the number of attempts. Use
+// [errors.Is] with [ErrIntegrationNotFound] or another error variable of this package to distinguish kinds,
+// and [errors.As] for the details. Errors, log records and printed clients never contain the API key, a
 // webhook secret, an activation token or a link.
 //
 // # Retries
 //
-// Failed attempts are repeated with exponential backoff where that is safe; see [RetryPolicy].
+// Failed attempts are retried with exponential backoff if that is safe; see [RetryPolicy].
 //
 // This package is not affiliated with Kombo.
 //

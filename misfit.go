@@ -37,7 +37,7 @@ func findMisfit(document []byte, target any, path string, err error, want func(p
 	return misfitOf(document, reflect.TypeOf(target).Elem(), path, want)
 }
 
-// describe says what is wrong, without quoting the value.
+// describe returns what is wrong, without quoting the value.
 func (m *misfit) describe() string {
 	switch {
 	case m == nil:
@@ -93,7 +93,7 @@ func misfitOf(document []byte, t reflect.Type, path string, want func(path strin
 				return nil
 			}
 			if json.Unmarshal(value, reflect.New(t.Elem()).Interface()) == nil {
-				continue // as nearly all, so that they need no closer look
+				continue // nearly all can be decoded, so look closely at the others only
 			}
 			if found := misfitOf(value, t.Elem(), path, want); found != nil {
 				return found

@@ -29,7 +29,7 @@ type CallInfo struct {
 	Err error
 }
 
-// observer is called at the end of a call; nil means nobody is.
+// observer is called at the end of a call; nil means that there is none.
 type observer func(context.Context, CallInfo)
 
 // then returns an observer that calls o, then next.
@@ -49,8 +49,8 @@ func (o observer) then(next observer) observer {
 type observerKey struct{}
 
 // ContextWithObserver returns a context in which observe is called at the end of every call, failed or
-// not, before the observers of [WithObserver]. Observers nest: the innermost is called first. What
-// [WithObserver] asks of an observer holds here, too. If observe is nil, ctx is returned.
+// not, before the observers of [WithObserver]. Observers nest: the innermost is called first. The
+// same rules apply as for [WithObserver]. If observe is nil, ctx is returned.
 func ContextWithObserver(ctx context.Context, observe func(ctx context.Context, call CallInfo)) context.Context {
 	if observe == nil {
 		return ctx
@@ -81,7 +81,7 @@ type Instrumentation struct {
 
 // callContext returns the context of a call.
 func (s *service) callContext(ctx context.Context, operation transport.Operation) context.Context {
-	if s == nil || ctx == nil { // which is reported when the request is sent
+	if s == nil || ctx == nil { // reported when the request is sent
 		return ctx
 	}
 	for _, derive := range s.callContexts {

@@ -129,7 +129,7 @@ func WithInsecureHTTP() Option {
 
 // WithHTTPClient sends requests with the Transport, Jar and Timeout of client, for proxies, client
 // certificates, tracing and tests. The client is copied, never changed, and its idle connections are not
-// closed. Redirects are not followed, whatever its CheckRedirect does. A client without a Transport uses
+// closed. Redirects are not followed; its CheckRedirect is ignored. A client without a Transport uses
 // the connection pool of this package, not [http.DefaultTransport]. Its Timeout replaces the default
 // limit of one attempt, as [WithTimeout] does; if both are set, the shorter counts.
 //

@@ -26,9 +26,9 @@ type PassthroughRequest struct {
 	Path string `json:"path"`
 	// Headers are sent with the request; Kombo adds those for authentication.
 	Headers map[string]string `json:"headers,omitempty"`
-	// Params are sent in the query, beside those of Path.
+	// Params are sent in the query, together with those in Path.
 	Params map[string]string `json:"params,omitempty"`
-	// Data is the body: what encoding/json encodes as an object or array is sent as JSON, a string as it is.
+	// Data is the body. What encoding/json encodes as an object or array is sent as JSON, a string as it is.
 	// nil means no body. A []byte, in any form, and an [io.Reader] are refused: use a [json.RawMessage] for
 	// JSON and a string for other text. Inside of a struct, map or slice a []byte becomes base64, as always
 	// in encoding/json.
@@ -37,7 +37,7 @@ type PassthroughRequest struct {
 	MultipartFormData []PassthroughFormField `json:"multipart_form_data,omitempty"`
 	// ResponseAsBase64 is for responses that are not text, such as PDFs; see [PassthroughResponse.Bytes].
 	ResponseAsBase64 bool `json:"response_as_base64,omitempty"`
-	// APIOptions are for very advanced uses, and not documented.
+	// APIOptions are for very advanced uses. Kombo does not document them.
 	APIOptions map[string]string `json:"api_options,omitempty"`
 }
 
@@ -128,8 +128,8 @@ type PassthroughFile struct {
 	Name string `json:"name"`
 	// ContentType is a media type such as "application/pdf". Required with Data.
 	ContentType string `json:"content_type,omitempty"`
-	// DataURL is where Kombo fetches the file, at once and without authentication. Kombo advises it over
-	// Data.
+	// DataURL is where Kombo fetches the file, at once and without authentication. Kombo
+	// recommends it over Data.
 	DataURL string `json:"data_url,omitempty"`
 	// Data is the file itself.
 	Data []byte `json:"data,omitzero"`
@@ -184,7 +184,7 @@ func (r *PassthroughResponse) UnmarshalJSON(document []byte) error {
 	return nil
 }
 
-// passthroughHeader decodes whatever a tool has sent as its headers, without failing: the request has been
+// passthroughHeader decodes the headers of a tool, whatever their form, without failing: the request has been
 // executed. A value that is no string becomes its JSON text, and null becomes no value. It has no exported
 // fields, so boundedjson leaves it to maxHeaders to bound what it takes.
 type passthroughHeader struct{ header http.Header }
@@ -243,11 +243,11 @@ func (r PassthroughResponse) MarshalJSON() ([]byte, error) {
 func (r *PassthroughResponse) Bytes() ([]byte, error) {
 	var encoded string
 	if err := json.Unmarshal(r.Data, &encoded); err != nil {
-		return nil, errors.New("kombo: PassthroughResponse.Bytes: the data is no string")
+		return nil, errors.New("kombo: PassthroughResponse.Bytes: the data is not a string")
 	}
 	body, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
-		return nil, errors.New("kombo: PassthroughResponse.Bytes: the data is not base64; was it asked for with ResponseAsBase64?")
+		return nil, errors.New("kombo: PassthroughResponse.Bytes: the data is not base64; was ResponseAsBase64 set?")
 	}
 	return body, nil
 }
@@ -257,7 +257,7 @@ var passthroughOperation = transport.Operation{Method: http.MethodPost, Path: "/
 // Passthrough sends a request to the own API of the tool behind an integration, for what Kombo's API does not
 // cover. Kombo's documentation lists the APIs of each tool; many tools have one, named after the tool.
 //
-// It is retried only if it was not executed, such as after a 429, whatever the request's Method. It fails with
+// It is retried only if it was not executed, such as after a 429, also if Method is GET. It fails with
 // [ErrIntegrationNotFound] if there is no such integration. An error response of the tool is not an error.
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/post-passthrough-tool-api

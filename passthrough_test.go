@@ -132,7 +132,7 @@ func TestPassthroughRefusesBadInput(t *testing.T) {
 	_, err := client.Integrations.Passthrough(t.Context(), testIntegrationID, "", "api", kombo.PassthroughRequest{Method: "GET", Path: "/"})
 	checkRefused(t, err, got, "kombo: POST /passthrough/{tool}/{api}: tool is empty (nothing was sent)")
 	_, err = client.Integrations.Passthrough(t.Context(), testIntegrationID, "personio", "..", kombo.PassthroughRequest{Method: "GET", Path: "/"})
-	checkRefused(t, err, got, "kombo: POST /passthrough/{tool}/{api}: api must not hold the path step .. (nothing was sent)")
+	checkRefused(t, err, got, "kombo: POST /passthrough/{tool}/{api}: api must not contain the path step .. (nothing was sent)")
 }
 
 func TestPassthroughBytes(t *testing.T) {
@@ -140,9 +140,9 @@ func TestPassthroughBytes(t *testing.T) {
 	tests := []struct{ name, data, want, wantErr string }{
 		{"base64", `,"data":"JVBERi0xLjQ="`, "%PDF-1.4", ""},
 		{"nothing", `,"data":""`, "", ""},
-		{"absent", ``, "", "kombo: PassthroughResponse.Bytes: the data is no string"},
-		{"object", `,"data":{"a":1}`, "", "kombo: PassthroughResponse.Bytes: the data is no string"},
-		{"text", `,"data":"%PDF"`, "", "kombo: PassthroughResponse.Bytes: the data is not base64; was it asked for with ResponseAsBase64?"},
+		{"absent", ``, "", "kombo: PassthroughResponse.Bytes: the data is not a string"},
+		{"object", `,"data":{"a":1}`, "", "kombo: PassthroughResponse.Bytes: the data is not a string"},
+		{"text", `,"data":"%PDF"`, "", "kombo: PassthroughResponse.Bytes: the data is not base64; was ResponseAsBase64 set?"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

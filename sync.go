@@ -7,7 +7,7 @@ import (
 	"github.com/kombo-go/kombo/internal/transport"
 )
 
-// SyncType says how much a sync reads.
+// SyncType is how much a sync reads.
 type SyncType string
 
 // The sync types that Kombo documents.

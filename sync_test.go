@@ -49,9 +49,9 @@ func TestIntegrationInTheHeaderIsChecked(t *testing.T) {
 	t.Parallel()
 	for id, problem := range map[string]string{
 		"":                        "integration_id is empty",
-		"personio:1\r\nX-A: b":    "integration_id holds characters that a header cannot",
-		"personio 1":              "integration_id holds characters that a header cannot",
-		"personió:1":              "integration_id holds characters that a header cannot",
+		"personio:1\r\nX-A: b":    "integration_id contains characters that are not allowed in a header",
+		"personio 1":              "integration_id contains characters that are not allowed in a header",
+		"personió:1":              "integration_id contains characters that are not allowed in a header",
 		strings.Repeat("x", 8193): "integration_id is longer than 8192 bytes",
 	} {
 		client, got := mocked(t, "*", "", 200, "{}")

@@ -15,7 +15,7 @@ type Tool struct {
 	ID string `json:"id"`
 	// Label is the name for customers.
 	Label string `json:"label"`
-	// InternalLabel tells variants apart; "" if there are none. It is not for customers.
+	// InternalLabel distinguishes variants; "" if there are none. It is not for customers.
 	InternalLabel string     `json:"internal_label"`
 	Assets        ToolAssets `json:"assets"`
 	// PaidAPIDetailsMarkdown describes what the tool's API costs; "" if it costs nothing.
@@ -30,7 +30,7 @@ type Tool struct {
 	Coverage           ToolCoverage `json:"coverage"`
 }
 
-// MarshalJSON writes null for what Kombo has not.
+// MarshalJSON writes null for what Kombo does not have.
 func (t Tool) MarshalJSON() ([]byte, error) {
 	type plain Tool // without this method
 	return marshalWithNulls(plain(t), "internal_label", "paid_api_details_markdown", "fast_track_details_markdown", "partner_only_details_markdown", "connection_guide_url")
@@ -43,14 +43,14 @@ type ToolAssets struct {
 	IconBlackURL string `json:"icon_black_url"`
 }
 
-// ToolCoverage says what Kombo can do with a tool.
+// ToolCoverage lists what Kombo can do with a tool.
 type ToolCoverage struct {
 	ReadModels   []CoveredModel   `json:"read_models"`
 	WriteActions []CoveredModel   `json:"write_actions"`
 	Features     []CoveredFeature `json:"features"`
 }
 
-// CoveredModel is a kind of data that a tool may let be read, or an action that it may take.
+// CoveredModel is a kind of data that Kombo may read from a tool, or an action that it may take there.
 type CoveredModel struct {
 	// ID is the name, such as "hris_employees".
 	ID             string         `json:"id"`
@@ -66,14 +66,14 @@ type CoveredField struct {
 	CoverageStatus CoverageStatus `json:"coverage_status"`
 }
 
-// CoveredFeature is something else that a tool may have.
+// CoveredFeature is another feature that a tool may have.
 type CoveredFeature struct {
 	ID             string         `json:"id"`
 	Label          string         `json:"label"`
 	CoverageStatus CoverageStatus `json:"coverage_status"`
 }
 
-// toolList is the data of the answer that lists tools.
+// toolList is the data of a response that lists tools.
 type toolList struct {
 	Tools *[]Tool `json:"tools"`
 }
@@ -93,7 +93,7 @@ func (l *toolList) missing() string {
 var toolsOperation = transport.Operation{Method: http.MethodGet, Path: "/tools/{category}"}
 
 // Tools returns the tools of a category that are enabled in the environment of the API key, with what Kombo
-// can do with each: for a grid of one's own in place of the flow's first step.
+// can do with each. Use it for your own choice of tools in place of the flow's first step.
 //
 // It fails with [ErrInvalidInput] for an unknown category.
 //
@@ -101,7 +101,7 @@ var toolsOperation = transport.Operation{Method: http.MethodGet, Path: "/tools/{
 func (s *ConnectService) Tools(ctx context.Context, category Category) ([]Tool, error) {
 	name := string(category)
 	if utf8.ValidString(name) { // else ToLower would change it, and the transport refuses it
-		name = strings.ToLower(name) // in the path, and nowhere else
+		name = strings.ToLower(name) // in this path only
 	}
 	list, err := call[toolList](ctx, (*service)(s), toolsOperation, nil, name)
 	if err != nil {

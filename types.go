@@ -130,7 +130,7 @@ func required(namesAndValues ...string) string {
 	return ""
 }
 
-// nullable returns nil for the value that stands for null.
+// nullable returns nil for the zero value, and a pointer to any other.
 func nullable[T comparable](value T) *T {
 	var null T
 	if value == null {

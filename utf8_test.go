@@ -134,7 +134,7 @@ func TestTextThatIsNoUTF8IsRefused(t *testing.T) {
 		{"header", func(c *kombo.Client) error {
 			_, err := c.Integrations.Sync(t.Context(), "personio:\xff", "")
 			return err
-		}, "integration_id holds characters that a header cannot"},
+		}, "integration_id contains characters that are not allowed in a header"},
 		{"tool", func(c *kombo.Client) error {
 			_, err := c.Integrations.Passthrough(t.Context(), testIntegrationID, "p\xff", "a", kombo.PassthroughRequest{Method: "GET", Path: "/"})
 			return err

@@ -61,7 +61,7 @@ func NewWebhookVerifier(secrets ...string) (*WebhookVerifier, error) {
 			return nil, fmt.Errorf("kombo: NewWebhookVerifier: secret %d is empty", i+1)
 		}
 		if strings.TrimSpace(secret) != secret || !printable(secret) {
-			return nil, fmt.Errorf("kombo: NewWebhookVerifier: secret %d starts or ends with white space, or holds what cannot be printed; was it read with a line break at its end?", i+1)
+			return nil, fmt.Errorf("kombo: NewWebhookVerifier: secret %d starts or ends with white space, or contains characters that cannot be printed; was it read with a line break at its end?", i+1)
 		}
 		if len(secret) < minFIPSKey && fips140.Enforced() {
 			return nil, fmt.Errorf("kombo: NewWebhookVerifier: secret %d is shorter than %d bytes, which GODEBUG=fips140=only does not allow", i+1, minFIPSKey)
@@ -240,8 +240,8 @@ func ParseEvent(body []byte) (Event, error) {
 	return decodeEvent([]byte(envelope.ID), []byte(envelope.Type), envelope.Data, body)
 }
 
-// maxScanBody is below the size at which nesting can reach encoding/json's limit, where the fast path would
-// accept one level more.
+// maxScanBody is below the size at which nesting can reach encoding/json's limit of 10,000 levels: the fast
+// path would accept one level more.
 const maxScanBody = 2 * 10_000
 
 func decodeEvent(id, eventType, data, body []byte) (Event, error) {

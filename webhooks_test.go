@@ -31,11 +31,11 @@ func TestNewWebhookVerifierRefusesBadSecrets(t *testing.T) {
 		{nil, "no secret was given"},
 		{[]string{""}, "secret 1 is empty"},
 		{[]string{"current-secret", ""}, "secret 2 is empty"},
-		{[]string{"current-secret\n"}, "secret 1 starts or ends with white space, or holds what cannot be printed; was it read with a line break at its end?"},
-		{[]string{"\x00"}, "secret 1 starts or ends with white space, or holds what cannot be printed; was it read with a line break at its end?"},
-		{[]string{"secret\u200b"}, "secret 1 starts or ends with white space, or holds what cannot be printed; was it read with a line break at its end?"},
-		{[]string{"secret\xff"}, "secret 1 starts or ends with white space, or holds what cannot be printed; was it read with a line break at its end?"},
-		{[]string{"current-secret", " old"}, "secret 2 starts or ends with white space, or holds what cannot be printed; was it read with a line break at its end?"},
+		{[]string{"current-secret\n"}, "secret 1 starts or ends with white space, or contains characters that cannot be printed; was it read with a line break at its end?"},
+		{[]string{"\x00"}, "secret 1 starts or ends with white space, or contains characters that cannot be printed; was it read with a line break at its end?"},
+		{[]string{"secret\u200b"}, "secret 1 starts or ends with white space, or contains characters that cannot be printed; was it read with a line break at its end?"},
+		{[]string{"secret\xff"}, "secret 1 starts or ends with white space, or contains characters that cannot be printed; was it read with a line break at its end?"},
+		{[]string{"current-secret", " old"}, "secret 2 starts or ends with white space, or contains characters that cannot be printed; was it read with a line break at its end?"},
 	}
 	for _, test := range tests {
 		verifier, err := kombo.NewWebhookVerifier(test.secrets...)

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// newRequest returns the request as it is before anyone adds to it. Each attempt needs one of its own:
+// newRequest returns the request as this package makes it. Each attempt needs a fresh one:
 // http.Client adds cookies, RoundTrippers add headers, and net/http may still read the request of an
 // attempt that has ended.
 func (c *call) newRequest() (*http.Request, error) {
@@ -83,16 +83,16 @@ func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	valid := err == nil
 	if response != nil && response.Body != nil {
-		// After 101 the body is the connection itself, which has no end and ends with no context.
+		// After 101 the body is the connection itself: reading it may never end, even if the context does.
 		if valid && response.StatusCode != http.StatusSwitchingProtocols {
 			err = c.readBody(response)
 		}
-		_ = response.Body.Close() // whatever it returns, the body is complete or its error is known
+		_ = response.Body.Close() // its error does not matter: the body is complete or has failed
 		response.Body = http.NoBody
 	}
 	if err != nil {
 		c.interrupted = c.context.Err() != nil
-		// The error alone proves nothing: a dialer that gives up also reports that a deadline was exceeded.
+		// Check ctx, because a dialer with a limit of its own returns the same error.
 		if limit > 0 && ctx.Err() != nil && !c.interrupted {
 			err = &attemptTimeoutError{limit: limit, cause: err}
 		}
@@ -116,7 +116,7 @@ type connectionTrace struct {
 // The states of a connectionTrace.
 const (
 	unknownConnection int32 = iota // a RoundTripper that is not net/http's
-	noConnection                   // net/http has asked for a connection, and got none
+	noConnection                   // net/http wants a connection, and has none yet
 	gotConnection
 )
 

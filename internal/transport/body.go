@@ -10,8 +10,8 @@ import (
 )
 
 // readBody reads the body of a response and decompresses it. This package asks for gzip itself, because
-// net/http does not tell a connection that broke from a compressed body that is incomplete: after the first,
-// it is unknown what the server reports, after the second its status is known.
+// net/http reports the same error for a broken connection, which is retried, and for an incomplete
+// compressed body, whose status counts.
 func (c *call) readBody(response *http.Response) error {
 	body, tooLarge, err := readLimited(response.Body, response.ContentLength, c.transport.maxBody)
 	if err != nil {
@@ -24,7 +24,7 @@ func (c *call) readBody(response *http.Response) error {
 			break // such as after HEAD
 		}
 		if tooLarge {
-			body = nil // nobody can read a part of it
+			body = nil // a part of it cannot be decompressed
 			break
 		}
 		if body, tooLarge, err = gunzip(body, c.transport.maxBody); err != nil {
@@ -58,20 +58,20 @@ func readLimited(body io.Reader, announced, limit int64) (read []byte, tooLarge 
 	return read, false, err
 }
 
-// ReadAll reads up to limit bytes of a body, for which the other side announces a length, or -1.
+// ReadAll reads up to limit bytes of a body. announced is its Content-Length, or -1.
 func ReadAll(body io.Reader, announced, limit int64) ([]byte, error) {
 	body = io.LimitReader(body, limit)
 	if announced <= 0 || announced > maxReserved {
-		// It allocates two to three times what comes; a buffer that doubles allocates up to four times.
+		// io.ReadAll allocates two to three times the size of the body, a bytes.Buffer up to four times.
 		return io.ReadAll(body)
 	}
-	// MinRead more lets the buffer see the end without growing.
+	// With MinRead bytes more, the buffer finds the end without growing.
 	buffer := bytes.NewBuffer(make([]byte, 0, announced+bytes.MinRead))
 	_, err := buffer.ReadFrom(body)
 	return buffer.Bytes(), err
 }
 
-// maxReserved is how much memory the mere announcement of a length can reserve.
+// maxReserved bounds the memory that a Content-Length alone can reserve.
 const maxReserved = 16 << 10
 
 // decompressors are kept because each takes 40 KB.

@@ -30,7 +30,7 @@ func contextError(ctx context.Context, secrets []string) error {
 	return &endedError{err: err, cause: cause, text: join(redactError(err, secrets).Error(), redactError(cause, secrets).Error())}
 }
 
-// join appends more to text, unless one of them says all that the other does.
+// join appends more to text, unless one contains the other.
 func join(text, more string) string {
 	switch {
 	case more == "" || strings.Contains(text, more):
@@ -41,8 +41,8 @@ func join(text, more string) string {
 	return text + ": " + more
 }
 
-// endedError is the end of a context that has a cause, or an error of its own. Only errors.Is finds them: they may be
-// of types that hold secrets.
+// endedError is the end of a context that has a cause, or an error of its own. Only errors.Is finds them, because
+// their types may contain secrets.
 type endedError struct {
 	err, cause error
 	text       string

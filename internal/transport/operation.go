@@ -12,8 +12,8 @@ type Operation struct {
 	Method string
 	// Path is the route below the base URL, such as "/integrations/{integration_id}/relink".
 	Path string
-	// NonIdempotent marks an operation that has another effect each time. It is retried only if the
-	// request was not executed, or if the response says that a retry is safe.
+	// NonIdempotent marks an operation that is not idempotent. It is retried only if the request was not
+	// executed, or if the response was classified as SafeToRetry.
 	NonIdempotent bool
 	// Secret marks an operation whose path values are credentials.
 	Secret bool
@@ -54,8 +54,8 @@ func (o Operation) expand(values []string) (string, error) {
 	return path.String(), nil
 }
 
-// maxValue is the length in bytes of the longest path value or header value: activation tokens come
-// from browsers, which can send anything.
+// maxValue is the length in bytes of the longest path value or header value. Activation tokens come from
+// browsers, which can send anything.
 const maxValue = 8 << 10
 
 // escapeSegment escapes everything except unreserved characters: url.PathEscape leaves colons as they
@@ -73,7 +73,7 @@ func escapeSegment(name, value string) (string, error) {
 		if step == "." || step == ".." {
 			// Servers and proxies resolve these as steps in the path, some of them even escaped: a
 			// DELETE would hit another resource.
-			return "", fmt.Errorf("%s must not hold the path step %s", name, step)
+			return "", fmt.Errorf("%s must not contain the path step %s", name, step)
 		}
 	}
 	return strings.ReplaceAll(url.QueryEscape(value), "+", "%20"), nil
@@ -86,7 +86,7 @@ func checkHeaderValue(name, value string) error {
 	case len(value) > maxValue:
 		return fmt.Errorf("%s is longer than %d bytes", name, maxValue)
 	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
-		return fmt.Errorf("%s holds characters that a header cannot", name)
+		return fmt.Errorf("%s contains characters that are not allowed in a header", name)
 	}
 	return nil
 }

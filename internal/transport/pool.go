@@ -11,7 +11,7 @@ import (
 )
 
 // idleConnections is how many connections stay open between calls: enough for a busy server over
-// HTTP/1.1, where each call in flight needs one of its own.
+// HTTP/1.1, in which each call in flight needs its own.
 const idleConnections = 256
 
 // sharedPool returns the connection pool of all Transports that were given none. One pool for all

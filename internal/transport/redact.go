@@ -28,7 +28,7 @@ const (
 	shortestToken = 16
 	// maxLayers bounds how often escapes are undone: JSON can contain a URL that contains JSON.
 	maxLayers = 8
-	// maxExpansion is how many times longer than a secret its escaped form can be where a limit cuts it.
+	// maxExpansion is how many times longer than a secret its escaped form can be.
 	maxExpansion = 16
 	// maxErrorText bounds the text of a network error.
 	maxErrorText = 2 << 10
@@ -122,7 +122,7 @@ type layer struct {
 // jump is the end of an escape. What is at position at now, or later, was by bytes further on before.
 type jump struct{ at, by int }
 
-// origin returns where the original has what is at position i.
+// origin returns the position in the original of what is at position i.
 func (l *layer) origin(i int) int {
 	for _, jumps := range slices.Backward(l.jumps) {
 		n := sort.Search(len(jumps), func(n int) bool { return jumps[n].at > i })
@@ -136,7 +136,7 @@ func (l *layer) origin(i int) int {
 // undo undoes the escapes of URLs, JSON and HTML once, and reports whether there were any.
 func (l *layer) undo() bool {
 	var jumps []jump
-	write, read := 0, 0 // what comes before read is undone, and now before write
+	write, read := 0, 0 // text before read is undone, and its result is before write
 	percent, backslash, ampersand := -1, -1, -1
 	for i := 0; i < len(l.text); i++ {
 		if c := l.text[i]; c != '%' && c != '\\' && c != '&' {
@@ -187,7 +187,7 @@ func (l *layer) find(found []span, needles [][]byte) []span {
 			return end
 		})
 	}
-	// What begins with a rare letter is quick to find: the end of eyJ, and that of token, Token and TOKEN.
+	// Search for rare letters first, which is quick: the end of eyJ, and that of token, Token and TOKEN.
 	each(l.text, []byte("J"), func(i int) (end int) {
 		end = i + run(l.text[i:], isTokenByte)
 		if start := i - len("ey"); end-start >= shortestToken && bytes.HasSuffix(l.text[:i], []byte("ey")) {
@@ -211,7 +211,7 @@ func (l *layer) find(found []span, needles [][]byte) []span {
 	return found
 }
 
-// each calls f with each place of needle in text. f returns where to search on.
+// each calls f with each place of needle in text. f returns the position from which to continue.
 func each(text, needle []byte, f func(int) int) {
 	for i := 0; ; {
 		n := bytes.Index(text[i:], needle)
@@ -231,7 +231,7 @@ func common(a, b []byte) int {
 	return n
 }
 
-// tokenValue returns where the value is whose name ends at i.
+// tokenValue returns the place of the value whose name ends at i.
 func tokenValue(text []byte, i int) (start, end int) {
 	separator := i + run(text[i:], isNameEnd)
 	start = separator + run(text[separator:], isSeparator)
@@ -281,8 +281,8 @@ func isQueryByte(c byte) bool {
 	return c > ' ' && !isQuote(c) && c != '&' && c != '#' && c != '<' && c != '>' && c != '\\'
 }
 
-// unescape returns the character that the escape at the start of text stands for, and the length of
-// the escape: 0 if it is none.
+// unescape returns the character of the escape at the start of text, and the length of the escape: 0 if
+// there is none.
 func unescape(text []byte) (value string, size int) {
 	if len(text) < 2 {
 		return "", 0
@@ -329,7 +329,7 @@ var references = [...]struct{ name, value string }{
 	{"rsqb", "]"}, {"semi", ";"}, {"sol", "/"}, {"tab", "\t"}, {"verbar", "|"}, {"vert", "|"},
 }
 
-// reference returns the character that a name of HTML stands for, or "".
+// reference returns the character of a named HTML reference, or "".
 func reference(name string) string {
 	for i := range references {
 		if references[i].name == name {
@@ -393,9 +393,9 @@ func number(text []byte, base rune, size int) (value rune, n int) {
 	return value, n
 }
 
-// redactedError says what err says without the secrets. It stands in for err: errors.Is sees
-// through it; errors.As finds in it those types of the standard library that hold addresses and
-// certificates only. Any other type, *url.Error first of all, may hold what must not be said.
+// redactedError has the text of err without the secrets. errors.Is finds what err wraps. errors.As finds
+// only types of the standard library that contain no more than addresses and certificates: any other, above
+// all *url.Error, may contain a secret.
 type redactedError struct {
 	text string
 	err  error
@@ -410,8 +410,8 @@ func (e *redactedError) Error() string { return e.text }
 // GoString keeps %#v from printing the fields.
 func (e *redactedError) GoString() string { return e.text }
 
-// Is does not find the errors of contexts: dialers and connections use them for limits of their own,
-// and here they are for the end of the caller's context alone.
+// Is never matches context errors: dialers return them for their own limits, but callers read them as the
+// end of their context.
 func (e *redactedError) Is(target error) bool {
 	return target != context.Canceled && target != context.DeadlineExceeded && errors.Is(e.err, target)
 }

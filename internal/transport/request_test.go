@@ -71,12 +71,12 @@ func TestCheckHeaderValue(t *testing.T) {
 	for value, want := range map[string]string{
 		"": "", "personio:CBNMt7dS": "", "!~": "", strings.Repeat("a", 8<<10): "",
 		strings.Repeat("a", 8<<10+1): "id is longer than 8192 bytes",
-		"a b":                        "id holds characters that a header cannot",
-		"a\r\nX-B: c":                "id holds characters that a header cannot",
-		"\x00":                       "id holds characters that a header cannot",
-		"\x7f":                       "id holds characters that a header cannot",
-		"ä":                          "id holds characters that a header cannot",
-		"\xff":                       "id holds characters that a header cannot",
+		"a b":                        "id contains characters that are not allowed in a header",
+		"a\r\nX-B: c":                "id contains characters that are not allowed in a header",
+		"\x00":                       "id contains characters that are not allowed in a header",
+		"\x7f":                       "id contains characters that are not allowed in a header",
+		"ä":                          "id contains characters that are not allowed in a header",
+		"\xff":                       "id contains characters that are not allowed in a header",
 	} {
 		if err := checkHeaderValue("id", value); (err == nil) != (want == "") || err != nil && err.Error() != want {
 			t.Errorf("%q: %v, want %q", value, err, want)

@@ -30,7 +30,7 @@ func (p RetryPolicy) bound(attempts int) time.Duration {
 }
 
 // backoff returns how long to wait after the given number of attempts: anything between nothing
-// and the bound ("full jitter"), so that callers who failed together do not come back together.
+// and the bound ("full jitter"), so that callers who failed together do not retry together.
 func (p RetryPolicy) backoff(attempts int, random func(int64) int64) time.Duration {
 	bound := p.bound(attempts)
 	if bound <= 0 {
@@ -70,7 +70,7 @@ const (
 // limited reports whether the request was not executed because of a limit.
 func (c Classification) limited() bool { return c == RateLimited || c == ConcurrencyLimited }
 
-// classify returns what the response of the last attempt means. A success is final, whatever is in it.
+// classify returns what the response of the last attempt means. Every success is final.
 func (c *call) classify() Classification {
 	status := c.response.StatusCode
 	if status >= 200 && status <= 299 {

@@ -10,9 +10,9 @@ import (
 )
 
 // retryAfter returns how long a response asks to wait, and whether it does. Of Retry-After-Ms, Retry-After
-// and RateLimit-Reset, the first that is valid counts. RateLimit-Reset is in every response of a server
-// with such a limit, so it counts only if that limit was exceeded: in a response that reports one, unless
-// RateLimit-Remaining says that there is something left.
+// and RateLimit-Reset, the first that is valid counts. Servers with a rate limit send
+// RateLimit-Reset in every response, so it counts only in a response that reports an exceeded limit, unless
+// RateLimit-Remaining is above zero.
 func retryAfter(header http.Header, rateLimited bool) (wait time.Duration, ok bool) {
 	if wait, ok = parseWait(header.Get("Retry-After-Ms"), time.Millisecond); ok {
 		return wait, true
@@ -46,7 +46,7 @@ func parseDate(value string) (date time.Time, ok bool) {
 	return date, err == nil
 }
 
-// parseWait reads a number of units, which may have a fraction. Anything else is invalid, a sign too.
+// parseWait parses a number of units, which may have a fraction but no sign.
 func parseWait(value string, unit time.Duration) (time.Duration, bool) {
 	value = strings.TrimSpace(value)
 	if value == "" || strings.ContainsFunc(value, func(r rune) bool { return (r < '0' || r > '9') && r != '.' }) {

@@ -1,6 +1,6 @@
-// Package transport makes one call over HTTP: it expands the route, sends the request as often as
-// the retry policy allows, reads each answer up to a limit, follows no redirect, and says nothing
-// secret in errors and logs. It knows nothing of Kombo's types.
+// Package transport makes one call over HTTP: it expands the route, sends the request as often as the retry
+// policy allows, reads each response up to a limit, follows no redirect, and keeps secrets out of errors and
+// logs. It does not know Kombo's types.
 package transport
 
 import (
@@ -39,17 +39,17 @@ type Config struct {
 	// Classify returns what the body of a response that reports no success means for retries; nil
 	// means that the status decides.
 	Classify func(body []byte) Classification
-	// Log is told of each attempt; nil means nobody is.
+	// Log, unless nil, is called at the end of each attempt.
 	Log func(context.Context, Attempt)
 }
 
-// Attempt is what there is to log of one attempt.
+// Attempt describes one attempt for a log.
 type Attempt struct {
 	Operation Operation
 	// Number counts the attempts of the call, from 1.
 	Number   int
 	Duration time.Duration
-	// StatusCode is that of the answer; 0 where there was none.
+	// StatusCode is that of the response; 0 if there was none.
 	StatusCode int
 	// WillRetry means that another attempt follows, after Wait.
 	WillRetry bool
@@ -73,7 +73,7 @@ type Transport struct {
 	userAgent string
 	client    http.Client
 	base      http.RoundTripper
-	// uncompressed means that the caller's transport does not want compressed responses.
+	// uncompressed means that the caller's http.Transport has DisableCompression set.
 	uncompressed bool
 	timeout      func(Operation) time.Duration
 	maxBody      int64
@@ -141,7 +141,7 @@ type Request struct {
 	Timeout time.Duration
 }
 
-// Response is what the server said to the last attempt.
+// Response is the response to the last attempt.
 type Response struct {
 	StatusCode int
 	Header     http.Header
@@ -150,9 +150,9 @@ type Response struct {
 	TooLarge bool
 	// Undecodable means that Body is nil because it cannot be decompressed.
 	Undecodable bool
-	// RetryAfter is what the server asked for; zero where it asked for nothing.
+	// RetryAfter is the wait that the response asks for; zero if it asks for none.
 	RetryAfter time.Duration
-	// Attempts is how often the request was sent.
+	// Attempts is the number of requests sent.
 	Attempts int
 	// MayHaveExecuted means that an earlier attempt may have been executed although it failed.
 	MayHaveExecuted bool
@@ -170,7 +170,7 @@ func (a *Response) Redact(text string, limit int) string {
 
 // CallError is a call that ended without a response.
 type CallError struct {
-	// Attempts is how often the request was sent; zero means that nothing left.
+	// Attempts is the number of requests sent; zero means that nothing was sent.
 	Attempts int
 	// Canceled means that the caller's context ended the call, not the network.
 	Canceled bool
@@ -217,10 +217,10 @@ type call struct {
 	undecodable bool
 
 	err error
-	// interrupted means that the caller's context had ended when err came: then err reports the same,
-	// in the words of net/http or of another RoundTripper.
+	// interrupted means that the caller's context had ended when the attempt failed: err then reports
+	// the same, in the words of net/http or another RoundTripper.
 	interrupted bool
-	// connection is how far net/http got when err came.
+	// connection is how far net/http got with the connection before err.
 	connection int32
 
 	// class, retryAfter and hasRetryAfter are about the response of the last attempt.
@@ -295,7 +295,7 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Response, error) {
 	return nil, &CallError{Attempts: c.attempts, Err: redactError(err, c.secrets())}
 }
 
-// secrets lists what errors and logs must not hold.
+// secrets returns what errors and logs must not contain.
 func (c *call) secrets() []string {
 	secrets := []string{c.transport.apiKey()}
 	if c.request.Operation.Secret {
@@ -304,8 +304,8 @@ func (c *call) secrets() []string {
 	return secrets
 }
 
-// contextError returns why the caller's context ended, and how the last attempt failed if that was
-// before.
+// contextError returns why the caller's context ended, and how the last attempt failed if it failed before
+// that.
 func (c *call) contextError() error {
 	err := contextError(c.context, c.secrets())
 	before := ""
