@@ -33,6 +33,7 @@ type runner func(ctx context.Context, e *env, args []string) error
 // commands returns the commands in the order of the help.
 func commands() []command {
 	return []command{
+		sandboxCommand,
 		checkCommand,
 		linkCommand,
 		relinkCommand,

@@ -1,10 +1,12 @@
-// Kombo works with Kombo Connect from the command line: it checks an API key, makes connection links, operates
-// integrations, reads lists, and sends, verifies, receives and replays webhooks. It needs no project in Go:
+// Kombo works with Kombo Connect from the command line: it runs a fake Kombo, checks an API key, makes connection
+// links, operates integrations, reads lists, and sends, verifies, receives and replays webhooks. It needs no project
+// in Go:
 //
-//	go run github.com/kombo-go/kombo/cmd/kombo@latest check
+//	go run github.com/kombo-go/kombo/cmd/kombo@latest sandbox
 //
 // The commands are
 //
+//	sandbox    run a fake Kombo with a dashboard
 //	check      test the API key, the region and the network
 //	link       make a connection link
 //	relink     make a link to reconnect an integration

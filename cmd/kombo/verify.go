@@ -123,7 +123,7 @@ const (
 	reasonTooLarge  = "body_too_large"
 	reasonLength    = "wrong_length"
 	reasonBody      = "changed_body"
-	reasonSecret    = "changed_secret" //nolint:gosec // it is no secret
+	reasonSecret    = "changed_secret"
 	reasonWrongKey  = "other_secret"
 )
 
