@@ -116,18 +116,18 @@ func textOf(value json.RawMessage) string {
 // missing returns the path of a required field that the response lacks, or "". known is false if the required
 // fields of the data are not known, because it is not a checker.
 func (r *response[T]) missing() (path string, known bool) {
-	checked, known := any(r.Data).(checker)
+	return missingData(r.Data, r.Data == nil, r.needsData)
+}
+
+func missingData(data any, isNil, needed bool) (path string, known bool) {
+	checked, known := data.(checker)
 	switch {
-	case !known && r.needsData && r.Data == nil:
-		return "data", false
-	case !known:
-		return "", false
-	case r.Data == nil:
-		return "data", true
-	case checked.missing() != "":
+	case isNil && (known || needed):
+		return "data", known
+	case known && checked.missing() != "":
 		return "data." + checked.missing(), true
 	}
-	return "", true
+	return "", known
 }
 
 // anyResponse is a *response of any type.
@@ -156,7 +156,17 @@ type input struct {
 // call makes one call of the API. It sends body as JSON unless it is nil, and returns the data of the response
 // as a T. Every error is an *Error.
 func call[T any](ctx context.Context, s *service, operation transport.Operation, body any, pathValues ...string) (*T, error) {
-	return callWith[T](ctx, s, operation, input{body: body, pathValues: pathValues})
+	// What is here is compiled for every T, and the rest once.
+	var decoded response[T]
+	if err := s.doPlain(ctx, operation, body, pathValues, &decoded); err != nil {
+		return nil, err
+	}
+	return decoded.Data, nil
+}
+
+func (s *service) doPlain(ctx context.Context, operation transport.Operation, body any, pathValues []string, decoded anyResponse) error {
+	_, err := s.do(ctx, operation, input{body: body, pathValues: pathValues}, decoded)
+	return err
 }
 
 func callWith[T any](ctx context.Context, s *service, operation transport.Operation, in input) (*T, error) {
@@ -167,7 +177,6 @@ func callWith[T any](ctx context.Context, s *service, operation transport.Operat
 // callForResponse is for calls that need more of the response than its data.
 func callForResponse[T any](ctx context.Context, s *service, operation transport.Operation, in input) (response[T], error) {
 	var decoded response[T]
-	// The rest is the same for every T, and compiled once.
 	if _, err := s.do(ctx, operation, in, &decoded); err != nil {
 		return response[T]{}, err
 	}

@@ -106,10 +106,12 @@ func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// connectionTrace follows how far net/http gets with the connection of an attempt.
+// connectionTrace is the context of an attempt. It follows how far net/http gets with the connection.
 type connectionTrace struct {
-	httptrace.ClientTrace
+	context.Context //nolint:containedctx // it is one itself
 
+	key   any // of hooks
+	hooks httptrace.ClientTrace
 	state atomic.Int32
 }
 
@@ -120,8 +122,36 @@ const (
 	gotConnection
 )
 
+// follow does what httptrace.WithClientTrace does, which calls functions by reflection: for that alone, the
+// linker would add 30 KB to a program.
 func (t *connectionTrace) follow(ctx context.Context) context.Context {
-	t.GetConn = func(string) { t.state.Store(noConnection) }
-	t.GotConn = func(httptrace.GotConnInfo) { t.state.Store(gotConnection) }
-	return httptrace.WithClientTrace(ctx, &t.ClientTrace)
+	t.Context = ctx
+	if outer := httptrace.ContextClientTrace(t); outer != nil {
+		t.hooks = *outer
+	}
+	outerGet, outerGot := t.hooks.GetConn, t.hooks.GotConn
+	t.hooks.GetConn = func(hostPort string) {
+		t.state.Store(noConnection)
+		if outerGet != nil {
+			outerGet(hostPort)
+		}
+	}
+	t.hooks.GotConn = func(info httptrace.GotConnInfo) {
+		t.state.Store(gotConnection)
+		if outerGot != nil {
+			outerGot(info)
+		}
+	}
+	return t
+}
+
+// Value returns the hooks for the key that follow asks with, by way of httptrace.
+func (t *connectionTrace) Value(key any) any {
+	switch t.key {
+	case nil:
+		t.key = key
+	case key:
+		return &t.hooks
+	}
+	return t.Context.Value(key)
 }

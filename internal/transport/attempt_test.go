@@ -2,13 +2,16 @@ package transport
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strings"
@@ -203,3 +206,66 @@ func TestAttemptsShareNothing(t *testing.T) {
 }
 
 var noLog = log.New(io.Discard, "", 0)
+
+// Hooks that the caller or another RoundTripper has set are called beside those of this package.
+func TestHooksOfCallers(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("{}"))
+	}))
+	t.Cleanup(server.Close)
+	hooks := func(by string, seen *[]string, lock *sync.Mutex) *httptrace.ClientTrace {
+		add := func(what string) {
+			lock.Lock()
+			defer lock.Unlock()
+			*seen = append(*seen, by+" "+what)
+		}
+		return &httptrace.ClientTrace{
+			GetConn:      func(string) { add("GetConn") },
+			ConnectDone:  func(string, string, error) { add("ConnectDone") },
+			GotConn:      func(httptrace.GotConnInfo) { add("GotConn") },
+			WroteRequest: func(httptrace.WroteRequestInfo) { add("WroteRequest") },
+		}
+	}
+	for _, refused := range []bool{false, true} {
+		t.Run(fmt.Sprintf("refused=%v", refused), func(t *testing.T) {
+			t.Parallel()
+			var lock sync.Mutex
+			var seen []string
+			pool := &http.Transport{}
+			defer pool.CloseIdleConnections()
+			want := []string{
+				"caller ConnectDone", "caller GetConn", "caller GotConn", "caller WroteRequest",
+				"other ConnectDone", "other GetConn", "other GotConn", "other WroteRequest",
+			}
+			if refused {
+				pool.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, errReset }
+				want = []string{"caller GetConn", "caller GetConn", "other GetConn", "other GetConn"}
+			}
+			transport := newTest(nil, func(c *Config) {
+				c.BaseURL, c.HTTPClient = server.URL, &http.Client{Transport: pool}
+				c.Retry = RetryPolicy{MaxAttempts: 2, BaseDelay: 1, MaxDelay: 1}
+				c.Wrap = append(c.Wrap, func(base http.RoundTripper) http.RoundTripper {
+					return roundTripper(func(r *http.Request) (*http.Response, error) {
+						return base.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), hooks("other", &seen, &lock))))
+					})
+				})
+			})
+			ctx := httptrace.WithClientTrace(t.Context(), hooks("caller", &seen, &lock))
+			_, err := transport.Do(ctx, Request{Operation: Operation{Method: http.MethodPost, Path: "/x", NonIdempotent: true}, Body: []byte("{}")})
+			if refused != (err != nil) {
+				t.Fatal(err)
+			}
+			lock.Lock()
+			defer lock.Unlock()
+			slices.Sort(seen)
+			if diff := cmp.Diff(want, seen); diff != "" {
+				t.Errorf("hooks (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

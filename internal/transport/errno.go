@@ -4,8 +4,5 @@ package transport
 
 import "syscall"
 
-// isErrno reports whether target is for the system's error numbers.
-func isErrno(target any) bool {
-	_, ok := target.(*syscall.Errno)
-	return ok
-}
+// systemError is the type of the system's errors.
+type systemError = syscall.Errno

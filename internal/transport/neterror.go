@@ -12,24 +12,25 @@ import (
 
 // permanent reports whether err would be the same at every attempt.
 func permanent(err error) bool {
-	var (
-		unverified *tls.CertificateVerificationError
-		unknownCA  x509.UnknownAuthorityError
-		hostname   x509.HostnameError
-		invalid    x509.CertificateInvalidError
-		notTLS     tls.RecordHeaderError
-	)
 	if status := refusedConnect(err); status != 0 {
 		return !retryableStatus(status)
 	}
 	// net/http and crypto/tls have no types for these.
 	text := err.Error()
-	return errors.As(err, &unverified) || errors.As(err, &unknownCA) || errors.As(err, &hostname) ||
-		errors.As(err, &invalid) || errors.As(err, &notTLS) ||
+	return isPermanentType(err) ||
 		errors.Is(err, http.ErrSchemeMismatch) || permanentAlert(err) ||
 		strings.Contains(text, "unsupported protocol scheme") ||
 		strings.Contains(text, "invalid header field") ||
 		strings.Contains(text, "tls: server selected unsupported protocol version")
+}
+
+// isPermanentType reports whether errors.As finds in err what is about the certificate, or no TLS at all.
+func isPermanentType(err error) bool {
+	targets := [...]any{
+		new(*tls.CertificateVerificationError), new(x509.UnknownAuthorityError), new(x509.HostnameError),
+		new(x509.CertificateInvalidError), new(tls.RecordHeaderError),
+	}
+	return slices.ContainsFunc(targets[:], (&redactedError{err: err}).As)
 }
 
 // permanentAlerts are the TLS alerts that follow from how the two sides are configured (RFC 8446, section 6.2,

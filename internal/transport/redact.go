@@ -2,7 +2,6 @@ package transport
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -58,7 +57,7 @@ func redact(text string, limit int, secrets []string) string {
 	if len(found) == 0 {
 		return text[:end]
 	}
-	slices.SortFunc(found, func(a, b span) int { return cmp.Compare(a.start, b.start) })
+	sort.Sort(byStart(found))
 	var out strings.Builder
 	kept := 0
 	for _, s := range found {
@@ -111,6 +110,13 @@ func forms(secret string) [][]byte {
 
 // span is a part of the original text.
 type span struct{ start, end int }
+
+// byStart sorts spans. slices.SortFunc would be compiled for them, which takes 14 KB.
+type byStart []span
+
+func (s byStart) Len() int           { return len(s) }
+func (s byStart) Less(i, j int) bool { return s[i].start < s[j].start }
+func (s byStart) Swap(i, j int)      { s[i], s[j] = s[j], s[i] }
 
 // layer is a text, some of whose escapes may be undone.
 type layer struct {
@@ -417,13 +423,63 @@ func (e *redactedError) Is(target error) bool {
 }
 
 func (e *redactedError) As(target any) bool {
-	switch target.(type) {
-	case **net.OpError, **net.DNSError,
-		**tls.CertificateVerificationError, *tls.RecordHeaderError, *tls.AlertError,
-		*x509.UnknownAuthorityError, *x509.HostnameError, *x509.CertificateInvalidError:
-		return errors.As(e.err, target)
+	setTarget := setterOf(target)
+	return setTarget != nil && as(e.err, target, setTarget)
+}
+
+// as is errors.As for the targets that setterOf has. errors.As itself compares types by reflection: the linker
+// would add 20 KB to a program for it.
+func as(err error, target any, setTarget func(error) bool) bool {
+	for err != nil {
+		other, ok := err.(interface{ As(target any) bool })
+		if setTarget(err) || ok && other.As(target) {
+			return true
+		}
+		switch wrapper := err.(type) { //nolint:errorlint // this is errors.As
+		case interface{ Unwrap() error }:
+			err = wrapper.Unwrap()
+		case interface{ Unwrap() []error }:
+			return slices.ContainsFunc(wrapper.Unwrap(), func(err error) bool { return as(err, target, setTarget) })
+		default:
+			return false
+		}
 	}
-	return isErrno(target) && errors.As(e.err, target)
+	return false
+}
+
+// setterOf returns what sets a target to an error of its type, or nil for a type that may contain secrets.
+func setterOf(target any) func(error) bool {
+	switch target := target.(type) {
+	case **net.OpError:
+		return setter(target)
+	case **net.DNSError:
+		return setter(target)
+	case **tls.CertificateVerificationError:
+		return setter(target)
+	case *tls.RecordHeaderError:
+		return setter(target)
+	case *tls.AlertError:
+		return setter(target)
+	case *x509.UnknownAuthorityError:
+		return setter(target)
+	case *x509.HostnameError:
+		return setter(target)
+	case *x509.CertificateInvalidError:
+		return setter(target)
+	case *systemError:
+		return setter(target)
+	}
+	return nil
+}
+
+func setter[T error](target *T) func(error) bool {
+	return func(err error) bool {
+		found, ok := err.(T) //nolint:errorlint // as unwraps it
+		if ok {
+			*target = found
+		}
+		return ok
+	}
 }
 
 // Timeout makes it a net.Error, which errors.As finds in place of the one inside.

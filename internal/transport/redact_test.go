@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -331,6 +333,66 @@ func TestRedactedErrorIsStillUseful(t *testing.T) {
 	}
 	if text := redactError(errors.New(strings.Repeat("x", 1<<20)), nil).Error(); len(text) > 2<<10 {
 		t.Errorf("the text has %d bytes", len(text))
+	}
+}
+
+// ownAs is an error with an As method, which offers what is inside of it.
+type ownAs struct{ plainError }
+
+func (ownAs) As(target any) bool {
+	switch target := target.(type) {
+	case *plainError:
+		*target = plainError{Where: "a secret"}
+		return true
+	case **net.DNSError:
+		*target = &net.DNSError{Name: "own.example"}
+		return true
+	}
+	return false
+}
+
+// A redactedError finds what errors.As finds, of the types that it may reveal.
+func TestRedactedErrorAs(t *testing.T) {
+	t.Parallel()
+	inside := []error{
+		&net.OpError{Op: "dial", Err: io.EOF},
+		&net.DNSError{Name: "api.example"},
+		&tls.CertificateVerificationError{Err: io.EOF},
+		tls.RecordHeaderError{Msg: "no TLS"},
+		tls.AlertError(40),
+		x509.UnknownAuthorityError{},
+		x509.HostnameError{Certificate: &x509.Certificate{}, Host: "api.example"},
+		x509.CertificateInvalidError{Cert: &x509.Certificate{}, Detail: "expired"},
+		syscall.EACCES,
+		ownAs{},
+		plainError{},
+	}
+	targets := func() []any {
+		return []any{
+			new(*net.OpError), new(*net.DNSError), new(*tls.CertificateVerificationError), new(tls.RecordHeaderError),
+			new(tls.AlertError), new(x509.UnknownAuthorityError), new(x509.HostnameError), new(x509.CertificateInvalidError),
+			new(systemError),
+		}
+	}
+	for _, err := range inside {
+		for _, wrapped := range []error{
+			err,
+			fmt.Errorf("wrapped: %w", err),
+			&url.Error{Op: "Get", Err: err},
+			errors.Join(io.EOF, fmt.Errorf("%w and %w", io.ErrNoProgress, err)),
+			redactError(fmt.Errorf("twice: %w", err), nil),
+		} {
+			want, got := targets(), targets()
+			for i := range want {
+				wantOK, gotOK := errors.As(wrapped, want[i]), errors.As(redactError(wrapped, nil), got[i])
+				if wantOK != gotOK || !reflect.DeepEqual(want[i], got[i]) {
+					t.Errorf("%T in %T: errors.As finds %v, %v, want %v, %v", want[i], wrapped, gotOK, got[i], wantOK, want[i])
+				}
+			}
+			if errors.As(redactError(wrapped, nil), new(plainError)) {
+				t.Errorf("errors.As finds a plainError in %T", wrapped)
+			}
+		}
 	}
 }
 
