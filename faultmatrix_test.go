@@ -232,6 +232,7 @@ var faults = []fault{
 	{name: "truncated gzip", respond: encoded("gzip", shortened), want: everywhere("200 ErrUnexpectedResponse, 1")},
 	{name: "gzip with a bad checksum", respond: encoded("gzip", badChecksum), want: everywhere("200 ErrUnexpectedResponse, 1")},
 	{name: "Content-Encoding: br", respond: encoded("br", uncompressed), want: everywhere("200 ErrUnexpectedResponse, 1")},
+	{name: "Content-Encoding: utf-8", respond: encoded("utf-8", uncompressed), want: everywhere("nil, 1")},
 	{name: "cut gzip", respond: cutGzip, want: retried("ErrNetwork, 4", "ErrNetwork, 1")},
 
 	{name: "407 of a proxy", respond: withStatus(407, "text/html", "<html>password</html>"), proxied: true, want: everywhere("407 ErrUnexpectedResponse, 1")},

@@ -1,7 +1,6 @@
 package kombo
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -108,22 +107,14 @@ func classify(body []byte) transport.Classification {
 	return transport.ByStatus
 }
 
-// errorCode returns the code in a response, or "". It decodes nothing else, because most of what it allocates
-// is garbage: errorFromResponse decodes the last response again.
+// errorCode returns the code in a response, or "", as errorFromResponse finds it in the last one. It decodes
+// nothing else, because most of what it allocates is garbage.
 func errorCode(body []byte) ErrorCode {
 	var response struct {
-		Error json.RawMessage `json:"error"`
+		Error struct {
+			Code ErrorCode `json:"code"`
+		} `json:"error"`
 	}
-	if body = withoutBOM(body); !isObject(body) || json.Unmarshal(body, &response) != nil || !isObject(response.Error) {
-		return ""
-	}
-	var info struct {
-		Code ErrorCode `json:"code"`
-	}
-	_ = json.Unmarshal(response.Error, &info)
-	return info.Code
-}
-
-func isObject(document []byte) bool {
-	return bytes.HasPrefix(bytes.TrimLeft(document, " \t\r\n"), []byte("{"))
+	_ = json.Unmarshal(withoutBOM(body), &response)
+	return response.Error.Code
 }

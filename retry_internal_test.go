@@ -54,6 +54,31 @@ func TestClassify(t *testing.T) {
 	}
 }
 
+// The code that decides about retries is the code that the caller sees.
+func TestClassifiedCodeIsTheCodeOfTheError(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]ErrorCode{
+		`{"error":{"code":"A"},"error":null}`:                         "A",
+		`{"error":{"code":"A"},"error":{"message":"m"}}`:              "A",
+		`{"error":{"code":"A"},"error":{"code":"B"}}`:                 "B",
+		`{"error":{"code":"A"},"Error":{"CODE":"B"}}`:                 "B",
+		`{"error":{"code":"A","code":5}}`:                             "A",
+		`{"error":{"code":"A"},"error":[]}`:                           "A",
+		`{"error":[{"code":"A"}]}`:                                    "",
+		`[{"error":{"code":"A"}}]`:                                    "",
+		`{"error":{"code":"A","message":{},"title":[],"log_url":{}}}`: "A",
+		`{"error":{"code":"A"},"status":[],"data":5}`:                 "A",
+		`{"error":{"code":"A"}} {}`:                                   "",
+		" \n\ufeff{}":                                                 "",
+		"\ufeff\n{\"error\":{\"code\":\"A\"}}":                        "A",
+	} {
+		resp := &transport.Response{StatusCode: 503, Body: []byte(body)}
+		if got, told := errorCode(resp.Body), errorFromResponse(transport.Operation{}, resp).Code; got != want || told != want {
+			t.Errorf("%s: classified as %q, reported as %q, want %q", body, got, told, want)
+		}
+	}
+}
+
 // What the documentation says of the zero value.
 func TestRetryPolicyDefaults(t *testing.T) {
 	t.Parallel()

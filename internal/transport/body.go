@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -37,12 +38,15 @@ func (c *call) readBody(response *http.Response) error {
 	return nil
 }
 
+// notCompressed are the names that servers give by mistake to what they do not compress.
+var notCompressed = [...]string{"", "identity", "none", "utf-8", "utf8", "7bit", "8bit", "binary", "chunked"}
+
 // contentEncoding returns how a body is compressed, in lower case, or "".
 func contentEncoding(header http.Header) string {
 	var encodings []string
 	for encoding := range strings.SplitSeq(strings.Join(header["Content-Encoding"], ","), ",") {
 		encoding = strings.ToLower(strings.TrimSpace(encoding))
-		if encoding != "" && encoding != "identity" {
+		if !slices.Contains(notCompressed[:], encoding) {
 			encodings = append(encodings, encoding)
 		}
 	}
