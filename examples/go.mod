@@ -8,6 +8,7 @@ require (
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/kombo-go/kombo v0.0.0
 	github.com/kombo-go/kombo/conformance v0.0.0
+	github.com/kombo-go/kombo/otelkombo v0.0.0
 	go.opentelemetry.io/otel v1.46.0
 	go.opentelemetry.io/otel/sdk v1.46.0
 	go.opentelemetry.io/otel/trace v1.46.0
@@ -43,4 +44,5 @@ require (
 replace (
 	github.com/kombo-go/kombo => ../
 	github.com/kombo-go/kombo/conformance => ../conformance
+	github.com/kombo-go/kombo/otelkombo => ../otelkombo
 )

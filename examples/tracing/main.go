@@ -1,63 +1,25 @@
-// Tracing records a span of OpenTelemetry for each request to Kombo, through WithHTTPClient.
+// Tracing shows the trace of a customer who connects a tool: the calls of the service, their attempts, and the webhook.
+// It uses package otelkombo and the fake Kombo.
 //
 //	go run ./examples/tracing
 package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
 	"log"
 	"net/http"
+	"net/http/httptest"
 	"os"
-	"strings"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/kombo-go/kombo"
 	"github.com/kombo-go/kombo/kombotest"
+	"github.com/kombo-go/kombo/otelkombo"
 )
-
-// traced records requests. A ready-made transport such as otelhttp's does more, but writes the whole URL into its
-// spans, and the path of the token exchange holds a credential.
-type traced struct {
-	tracer trace.Tracer
-	base   http.RoundTripper
-}
-
-func (t traced) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx, span := t.tracer.Start(r.Context(), r.Method+" "+route(r.URL.EscapedPath()), trace.WithSpanKind(trace.SpanKindClient),
-		trace.WithAttributes(attribute.String("server.address", r.URL.Hostname())))
-	defer span.End()
-	response, err := t.base.RoundTrip(r.WithContext(ctx))
-	if err != nil {
-		span.SetStatus(codes.Error, "no answer") // the error may hold the URL
-		return nil, err
-	}
-	span.SetAttributes(attribute.Int("http.response.status_code", response.StatusCode))
-	if response.StatusCode >= http.StatusBadRequest {
-		span.SetStatus(codes.Error, response.Status)
-	}
-	return response, nil
-}
-
-// route takes out of a path what differs from call to call.
-func route(path string) string {
-	segments := strings.Split(path, "/")
-	for i := 1; i < len(segments); i++ {
-		switch segments[i-1] {
-		case "integration-by-token":
-			segments[i] = "{token}"
-		case "integrations":
-			segments[i] = "{integration_id}"
-		}
-	}
-	return strings.Join(segments, "/")
-}
 
 func main() {
 	if err := run(context.Background(), os.Stdout); err != nil {
@@ -66,21 +28,49 @@ func main() {
 }
 
 func run(ctx context.Context, output io.Writer) error {
-	// A real service has an exporter that sends its spans somewhere, in place of this one that keeps them.
-	spans := tracetest.NewInMemoryExporter()
-	provider := sdk.NewTracerProvider(sdk.WithSyncer(spans))
-	defer func() { _ = provider.Shutdown(context.WithoutCancel(ctx)) }()
-	tracer := provider.Tracer("github.com/kombo-go/kombo/examples/tracing")
+	// A real service has an exporter such as otlptracehttp.New(ctx), which sends spans to an OpenTelemetry Collector, to
+	// Jaeger or to Tempo.
+	provider := sdk.NewTracerProvider(sdk.WithBatcher(&tree{output}))
+	defer func() { _ = provider.Shutdown(context.WithoutCancel(ctx)) }() // sends what is left
+	otel.SetTracerProvider(provider)
 
-	srv := kombotest.NewServer(kombotest.Config{})
+	const secret = "webhook-secret"
+	srv := kombotest.NewServer(kombotest.Config{WebhookSecret: secret})
 	defer srv.Close()
-	client, err := srv.Client(kombo.WithHTTPClient(&http.Client{Transport: traced{tracer, http.DefaultTransport}}))
+
+	// This is all that it takes for calls.
+	client, err := srv.Client(otelkombo.Instrument())
 	if err != nil {
 		return err
 	}
-	// Each attempt is a request, and so a span of its own: here there are two, the first of which fails.
+	verifier, err := kombo.NewWebhookVerifier(secret)
+	if err != nil {
+		return err
+	}
+	// And this for webhooks. Calls with the context of the function belong to the trace of the webhook.
+	mux := http.NewServeMux()
+	mux.Handle("POST /webhooks/kombo", otelkombo.NewHandler(verifier, kombo.EventHandlers{
+		IntegrationCreated: func(ctx context.Context, e *kombo.IntegrationCreatedEvent) error {
+			_, err := client.Integrations.Get(ctx, e.Data.ID)
+			return err
+		},
+	}))
+	service := httptest.NewServer(mux)
+	defer service.Close()
+	srv.SetWebhookURL(service.URL + "/webhooks/kombo")
+
+	if err := connect(ctx, srv, client); err != nil {
+		return err
+	}
+	return provider.ForceFlush(ctx)
+}
+
+// connect connects a customer. A span of the service is the parent of those of its calls.
+func connect(ctx context.Context, srv *kombotest.Server, client *kombo.Client) error {
+	ctx, span := otel.Tracer("example").Start(ctx, "connect a customer")
+	defer span.End()
+	// The first attempt fails, the second succeeds.
 	srv.InjectFault(kombotest.Fault{Op: "POST /connect/create-link", Status: http.StatusServiceUnavailable})
-	ctx, span := tracer.Start(ctx, "connect a customer")
 	link, err := client.Connect.CreateLink(ctx, kombo.CreateLinkRequest{
 		EndUserEmail: "ada@acme.example", EndUserOrganizationName: "Acme, Inc.", EndUserOriginID: "42",
 	})
@@ -91,12 +81,14 @@ func run(ctx context.Context, output io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := client.Connect.IntegrationByToken(ctx, token); err != nil {
+	integration, err := client.Connect.IntegrationByToken(ctx, token)
+	if err != nil {
 		return err
 	}
-	span.End()
-	for _, span := range spans.GetSpans() {
-		fmt.Fprintf(output, "%s %s\n", span.Name, strings.TrimSpace(span.Status.Code.String()+" "+span.Status.Description))
+	// An error of Kombo is the status of the span of its call.
+	_, err = client.Integrations.Get(ctx, "unknown:"+integration.ID)
+	if err == nil {
+		return errors.New("there is an integration that nobody has made")
 	}
 	return nil
 }
