@@ -112,26 +112,26 @@ type EmbeddedFlow struct {
 // NewEmbeddedFlow returns an error if the client was not made by [NewClient], SignedIn, Link or Connected is
 // nil, or one of TrustedOrigins is not an origin. It makes no request.
 func NewEmbeddedFlow(client *Client, config EmbeddedFlowConfig) (*EmbeddedFlow, error) {
-	var err error
+	reason := ""
 	switch {
 	case client == nil || client.Connect == nil:
-		err = errors.New("the client is nil, or was not made by NewClient")
+		reason = "the client is nil, or was not made by NewClient"
 	case config.SignedIn == nil:
-		err = errors.New("SignedIn is required")
+		reason = "SignedIn is required"
 	case config.Link == nil:
-		err = errors.New("Link is required")
+		reason = "Link is required"
 	case config.Connected == nil:
-		err = errors.New("Connected is required")
+		reason = "Connected is required"
 	}
 	config.TrustedOrigins = slices.Clone(config.TrustedOrigins)
 	crossOrigin := http.NewCrossOriginProtection()
 	for i, origin := range config.TrustedOrigins {
 		if !isOrigin(origin) || crossOrigin.AddTrustedOrigin(origin) != nil {
-			err = fmt.Errorf("TrustedOrigins[%d] is %q, want an origin as browsers send it: scheme://host[:port] in lower case, without path, wildcard and default port", i, origin)
+			reason = fmt.Sprintf("TrustedOrigins[%d] is %q, want an origin as browsers send it: scheme://host[:port] in lower case, without path, wildcard and default port", i, origin)
 		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("kombo: NewEmbeddedFlow: %w", err)
+	if reason != "" {
+		return nil, errors.New("kombo: NewEmbeddedFlow: " + reason)
 	}
 	return &EmbeddedFlow{client: client, config: config, crossOrigin: crossOrigin}, nil
 }

@@ -41,7 +41,7 @@ func TestKindOfTheCauseIsNotTheKindOfTheCall(t *testing.T) {
 		fmt.Errorf("worker 3: %w", &kombo.Error{Code: kombo.CodeRateLimitExceeded}),
 	}
 	for _, kind := range kinds {
-		if kind != context.Canceled && kind != context.DeadlineExceeded {
+		if !errors.Is(kind, context.Canceled) && !errors.Is(kind, context.DeadlineExceeded) {
 			causes = append(causes, kind, fmt.Errorf("worker 3: %w", kind))
 		}
 	}

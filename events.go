@@ -1,6 +1,7 @@
 package kombo
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 )
@@ -120,13 +121,7 @@ type IntegrationDeletedData struct {
 }
 
 func (d *IntegrationDeletedData) missing() string {
-	switch {
-	case d.ID == "":
-		return "id"
-	case d.DeletedAt.IsZero():
-		return "deleted_at"
-	}
-	return ""
+	return cmp.Or(required("id", d.ID), requiredTime("deleted_at", d.DeletedAt))
 }
 
 // IntegrationStateChangedEvent reports that the state of an integration changed: the customer must
@@ -154,15 +149,7 @@ type IntegrationStateChangedData struct {
 }
 
 func (d *IntegrationStateChangedData) missing() string {
-	switch {
-	case d.IntegrationID == "":
-		return "integration_id"
-	case d.State == "":
-		return "state"
-	case d.UpdatedAt.IsZero():
-		return "updated_at"
-	}
-	return ""
+	return cmp.Or(required("integration_id", d.IntegrationID, "state", string(d.State)), requiredTime("updated_at", d.UpdatedAt))
 }
 
 // ConnectionFlowFailedEvent reports that a step of the connection flow failed. It names no integration.
@@ -498,13 +485,7 @@ type AIApplyApplicationData struct {
 }
 
 func (d *AIApplyApplicationData) missing() string {
-	switch {
-	case d.ID == "":
-		return "id"
-	case d.UpdatedAt.IsZero():
-		return "updated_at"
-	}
-	return ""
+	return cmp.Or(required("id", d.ID), requiredTime("updated_at", d.UpdatedAt))
 }
 
 // AIApplyJobPostingStatusUpdatedEvent reports whether a job posting can be applied to with AI Apply.
@@ -553,13 +534,7 @@ type AIApplyJobPostingData struct {
 }
 
 func (d *AIApplyJobPostingData) missing() string {
-	switch {
-	case d.ID == "":
-		return "id"
-	case d.UpdatedAt.IsZero():
-		return "updated_at"
-	}
-	return ""
+	return cmp.Or(required("id", d.ID), requiredTime("updated_at", d.UpdatedAt))
 }
 
 // MarshalJSON writes null for what the posting does not have.

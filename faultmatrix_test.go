@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"go/version"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -501,33 +502,19 @@ func describeError(err error) string {
 	if kerr, ok := errors.AsType[*kombo.Error](err); ok && kerr.StatusCode != 0 {
 		names = append(names, strconv.Itoa(kerr.StatusCode))
 	}
-	kinds := len(names)
-	for _, kind := range []struct {
-		name string
-		err  error
-	}{
-		{"ErrAuthentication", kombo.ErrAuthentication},
-		{"ErrIPNotAllowed", kombo.ErrIPNotAllowed},
-		{"ErrInvalidInput", kombo.ErrInvalidInput},
-		{"ErrIntegrationNotFound", kombo.ErrIntegrationNotFound},
-		{"ErrIntegrationNotReady", kombo.ErrIntegrationNotReady},
-		{"ErrReconnectRequired", kombo.ErrReconnectRequired},
-		{"ErrRateLimited", kombo.ErrRateLimited},
-		{"ErrTaskTimedOut", kombo.ErrTaskTimedOut},
-		{"ErrNetwork", kombo.ErrNetwork},
-		{"ErrUnexpectedResponse", kombo.ErrUnexpectedResponse},
-		{"context.Canceled", context.Canceled},
-		{"context.DeadlineExceeded", context.DeadlineExceeded},
-		{"os.ErrDeadlineExceeded", os.ErrDeadlineExceeded},
-	} {
-		if errors.Is(err, kind.err) {
-			names = append(names, kind.name)
+	known := len(names)
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		if errors.Is(err, kinds[kind]) {
+			names = append(names, kind)
 		}
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		names = append(names, "os.ErrDeadlineExceeded")
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		names = append(names, "x509.UnknownAuthorityError")
 	}
-	if len(names) == kinds {
+	if len(names) == known {
 		names = append(names, "*Error")
 	}
 	return strings.Join(names, " ")

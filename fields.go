@@ -64,9 +64,7 @@ const (
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/get-integrations-integration-id-integration-fields
 func (s *IntegrationsService) Fields(ctx context.Context, integrationID string, options ...ListOptions) iter.Seq2[IntegrationField, error] {
-	return paginate(fieldsOperation, lastOptions(options), func(o ListOptions) (iter.Seq2[IntegrationField, error], string, error) {
-		return resultsOf(s.FieldsPage(ctx, integrationID, o))
-	})
+	return fetchPages[IntegrationField](ctx, (*service)(s), fieldsOperation, options, maxFieldsPage, integrationID)
 }
 
 // FieldsPage returns one page of [IntegrationsService.Fields], for callers who store the cursor.
@@ -137,9 +135,7 @@ var customFieldsOperation = transport.Operation{Method: http.MethodGet, Path: "/
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/get-integrations-integration-id-custom-fields
 func (s *IntegrationsService) CustomFields(ctx context.Context, integrationID string, options ...ListOptions) iter.Seq2[CustomField, error] {
-	return paginate(customFieldsOperation, lastOptions(options), func(o ListOptions) (iter.Seq2[CustomField, error], string, error) {
-		return resultsOf(s.CustomFieldsPage(ctx, integrationID, o))
-	})
+	return fetchPages[CustomField](ctx, (*service)(s), customFieldsOperation, options, maxCustomFieldsPage, integrationID)
 }
 
 // CustomFieldsPage returns one page of [IntegrationsService.CustomFields], for callers who store the cursor.

@@ -34,14 +34,6 @@ func (o ListOptions) query(maxPageSize int) (url.Values, error) {
 	return query, nil
 }
 
-// lastOptions returns the last of the optional arguments of a list, which counts.
-func lastOptions(options []ListOptions) ListOptions {
-	if len(options) == 0 {
-		return ListOptions{}
-	}
-	return options[len(options)-1]
-}
-
 // Page is one page of a list.
 type Page[T any] struct {
 	Results []T `json:"results"`
@@ -124,6 +116,17 @@ func fetchPage[T any](ctx context.Context, s *service, operation transport.Opera
 		return nil, err
 	}
 	return response.page(), nil
+}
+
+// fetchPages returns the results of all pages of a list of an integration. The last of the options counts.
+func fetchPages[T any](ctx context.Context, s *service, operation transport.Operation, options []ListOptions, maxPageSize int, integrationID string) iter.Seq2[T, error] {
+	var first ListOptions
+	if len(options) > 0 {
+		first = options[len(options)-1]
+	}
+	return paginate(operation, first, func(options ListOptions) (iter.Seq2[T, error], string, error) {
+		return resultsOf(fetchPage[T](ctx, s, operation, options, maxPageSize, integrationID))
+	})
 }
 
 // maxEmptyPages ends a list with so many empty pages in a row: during them, the caller cannot break out of the loop.

@@ -3,6 +3,7 @@ package kombo
 import (
 	"bytes"
 	"encoding/json"
+	"time"
 )
 
 // Category is a kind of HR system. Kombo may add others: unknown values are passed on unchanged.
@@ -126,6 +127,14 @@ func required(namesAndValues ...string) string {
 		if namesAndValues[1] == "" {
 			return namesAndValues[0]
 		}
+	}
+	return ""
+}
+
+// requiredTime returns name if the time is missing, or "".
+func requiredTime(name string, value time.Time) string {
+	if value.IsZero() {
+		return name
 	}
 	return ""
 }

@@ -22,7 +22,7 @@ func contextError(ctx context.Context, secrets []string) error {
 	if v := reflect.ValueOf(cause); v.Kind() == reflect.Pointer && v.IsNil() {
 		cause = err // its methods would panic
 	}
-	usual := err == context.Canceled || err == context.DeadlineExceeded //nolint:errorlint // not one that wraps them
+	usual := err == context.Canceled || err == context.DeadlineExceeded // not one that wraps them
 	if usual && cause == err {                                          //nolint:errorlint // a cause may wrap the error and say more
 		return err
 	}

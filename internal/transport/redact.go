@@ -326,20 +326,21 @@ func unescape(text []byte) (value string, size int) {
 	return "", 0
 }
 
-// references are HTML's names, in lower case, for what a secret may contain. A map would be made before main.
-var references = [...]struct{ name, value string }{
-	{"amp", "&"}, {"apos", "'"}, {"ast", "*"}, {"bsol", `\`}, {"colon", ":"}, {"comma", ","}, {"commat", "@"},
-	{"dollar", "$"}, {"equals", "="}, {"excl", "!"}, {"grave", "`"}, {"gt", ">"}, {"hat", "^"}, {"lcub", "{"},
-	{"lowbar", "_"}, {"lpar", "("}, {"lsqb", "["}, {"lt", "<"}, {"nbsp", " "}, {"newline", "\n"}, {"num", "#"},
-	{"percnt", "%"}, {"period", "."}, {"plus", "+"}, {"quest", "?"}, {"quot", `"`}, {"rcub", "}"}, {"rpar", ")"},
-	{"rsqb", "]"}, {"semi", ";"}, {"sol", "/"}, {"tab", "\t"}, {"verbar", "|"}, {"vert", "|"},
+// references are HTML's names, in lower case, for what a secret may contain, each before its character. A map would
+// be made before main.
+var references = [...]string{
+	"amp", "&", "apos", "'", "ast", "*", "bsol", `\`, "colon", ":", "comma", ",", "commat", "@",
+	"dollar", "$", "equals", "=", "excl", "!", "grave", "`", "gt", ">", "hat", "^", "lcub", "",
+	"lowbar", "_", "lpar", "(", "lsqb", "[", "lt", "<", "nbsp", " ", "newline", "\n", "num", "#",
+	"percnt", "%", "period", ".", "plus", "+", "quest", "?", "quot", `"`, "rcub", "}", "rpar", ")",
+	"rsqb", "]", "semi", ";", "sol", "/", "tab", "\t", "verbar", "|", "vert", "|",
 }
 
 // reference returns the character of a named HTML reference, or "".
 func reference(name string) string {
-	for i := range references {
-		if references[i].name == name {
-			return references[i].value
+	for i := 0; i < len(references); i += 2 {
+		if references[i] == name {
+			return references[i+1]
 		}
 	}
 	return ""
