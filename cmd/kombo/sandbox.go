@@ -30,6 +30,7 @@ ends with Ctrl-C.
 		flags.StringVar(&s.listen, "listen", "127.0.0.1:8900", "the `address` to listen on")
 		flags.BoolVar(&s.allowRemote, "allow-remote", false, "let other machines in, who can then read the keys")
 		flags.StringVar(&s.url, "url", "", "the `url` of the sandbox for others: http://kombo:8900")
+		flags.StringVar(&s.state, "state", "", "the `file` that keeps the integrations across restarts")
 		flags.StringVar(&s.webhookURL, "webhook-url", "", "the `url` that webhooks are delivered to")
 		return s.run
 	},
@@ -37,8 +38,8 @@ ends with Ctrl-C.
 
 // sandboxRun is a sandbox command with its flags.
 type sandboxRun struct {
-	listen, url, webhookURL string
-	allowRemote             bool
+	listen, url, webhookURL, state string
+	allowRemote                    bool
 }
 
 func (s *sandboxRun) run(ctx context.Context, e *env, _ []string) error {
@@ -49,23 +50,38 @@ func (s *sandboxRun) run(ctx context.Context, e *env, _ []string) error {
 	if strings.HasPrefix(apiKey, "ks_") { // the dashboard shows the key
 		return &usageError{errors.New(varAPIKey + " looks like a key of the real Kombo; unset it, and the sandbox makes one up")}
 	}
+	state := newStateFile(s.state)
+	before, err := state.load()
+	if err != nil {
+		return &usageError{err}
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.listen)
 	if err != nil {
 		return err
 	}
 	log := &logger{env: e}
+	// A service must not find that its integrations are gone.
+	restored := make(chan struct{})
 	server, err := sandbox.Start(kombotest.Config{
-		Listener: listener, URL: s.url, APIKey: apiKey, WebhookURL: s.webhookURL, WebhookSecret: secret,
+		Listener: &waitingListener{listener, restored}, URL: s.url, APIKey: apiKey, WebhookURL: s.webhookURL, WebhookSecret: secret,
 		Redelivery: kombotest.Redelivery{MaxAttempts: 6, BaseDelay: time.Second},
-		OnRequest:  log.request, OnDelivery: log.delivery,
+		OnRequest:  log.request, OnDelivery: log.delivery, OnChange: state.notify,
 	})
 	if err != nil {
 		return err
 	}
 	defer server.Close()
+	for _, integration := range before.Integrations {
+		if err = server.AddIntegration(integration); err != nil {
+			break
+		}
+	}
+	close(restored)
+	if err != nil {
+		return fmt.Errorf("-state %s: %w", s.state, err)
+	}
 	log.start(server)
-	<-ctx.Done()
-	return nil
+	return state.keep(ctx, server)
 }
 
 // check returns an error if the flags make no sense.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -139,6 +141,78 @@ func TestSandboxFlags(t *testing.T) {
 			wantContains(t, stderr, "kombo: "+test.want+"\n")
 		})
 	}
+}
+
+// A service finds its integrations again after a restart of the sandbox.
+func TestSandboxState(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "state.json")
+	p := &program{T: t, environment: map[string]string{varAPIKey: testKey, varWebhookSecret: testSecret}}
+	run := func(work func(running *program)) {
+		t.Helper()
+		x := p.start("sandbox", "-listen", "127.0.0.1:0", "-state", file)
+		work(p.with(varBaseURL, sandboxBaseURL.FindStringSubmatch(x.stdout.await("KOMBO_WEBHOOK_SECRET="))[1]))
+		x.interrupt()
+		if code := <-x.code; code != exitOK {
+			t.Errorf("exit code %d: %s", code, x.stderr)
+		}
+	}
+	kept := func() []kombotest.Integration {
+		t.Helper()
+		loaded, err := newStateFile(file).load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return loaded.Integrations
+	}
+	run(func(running *program) {
+		for range 2 {
+			link, _ := running.run(exitOK, "link", "-email", "ada@acme.example", "-org", "Acme", "-origin", "42")
+			postControl(t, running.environment[varBaseURL], "flows/complete", `{"link":"`+strings.TrimSpace(link)+`"}`)
+		}
+	})
+	integrations := kept()
+	if len(integrations) != 2 || integrations[0].EndUser.OriginID != "42" {
+		t.Fatalf("it kept %v", integrations)
+	}
+	run(func(running *program) {
+		running.run(exitOK, "get", integrations[0].ID)
+		running.run(exitOK, "disable", integrations[0].ID)
+		running.run(exitOK, "delete", "-yes", integrations[1].ID)
+	})
+	if got := kept(); len(got) != 1 || got[0].ID != integrations[0].ID || got[0].State != kombo.StateInactive {
+		t.Errorf("it kept %v", got)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil || strings.Contains(string(content), testKey) || strings.Contains(string(content), testSecret) {
+		t.Errorf("the file contains a secret (%v)", err)
+	}
+
+	for content, want := range map[string]string{
+		"{":                       "unexpected end of JSON input",
+		`{"integrations":[{}]}`:   "the integration has no ID",
+		`{"integrations":"none"}`: "cannot unmarshal",
+	} {
+		x := p.start("sandbox", "-listen", "127.0.0.1:0", "-state", writeFile(t, content))
+		if code := <-x.code; code == exitOK {
+			t.Errorf("%s was loaded", content)
+		}
+		wantContains(t, x.stderr.String(), want)
+	}
+}
+
+// A sandbox that cannot write its state says so at the first change.
+func TestSandboxStateNotWritten(t *testing.T) {
+	t.Parallel()
+	directory := filepath.Join(t.TempDir(), "missing")
+	p := &program{T: t, environment: map[string]string{varAPIKey: testKey}}
+	x := p.start("sandbox", "-listen", "127.0.0.1:0", "-state", filepath.Join(directory, "state.json"))
+	baseURL := sandboxBaseURL.FindStringSubmatch(x.stdout.await("KOMBO_WEBHOOK_SECRET="))[1]
+	p.with(varBaseURL, baseURL).start("check")
+	if code := <-x.code; code != exitFailure {
+		t.Errorf("exit code %d", code)
+	}
+	wantContains(t, x.stderr.String(), "missing")
 }
 
 func TestSandboxFails(t *testing.T) {
