@@ -99,6 +99,8 @@ func (f Fault) checkHeader() error {
 			return fmt.Errorf("kombotest: Fault.Header contains %s twice", canonical)
 		case slices.ContainsFunc(values, func(v string) bool { return strings.ContainsFunc(v, notInHeaderValue) }):
 			return fmt.Errorf("kombotest: Fault.Header: a value of %s contains a line break or another control character", canonical)
+		case slices.ContainsFunc(values, func(v string) bool { return v != strings.Trim(v, " \t") }):
+			return fmt.Errorf("kombotest: Fault.Header: a value of %s begins or ends with a space", canonical)
 		}
 		seen[canonical] = true
 	}

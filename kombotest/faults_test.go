@@ -177,6 +177,11 @@ func TestFaultHeaderThatMakesNoSense(t *testing.T) {
 			t.Errorf("%q: %v", value, err)
 		}
 	}
+	for _, value := range []string{" a", "a ", "\ta", " "} { // net/http would trim it
+		if err := (kombotest.Fault{Header: http.Header{"X-A": {value}}}).Validate(); errorText(err) != "kombotest: Fault.Header: a value of X-A begins or ends with a space" {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
 	if err := (kombotest.Fault{Header: http.Header{"x-a": {"1"}, "X-A": {"2"}}}).Validate(); errorText(err) != "kombotest: Fault.Header contains X-A twice" {
 		t.Errorf("one header twice: %v", err)
 	}

@@ -93,11 +93,14 @@ type Server struct {
 }
 
 // NewServer starts a server. Close it when it is no longer needed. It panics if it cannot listen on
-// a loopback address, as [net/http/httptest.NewServer] does, and if a tool of the config
-// has no ID. In tests, [Start] is shorter.
+// a loopback address, as [net/http/httptest.NewServer] does, if a tool of the config
+// has no ID, and if [kombo.NewWebhookVerifier] rejects the webhook secret. In tests, [Start] is shorter.
 func NewServer(config Config) *Server {
 	if slices.ContainsFunc(config.Tools, func(t Tool) bool { return t.ID == "" }) {
 		panic("kombotest: Config.Tools: a tool has no ID")
+	}
+	if config.WebhookSecret != "" {
+		checkWebhookSecret(config.WebhookSecret)
 	}
 	if config.Listener == nil {
 		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")

@@ -97,9 +97,18 @@ func (s *Server) WebhookURL() (webhookURL string) {
 	return webhookURL
 }
 
-// SetWebhookSecret changes the secret that signs subsequent webhooks, as when it is rotated in Kombo's dashboard.
+// SetWebhookSecret changes the secret that signs subsequent webhooks, as when it is rotated in Kombo's dashboard. It panics if
+// [kombo.NewWebhookVerifier] rejects the secret.
 func (s *Server) SetWebhookSecret(secret string) {
+	checkWebhookSecret(secret)
 	s.set(func(st *state) { st.webhookSecret = secret })
+}
+
+// checkWebhookSecret panics if no service could verify what the secret signs.
+func checkWebhookSecret(secret string) {
+	if _, err := kombo.NewWebhookVerifier(secret); err != nil {
+		panic(fmt.Sprintf("kombotest: the webhook secret: %v", err))
+	}
 }
 
 // WebhookSecret returns the secret that signs the webhooks, for [kombo.NewWebhookVerifier].

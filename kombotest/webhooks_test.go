@@ -2,6 +2,7 @@ package kombotest_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -267,6 +268,30 @@ func TestSetWebhookSecret(t *testing.T) {
 	}
 	if _, verified := app.seen(); !cmp.Equal(verified, []bool{false, true}) {
 		t.Errorf("verified = %t", verified)
+	}
+}
+
+// A secret that no service can verify with is refused at once, rather than by crypto/hmac in the middle of a test.
+func TestWebhookSecretThatCannotBe(t *testing.T) {
+	t.Parallel()
+	srv, _ := kombotest.Start(t, kombotest.Config{WebhookSecret: "test-secret"})
+	panics := func(f func()) (message string) {
+		defer func() { message = fmt.Sprint(recover()) }()
+		f()
+		return ""
+	}
+	for _, secret := range []string{" padded", "line\n", "\xff"} {
+		for name, f := range map[string]func(){
+			"NewServer":        func() { kombotest.NewServer(kombotest.Config{WebhookSecret: secret}).Close() },
+			"SetWebhookSecret": func() { srv.SetWebhookSecret(secret) },
+		} {
+			if got := panics(f); !strings.HasPrefix(got, "kombotest: the webhook secret: kombo: NewWebhookVerifier: ") {
+				t.Errorf("%s(%q) panics with %s", name, secret, got)
+			}
+		}
+	}
+	if srv.WebhookSecret() != "test-secret" {
+		t.Errorf("secret = %q", srv.WebhookSecret())
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kombo-go/kombo"
@@ -44,6 +45,15 @@ func (s *sandbox) control(handle func(pattern string, handler http.Handler)) {
 	handle("POST /_sandbox/integrations/{id}/state", answering(s.setState))
 	handle("POST /_sandbox/integrations/{id}/relink", answering(s.relink))
 	handle("POST /_sandbox/integrations/{id}/issue", answering(s.changeIssue))
+	handle("GET /_sandbox/integrations/{id}/records", answering(s.listRecords))
+	handle("POST /_sandbox/integrations/{id}/records", answering(s.putRecords))
+	handle("DELETE /_sandbox/integrations/{id}/records", answering(func(_ context.Context, r *http.Request, _ nothing) (any, error) {
+		query := r.URL.Query()
+		return nothing{}, s.server.DeleteRecord(r.PathValue("id"), query.Get("path"), query.Get("record"))
+	}))
+	handle("POST /_sandbox/integrations/{id}/finish-sync", answering(func(ctx context.Context, r *http.Request, _ nothing) (any, error) {
+		return nothing{}, s.server.FinishSync(ctx, r.PathValue("id"))
+	}))
 	handle("DELETE /_sandbox/integrations/{id}", answering(func(ctx context.Context, r *http.Request, _ nothing) (any, error) {
 		return nothing{}, s.server.DeleteIntegration(ctx, r.PathValue("id"))
 	}))
@@ -306,6 +316,72 @@ func (s *sandbox) changeIssue(ctx context.Context, r *http.Request, in issueInpu
 		return nothing{}, s.server.ResolveIssue(ctx, id, issueType)
 	}
 	return nil, fmt.Errorf("change: not %s or %s", kombo.IssueChangeRaised, kombo.IssueChangeResolved)
+}
+
+// recordList is a list of records of an integration, of which the first are shown. Each is a text, as the body of a delivery is: numbers
+// stay as they are.
+type recordList struct {
+	Path    string   `json:"path"`
+	Total   int      `json:"total"`
+	Records []string `json:"records"`
+}
+
+// listRecords returns the lists of an integration that have records.
+func (s *sandbox) listRecords(_ context.Context, r *http.Request, _ nothing) (any, error) {
+	integration, err := s.integration(r)
+	if err != nil {
+		return nil, err
+	}
+	lists := []recordList{}
+	for _, path := range kombotest.Lists() {
+		records := s.server.Records(integration.ID, path)
+		if len(records) > 0 && path != "/hris/teams" { // the old name of /hris/groups
+			shown := describeAll(records[:min(len(records), newest)], func(record json.RawMessage) string { return string(record) })
+			lists = append(lists, recordList{path, len(records), shown})
+		}
+	}
+	return map[string]any{"lists": lists}, nil
+}
+
+type recordInput struct {
+	Path   string          `json:"path"`
+	Record json.RawMessage `json:"record"`
+}
+
+// putRecords puts a record, or the ready-made records of a list or of the category of the integration.
+func (s *sandbox) putRecords(_ context.Context, r *http.Request, in recordInput) (any, error) {
+	integration, err := s.integration(r)
+	if err != nil {
+		return nil, err
+	}
+	if in.Record != nil {
+		return map[string]int{"records": 1}, s.server.PutRecord(integration.ID, in.Path, in.Record)
+	}
+	put := 0
+	for _, path := range kombotest.Lists() {
+		if path != in.Path && (in.Path != "" || !strings.HasPrefix(path, "/"+strings.ToLower(string(integration.Category))+"/")) {
+			continue
+		}
+		for _, record := range kombotest.SampleRecords(integration.ID, path) {
+			if err := s.server.PutRecord(integration.ID, path, record); err != nil {
+				return nil, err
+			}
+			put++
+		}
+	}
+	if put == 0 {
+		return nil, errors.New("there are no ready-made records for this; give a path and a record")
+	}
+	return map[string]int{"records": put}, nil
+}
+
+// integration returns the integration of a call.
+func (s *sandbox) integration(r *http.Request) (kombotest.Integration, error) {
+	integration, ok := s.server.Integration(r.PathValue("id"))
+	if !ok {
+		return integration, fmt.Errorf("no integration %q", r.PathValue("id"))
+	}
+	return integration, nil
 }
 
 type eventInput struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -92,6 +93,87 @@ func TestSampleEvents(t *testing.T) {
 	ask(t, srv, "POST", "/_sandbox/events", `{"type":"brand-new","id":"event1","data":{"n":1}}`, "")
 	if e, ok := (<-events).(*kombo.UnknownEvent); !ok || e.ID != "event1" || strings.Join(strings.Fields(string(e.Data)), "") != `{"n":1}` {
 		t.Errorf("event = %+v", e)
+	}
+}
+
+// Records are put, changed, deleted and reported by calls of their own.
+func TestRecordsByScript(t *testing.T) {
+	t.Parallel()
+	events := make(chan kombo.Event, 10)
+	app := newService(t, func(e kombo.Event) error { events <- e; return nil })
+	srv := newSandbox(t, kombotest.Config{WebhookURL: app.URL, WebhookSecret: "test-secret"})
+	id := srv.Connect(t, kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "A", IntegrationCategory: kombo.CategoryATS}).ID
+	<-events
+	path := "/_sandbox/integrations/" + id
+	lists := func() map[string][]string {
+		t.Helper()
+		status, answer := do(t, srv, "GET", path+"/records", "")
+		var got struct {
+			Lists []struct {
+				Path    string
+				Total   int
+				Records []string
+			}
+		}
+		if err := json.Unmarshal([]byte(answer), &got); err != nil || status != http.StatusOK {
+			t.Fatalf("%d %s", status, answer)
+		}
+		records := map[string][]string{}
+		for _, l := range got.Lists {
+			if records[l.Path] = l.Records; l.Total != len(l.Records) {
+				t.Errorf("%s: %d records of %d", l.Path, len(l.Records), l.Total)
+			}
+		}
+		return records
+	}
+	if got := lists(); len(got) != 0 {
+		t.Errorf("lists = %v", got)
+	}
+	if status, answer := do(t, srv, "POST", path+"/records", ""); status != http.StatusOK || answer != `{"records":6}` {
+		t.Errorf("%d %s", status, answer)
+	}
+	if got := lists(); len(got) != 3 || len(got["/ats/jobs"]) != 2 || !strings.Contains(got["/ats/jobs"][0], `"name":"Backend Engineer"`) {
+		t.Errorf("lists = %v", got)
+	}
+	ask(t, srv, "POST", path+"/records", `{"path":"/hris/employees","record":{"id":"e1","weekly_hours":38.50}}`, "")
+	ask(t, srv, "POST", path+"/records", `{"path":"/hris/groups"}`, "")
+	if got := lists(); len(got) != 5 || !strings.HasPrefix(got["/hris/employees"][0], `{"id":"e1","weekly_hours":38.50,"changed_at":"`) {
+		t.Errorf("lists = %v", got)
+	}
+	ask(t, srv, "DELETE", path+"/records?path=/hris/employees&record=e1", "", "")
+	if got := lists()["/hris/employees"][0]; strings.Contains(got, `"remote_deleted_at":null`) {
+		t.Errorf("record = %s", got)
+	}
+	ask(t, srv, "POST", path+"/finish-sync", "", "")
+	if e, ok := (<-events).(*kombo.SyncFinishedEvent); !ok {
+		t.Errorf("event = %T", e)
+	}
+	if e, ok := (<-events).(*kombo.DataChangedEvent); !ok || len(e.Data.ChangedModels) != 5 {
+		t.Errorf("event = %+v", e)
+	}
+	for n := range 201 {
+		ask(t, srv, "POST", path+"/records", fmt.Sprintf(`{"path":"/ats/tags","record":{"id":"t%d"}}`, n), "")
+	}
+	if status, answer := do(t, srv, "GET", path+"/records", ""); status != http.StatusOK || !strings.Contains(answer, `"total":201`) || strings.Contains(answer, "t200") {
+		t.Errorf("%d %s", status, answer)
+	}
+	if !strings.Contains(ask(t, srv, "POST", "/_sandbox/faults", `{"op":"GET /ats/jobs","status":503}`, "")+fmt.Sprint(srv.Faults()), "GET /ats/jobs") {
+		t.Errorf("faults = %+v", srv.Faults())
+	}
+	for _, wrong := range []struct{ method, path, body, want string }{
+		{"GET", "/_sandbox/integrations/x/records", "", `no integration "x"`},
+		{"POST", "/_sandbox/integrations/x/records", "", `no integration "x"`},
+		{"POST", path + "/records", `{"path":"/ats/offers"}`, "there are no ready-made records for this; give a path and a record"},
+		{"POST", path + "/records", `{"record":{"id":"1"}}`, `kombotest: there is no list ""`},
+		{"POST", path + "/records", `{"path":"/ats/jobs","record":[]}`, "kombotest: the record is not a JSON object"},
+		{"DELETE", path + "/records?path=/ats/jobs&record=x", "", `kombotest: the integration has no record "x" in /ats/jobs`},
+		{"POST", "/_sandbox/integrations/x/finish-sync", "", `kombotest: no integration "x"`},
+	} {
+		status, answer := do(t, srv, wrong.method, wrong.path, wrong.body)
+		var got struct{ Error string }
+		if err := json.Unmarshal([]byte(answer), &got); err != nil || status != http.StatusBadRequest || !strings.HasPrefix(got.Error, wrong.want) {
+			t.Errorf("%s %s: %d %s, want %s", wrong.method, wrong.path, status, answer, wrong.want)
+		}
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/kombo-go/kombo/kombotest"
 )
 
-// newest is how many requests and deliveries are in the state.
+// newest is how many requests and deliveries are in the state, and how many records of a list are shown.
 const newest = 200
 
 // state returns what the dashboard shows.
@@ -27,7 +27,7 @@ func (s *sandbox) state() any {
 		"webhook_faults": describeAll(s.server.WebhookFaults(), func(f kombotest.WebhookFault) webhookFault {
 			return webhookFault{f.Type, f.Times, f.Copies, f.Delay.Milliseconds(), f.Lost, f.Forged}
 		}),
-		"operations":  kombotest.Operations(),
+		"operations":  append(kombotest.Operations(), describeAll(kombotest.Lists(), func(path string) string { return "GET " + path })...),
 		"event_types": kombotest.EventTypes(),
 		"tools": describeAll(s.server.Tools(), func(t kombotest.Tool) any {
 			return map[string]any{"id": t.ID, "label": t.Label, "categories": t.Categories}

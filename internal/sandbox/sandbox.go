@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kombo-go/kombo"
 	"github.com/kombo-go/kombo/kombotest"
 )
 
@@ -38,6 +39,11 @@ func Start(config kombotest.Config) (*kombotest.Server, error) {
 }
 
 func start(config kombotest.Config, patience time.Duration) (*kombotest.Server, error) {
+	if config.WebhookSecret != "" {
+		if _, err := kombo.NewWebhookVerifier(config.WebhookSecret); err != nil {
+			return nil, err
+		}
+	}
 	s := &sandbox{patience: patience}
 	config.DeliverInBackground = true
 	onChange := config.OnChange

@@ -206,7 +206,7 @@ async function call(method, path, body) {
     response = await fetch(`/_sandbox/${path}`, {
       method,
       headers: { "Content-Type": "application/json" },
-      body: method === "DELETE" ? undefined : JSON.stringify(body ?? {}),
+      body: method === "DELETE" || method === "GET" ? undefined : typeof body === "string" ? body : JSON.stringify(body ?? {}),
     });
     text = await response.text();
   } catch {
@@ -489,6 +489,7 @@ function integrationRow(first) {
     const el = button(label, action, () => act(el, () => call("POST", `${integrationPath(row.item.id)}/issue`, { change }), done));
     return el;
   };
+  const data = recordEditor(() => row.item);
   const event = button("Send an event about it", "event-about", () => {
     $("#ev-integration").value = row.item.id;
     $("#webhooks").scrollIntoView({ block: "start" });
@@ -526,9 +527,11 @@ function integrationRow(first) {
         group("Setup", h("div.seg", {}, ...setupButtons.map(([, el]) => el))),
         group("Reconnect", relink("Embedded link", "relink", "EMBEDDED"), relink("Magic link", "relink-magic", "MAGIC_LINK")),
         group("Issue", issue("Raise: authentication failed", "raise-issue", "raised", "The issue is raised"), issue("Resolve", "resolve-issue", "resolved", "The issue is resolved")),
-        group("More", event, remove)))));
+        group("Data", ...data.buttons),
+        group("More", event, remove)),
+      data.el)));
   const el = h("tbody", { role: "rowgroup", "data-integration": first.id }, summary, details);
-  disclosure(manage, summary, details);
+  disclosure(manage, summary, details, data.load);
 
   const row = {
     el,
@@ -563,9 +566,81 @@ function integrationRow(first) {
       setText(scope, item.scope_config_id || "–");
       setTime(createdTime, item.created_at, "ago");
       setTime(updatedTime, item.updated_at, "ago");
+      if (!details.hidden) data.load();
     },
   };
   return row;
+}
+
+/** recordEditor shows the records of an integration, one at a time, to change and delete them. */
+function recordEditor(item) {
+  let lists = [];
+  let loading = false;
+  let again = false;
+  let shown = ""; // the text of the record as it is there: another one in the field is an edit
+  const id = `records-${++rowIDs}`;
+  const listField = h("select", { id: `${id}-list`, "data-action": "record-list", onchange: () => show(true) });
+  const recordField = h("select", { id: `${id}-record`, "data-action": "record", onchange: () => show(true) });
+  const text = h("textarea.mono", { rows: "12", spellcheck: "false", "aria-label": "The record", "data-value": "record" });
+  const note = h("p.note");
+  const path = () => `${integrationPath(item().id)}/records`;
+  const put = button("Put sample records", "put-records", () => act(put, () => call("POST", path()),
+    (response) => ({ title: `${plural(response.records, "sample record")} put` })));
+  const sync = button("Finish a sync", "finish-sync", () => act(sync, () => call("POST", `${integrationPath(item().id)}/finish-sync`), "The sync is finished"),
+    { title: "Your service gets sync-finished, and data-changed if records have changed" });
+  const save = button("Save the record", "save-record", () => act(save, async () => {
+    try {
+      JSON.parse(text.value);
+    } catch (err) {
+      throw new Error(`This is not JSON. ${err.message}`);
+    }
+    // As it was typed: decoded and encoded, numbers could change.
+    const response = await call("POST", path(), `{"path":${JSON.stringify(listField.value)},"record":${text.value}}`);
+    shown = text.value;
+    return response;
+  }, "The record is saved"));
+  const remove = button("Delete the record", "delete-record", () => act(remove, () =>
+    call("DELETE", `${path()}?${new URLSearchParams({ path: listField.value, record: recordField.value })}`), "The record is deleted"), { kind: "danger" });
+  const el = h("div.form.records", { hidden: true },
+    h("div.grid", {},
+      h("div.field.w2", {}, h("label", { for: listField.id }, "List"), listField),
+      h("div.field.w2", {}, h("label", { for: recordField.id }, "Record"), recordField)),
+    text, note, h("div.row", {}, save, remove));
+
+  const label = (record) => [record.name, record.display_full_name, [record.first_name, record.last_name].filter(Boolean).join(" "), record.id]
+    .find((name) => typeof name === "string" && name) + (record.remote_deleted_at ? " (deleted)" : "");
+
+  /** show shows the chosen record; an edit stays, unless another record was chosen. */
+  function show(chosen) {
+    const chosenList = lists.find((l) => l.path === listField.value);
+    setHidden(el, !chosenList);
+    if (!chosenList) return;
+    const records = chosenList.records.map((record) => JSON.parse(record));
+    syncOptions(recordField, records.map((record) => [record.id, label(record)]));
+    setText(note, chosenList.total > records.length ? `The first ${records.length} of ${chosenList.total} are shown.` : "");
+    setHidden(note, !note.textContent);
+    const index = records.findIndex((record) => record.id === recordField.value);
+    setHidden(remove, index < 0 || Boolean(records[index].remote_deleted_at));
+    if (!chosen && text.value !== shown) return;
+    text.value = index < 0 ? "" : reindent(chosenList.records[index]);
+    shown = text.value;
+  }
+
+  async function load() {
+    again = loading;
+    if (loading) return;
+    loading = true;
+    try {
+      lists = list((await call("GET", path())).lists);
+      syncOptions(listField, lists.map((l) => [l.path, `${l.path} (${l.total})`]));
+      show(false);
+    } catch {
+      // the integration is gone, or the indicator shows that the sandbox is
+    }
+    loading = false;
+    if (again) load();
+  }
+  return { el, load, buttons: [put, sync] };
 }
 
 // ---------------------------------------------------------------------------------------------
