@@ -391,6 +391,29 @@ func ExampleWithObserver() {
 	// GET /integrations/{integration_id} 404 1
 }
 
+// An instrumentation is called at the start of a call and, through an observer, at its end. Package otelkombo is one.
+func ExampleWithInstrumentation() {
+	srv := kombotest.NewServer(kombotest.Config{})
+	defer srv.Close()
+	client, err := srv.Client(kombo.WithInstrumentation(kombo.Instrumentation{
+		CallContext: func(ctx context.Context, op string) context.Context {
+			fmt.Println("begin", op)
+			return kombo.ContextWithObserver(ctx, func(_ context.Context, call kombo.CallInfo) {
+				fmt.Println("end", call.StatusCode)
+			})
+		},
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := client.CheckAPIKey(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// begin GET /check-api-key
+	// end 200
+}
+
 // Read a header of one response.
 func ExampleContextWithObserver() {
 	client, done := exampleClient()

@@ -264,8 +264,8 @@ func TestInstrumentationTransport(t *testing.T) {
 	}
 }
 
-// Without WithHTTPClient there is the pool of this package to send with, and what the caller's transport says of
-// compression counts although there is another around it.
+// Without WithHTTPClient the base is the pool of this package. DisableCompression of the caller's Transport counts although
+// another Transport is around it.
 func TestInstrumentationTransportKeepsItsBase(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

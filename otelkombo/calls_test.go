@@ -56,12 +56,12 @@ func TestCall(t *testing.T) {
 		parent  = "internal kombo GET /check-api-key {"
 	)
 	tests := []struct {
-		name    string
-		answers []any // *http.Response, error, or func(cancel) error
-		call    func(context.Context, *kombo.Client) error
-		options []kombo.Option
-		spans   []string
-		metrics []string
+		name      string
+		responses []any // *http.Response, error, or func(cancel) error
+		call      func(context.Context, *kombo.Client) error
+		options   []kombo.Option
+		spans     []string
+		metrics   []string
 	}{
 		{
 			"success",
@@ -255,15 +255,15 @@ func TestCall(t *testing.T) {
 					otelkombo.Instrument(m.options()...),
 					transport(func(r *http.Request) (*http.Response, error) {
 						<-time.After(time.Second)
-						answer := test.answers[0]
-						test.answers = test.answers[1:]
-						switch answer := answer.(type) {
+						response := test.responses[0]
+						test.responses = test.responses[1:]
+						switch response := response.(type) {
 						case *http.Response:
-							return answer, nil
+							return response, nil
 						case func(context.CancelCauseFunc) error:
-							return nil, answer(cancel)
+							return nil, response(cancel)
 						}
-						return nil, answer.(error)
+						return nil, response.(error)
 					}),
 				}, test.options...)...)
 				_ = test.call(ctx, client)

@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -178,14 +179,45 @@ func TestDashboardAndAlertsUseExistingNames(t *testing.T) {
 	}
 }
 
-// Prometheus loads the alerts, and they fire when they should.
-func TestAlerts(t *testing.T) {
+// Prometheus loads the alerts and the queries of the dashboard, and the alerts fire when they should.
+func TestPromtool(t *testing.T) {
 	t.Parallel()
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
 		t.Skip("there is no promtool here")
 	}
-	for _, arguments := range [][]string{{"check", "rules", "alerts.yml"}, {"test", "rules", "alerts_test.yml"}} {
+	var dashboard struct {
+		Panels []struct {
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal([]byte(read(t, "grafana/dashboard.json")), &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	type rule struct {
+		Record string `json:"record"`
+		Expr   string `json:"expr"`
+	}
+	type group struct {
+		Name  string `json:"name"`
+		Rules []rule `json:"rules"`
+	}
+	var rules []rule
+	for _, panel := range dashboard.Panels {
+		for _, target := range panel.Targets {
+			expr := strings.NewReplacer("$__rate_interval", "5m", "$job", "x").Replace(target.Expr)
+			rules = append(rules, rule{Record: "query" + strconv.Itoa(len(rules)), Expr: expr})
+		}
+	}
+	queries, err := json.Marshal(map[string][]group{"groups": {{Name: "dashboard", Rules: rules}}}) // JSON is YAML
+	if err != nil || len(rules) < 10 {
+		t.Fatal(err, rules)
+	}
+	file := filepath.Join(t.TempDir(), "queries.yml")
+	if err := os.WriteFile(file, queries, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, arguments := range [][]string{{"check", "rules", file}, {"check", "rules", "alerts.yml"}, {"test", "rules", "alerts_test.yml"}} {
 		command := exec.CommandContext(t.Context(), promtool, arguments...)
 		command.Dir = "prometheus"
 		if output, err := command.CombinedOutput(); err != nil {

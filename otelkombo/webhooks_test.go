@@ -134,7 +134,7 @@ func TestHandler(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				m := newTelemetry()
-				told, traced := 0, false
+				delivered, traced := 0, false
 				handler := otelkombo.NewHandler(newVerifier(t), kombo.EventHandlers{
 					Fallback: func(ctx context.Context, _ kombo.Event) error {
 						traced = trace.SpanFromContext(ctx).IsRecording()
@@ -145,15 +145,15 @@ func TestHandler(t *testing.T) {
 						return nil
 					},
 					OnError:    func(context.Context, error) {},
-					OnDelivery: func(context.Context, kombo.DeliveryInfo) { told++ },
+					OnDelivery: func(context.Context, kombo.DeliveryInfo) { delivered++ },
 				}, m.options()...)
 				var body io.Reader = strings.NewReader(test.body)
 				if test.body == "" {
 					body = iotest.ErrReader(errors.New("connection reset"))
 				}
 				deliver(t.Context(), handler, body, test.signature, nil)
-				if handled := strings.Contains(test.span, "event.type"); told != 1 || traced != handled {
-					t.Errorf("OnDelivery called %d times, the function has a span: %v", told, traced)
+				if handled := strings.Contains(test.span, "event.type"); delivered != 1 || traced != handled {
+					t.Errorf("OnDelivery called %d times, the function has a span: %v", delivered, traced)
 				}
 				if diff := cmp.Diff([]string{test.span}, m.spans()); diff != "" {
 					t.Errorf("spans (-want +got):\n%s", diff)
