@@ -299,22 +299,26 @@ const maxPageSize = 250
 // sequence, as do cursors that would never end (one is repeated, or 100 pages in a row are empty). The
 // errors are those of [Call].
 func List[T any](ctx context.Context, client *Client, request ListRequest) iter.Seq2[T, error] {
-	operation, _ := request.resolve()
-	return paginate(operation, request.ListOptions, func(options ListOptions) (iter.Seq2[T, error], string, error) {
-		request := request // the sequence can be iterated again
-		request.ListOptions = options
-		page, bad, err := fetchList[T](ctx, client, request)
-		if bad != nil {
-			return bad.all, bad.next, nil
-		}
-		return resultsOf(page, err)
-	})
+	return func(yield func(T, error) bool) { // the sequence can be iterated again, also concurrently
+		operation, in := resolveList[T](request)
+		paginate(operation, request.ListOptions, func(options ListOptions) (iter.Seq2[T, error], string, error) {
+			if options.Cursor != request.Cursor {
+				in.query.Set("cursor", options.Cursor)
+			}
+			page, bad, err := fetchList[T](ctx, client, operation, &in)
+			if bad != nil {
+				return bad.all, bad.next, nil
+			}
+			return resultsOf(page, err)
+		})(yield)
+	}
 }
 
 // ListPage returns one page of a [List], for callers who store the cursor. If an item cannot be decoded into
 // a T, it returns the error of that item.
 func ListPage[T any](ctx context.Context, client *Client, request ListRequest) (*Page[T], error) {
-	page, bad, err := fetchList[T](ctx, client, request)
+	operation, in := resolveList[T](request)
+	page, bad, err := fetchList[T](ctx, client, operation, &in)
 	if bad != nil {
 		for _, err := range bad.all {
 			if err != nil {
@@ -349,12 +353,14 @@ func (p *badPage[T]) all(yield func(T, error) bool) {
 	}
 }
 
-// fetchList fetches one page, or a bad one and the error that names its first bad item.
-func fetchList[T any](ctx context.Context, client *Client, request ListRequest) (*Page[T], *badPage[T], error) {
-	operation, in := request.resolve()
-	in.err = cmp.Or(in.err, checkTarget(reflect.TypeFor[T]()))
+// fetchList fetches one page, or a bad one and the error that names its first bad item. It stores the size of the page
+// in in, for the next.
+func fetchList[T any](ctx context.Context, client *Client, operation transport.Operation, in *input) (*Page[T], *badPage[T], error) {
 	var decoded response[pageResponse[T]]
-	resp, err := client.shared().do(ctx, operation, in, &decoded)
+	resp, err := client.shared().do(ctx, operation, *in, &decoded)
+	if resp != nil {
+		in.expectedSize = int64(len(resp.Body))
+	}
 	if err == nil {
 		return decoded.Data.page(), nil, nil
 	}
@@ -365,11 +371,11 @@ func fetchList[T any](ctx context.Context, client *Client, request ListRequest) 
 	return nil, &badPage[T]{operation, resp, *raw.Data.Results, raw.Data.Next.value}, err
 }
 
-// resolve returns the operation and the input of one page.
-func (r ListRequest) resolve() (transport.Operation, input) {
+// resolveList returns the operation and the input of the first page.
+func resolveList[T any](r ListRequest) (transport.Operation, input) {
 	operation, in := Request{Path: r.Path, PathValues: r.PathValues, IntegrationID: r.IntegrationID}.resolve()
 	query, err := r.query()
-	in.query, in.err = query, cmp.Or(in.err, err)
+	in.query, in.err = query, cmp.Or(in.err, err, checkTarget(reflect.TypeFor[T]()))
 	return operation, in
 }
 

@@ -14,7 +14,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -408,4 +411,122 @@ func createLinkByHand(ctx context.Context, client *http.Client, url string) (str
 		err = errors.New(response.Status)
 	}
 	return decoded.Data.Link, err
+}
+
+// A list of 1,000 employees in ten pages. The floor is the same loop by net/http and encoding/json alone.
+func BenchmarkList(b *testing.B) {
+	const pages, pageSize = 10, 100
+	server := httptest.NewServer(servePages(pages, pageSize))
+	b.Cleanup(server.Close)
+	transport := poolLike()
+	b.Cleanup(transport.CloseIdleConnections)
+	byHand := &http.Client{Transport: transport}
+	client := newClient(b, kombo.WithBaseURL(server.URL+"/v1"))
+	compare(b, 1, 2,
+		contestant{by: "floor", begin: always(func() error {
+			return checkCount(pages*pageSize, func(count func()) error {
+				return listByHand(b.Context(), byHand, server.URL+"/v1/hris/employees", func(employee) { count() })
+			})
+		})},
+		contestant{by: "kombo", begin: always(func() error {
+			return checkCount(pages*pageSize, func(count func()) error {
+				for _, err := range kombo.List[employee](b.Context(), client, kombo.ListRequest{
+					Path: "/hris/employees", IntegrationID: testIntegrationID, UpdatedAfter: time.Unix(1764118923, 0), IncludeDeleted: true,
+				}) {
+					if err != nil {
+						return err
+					}
+					count()
+				}
+				return nil
+			})
+		})},
+	)
+}
+
+func checkCount(want int, list func(count func()) error) error {
+	got := 0
+	err := list(func() { got++ })
+	if err == nil && got != want {
+		err = fmt.Errorf("%d items, want %d", got, want)
+	}
+	return err
+}
+
+// employeeJSON is an employee with the fields that most tools have.
+const employeeJSON = `{"id":"26vafvWSRmbhNcxJYqjCzuJg","remote_id":"32","employee_number":"3243422","first_name":"Ada","last_name":"Acme",` +
+	`"nationality":"FR","display_full_name":"Ada Acme","job_title":"Team Lead","work_email":"ada@acme.example","personal_email":null,` +
+	`"mobile_phone_number":"+49 30 123456","ssn":null,"tax_id":"12 345 678 901","gender":"FEMALE","ethnicity":null,"marital_status":"MARRIED",` +
+	`"employment_status":"ACTIVE","employment_type":"FULL_TIME","weekly_hours":40,"avatar":null,"work_location_id":"7E2gyuv6TmvtByzBxW9Sxt53",` +
+	`"legal_entity_id":"xB32bied320csBSsl3XWdlw3","manager_id":"9pf2pxBB8VX8EQMC9aipW2Bo","home_address":{"city":"Berlin","country":"DE",` +
+	`"raw":"Sonnenallee 63\n12045 Berlin","state":"Berlin","street_1":"Sonnenallee 63","street_2":null,"zip_code":"12045"},"bank_accounts":[],` +
+	`"date_of_birth":"1986-01-01T00:00:00.000Z","start_date":"2020-04-07T00:00:00.000Z","termination_date":null,"remote_created_at":null,` +
+	`"changed_at":"2026-11-26T01:02:03.004Z","remote_deleted_at":null,"custom_fields":{},"integration_fields":[]}`
+
+// servePages serves a list of employees in pages. The cursor is the number of the page.
+func servePages(pages, pageSize int) http.HandlerFunc {
+	results := strings.TrimSuffix(strings.Repeat(employeeJSON+",", pageSize), ",")
+	return func(w http.ResponseWriter, r *http.Request) {
+		page, _ := strconv.Atoi(r.URL.Query().Get("cursor"))
+		next := "null"
+		if page+1 < pages {
+			next = strconv.Quote(strconv.Itoa(page + 1))
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"status":"success","data":{"next":`+next+`,"results":[`+results+`]}}`)
+	}
+}
+
+// listByHand is the loop that programs without this package have.
+func listByHand(ctx context.Context, client *http.Client, address string, yield func(employee)) error {
+	query := url.Values{"updated_after": {"2025-11-26T01:02:03.000Z"}, "include_deleted": {"true"}}
+	for {
+		page, err := pageByHand(ctx, client, address+"?"+query.Encode())
+		if err != nil {
+			return err
+		}
+		for _, e := range page.Results {
+			yield(e)
+		}
+		if page.Next == nil {
+			return nil
+		}
+		query.Set("cursor", *page.Next)
+	}
+}
+
+type handPage struct {
+	Results []employee `json:"results"`
+	Next    *string    `json:"next"`
+}
+
+func pageByHand(ctx context.Context, client *http.Client, address string) (*handPage, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+testAPIKey)
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("User-Agent", "by-hand/1.0")
+	request.Header.Set("X-Integration-Id", testIntegrationID)
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	content, err := io.ReadAll(io.LimitReader(response.Body, 10<<20))
+	if err != nil {
+		return nil, err
+	}
+	var decoded struct {
+		Status string   `json:"status"`
+		Data   handPage `json:"data"`
+	}
+	err = json.Unmarshal(content, &decoded)
+	if err == nil && (response.StatusCode != http.StatusOK || decoded.Status != "success") {
+		err = errors.New(response.Status)
+	}
+	return &decoded.Data, err
 }

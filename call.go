@@ -150,6 +150,7 @@ type input struct {
 	query         url.Values
 	integrationID string        // of the header
 	timeout       time.Duration // of one attempt, in place of all others, unless zero
+	expectedSize  int64         // of the response, unless zero
 	err           error         // why it cannot be sent, unless nil
 }
 
@@ -296,7 +297,7 @@ func (s *service) send(ctx context.Context, operation transport.Operation, in in
 	}
 	resp, err := s.transport.Do(ctx, transport.Request{
 		Operation: operation, PathValues: in.pathValues, Query: in.query, IntegrationID: in.integrationID,
-		Body: encoded, ContentType: in.contentType, Timeout: in.timeout,
+		Body: encoded, ContentType: in.contentType, ExpectedSize: in.expectedSize, Timeout: in.timeout,
 	})
 	if err == nil {
 		return resp, nil

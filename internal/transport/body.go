@@ -14,11 +14,15 @@ import (
 // net/http reports the same error for a broken connection, which is retried, and for an incomplete
 // compressed body, whose status counts.
 func (c *call) readBody(response *http.Response) error {
-	body, tooLarge, err := readLimited(response.Body, response.ContentLength, c.transport.maxBody)
+	encoding, expected := contentEncoding(response.Header), c.request.ExpectedSize
+	if encoding != "" {
+		expected = 0 // it is the size once decompressed
+	}
+	body, tooLarge, err := readLimited(response.Body, response.ContentLength, expected, c.transport.maxBody)
 	if err != nil {
 		return err
 	}
-	switch contentEncoding(response.Header) {
+	switch encoding {
 	case "":
 	case "gzip", "x-gzip":
 		if len(body) == 0 {
@@ -28,7 +32,7 @@ func (c *call) readBody(response *http.Response) error {
 			body = nil // a part of it cannot be decompressed
 			break
 		}
-		if body, tooLarge, err = gunzip(body, c.transport.maxBody); err != nil {
+		if body, tooLarge, err = gunzip(body, c.request.ExpectedSize, c.transport.maxBody); err != nil {
 			c.undecodable, body = true, nil
 		}
 	default:
@@ -54,8 +58,12 @@ func contentEncoding(header http.Header) string {
 }
 
 // readLimited reads at most limit bytes, and reports whether there are more.
-func readLimited(body io.Reader, announced, limit int64) (read []byte, tooLarge bool, err error) {
-	read, err = ReadAll(body, announced, limit+1)
+func readLimited(body io.Reader, announced, expected, limit int64) (read []byte, tooLarge bool, err error) {
+	if expected > 0 {
+		read, err = readReserved(io.LimitReader(body, limit+1), min(expected+expected/8, limit+1))
+	} else {
+		read, err = ReadAll(body, announced, limit+1)
+	}
 	if int64(len(read)) > limit {
 		return read[:limit], true, err
 	}
@@ -69,8 +77,13 @@ func ReadAll(body io.Reader, announced, limit int64) ([]byte, error) {
 		// io.ReadAll allocates two to three times the size of the body, a bytes.Buffer up to four times.
 		return io.ReadAll(body)
 	}
+	return readReserved(body, announced)
+}
+
+// readReserved reserves memory for so many bytes, and takes more if more come.
+func readReserved(body io.Reader, size int64) ([]byte, error) {
 	// With MinRead bytes more, the buffer finds the end without growing.
-	buffer := bytes.NewBuffer(make([]byte, 0, announced+bytes.MinRead))
+	buffer := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
 	_, err := buffer.ReadFrom(body)
 	return buffer.Bytes(), err
 }
@@ -81,11 +94,11 @@ const maxReserved = 16 << 10
 // decompressors are kept because each takes 40 KB.
 var decompressors = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
-func gunzip(compressed []byte, limit int64) (body []byte, tooLarge bool, err error) {
+func gunzip(compressed []byte, expected, limit int64) (body []byte, tooLarge bool, err error) {
 	reader, _ := decompressors.Get().(*gzip.Reader)
 	defer decompressors.Put(reader)
 	if err := reader.Reset(bytes.NewReader(compressed)); err != nil {
 		return nil, false, err
 	}
-	return readLimited(reader, -1, limit)
+	return readLimited(reader, -1, expected, limit)
 }

@@ -137,6 +137,8 @@ type Request struct {
 	Body []byte
 	// ContentType is the media type of Body; "" means JSON.
 	ContentType string
+	// ExpectedSize is the size of a response to a similar request, so that memory can be reserved; 0 means unknown.
+	ExpectedSize int64
 	// Timeout limits one attempt in place of Config.AttemptTimeout, unless it is zero.
 	Timeout time.Duration
 }
