@@ -330,3 +330,41 @@ func serveGzip(t *testing.T, status int, body string) *kombo.Client {
 	t.Cleanup(server.Close)
 	return newClient(t, kombo.WithBaseURL(server.URL+"/v1"))
 }
+
+// Of a list of 100,000 items, one page is in memory: after some pages as much as after many.
+func TestListHoldsOnePage(t *testing.T) { //nolint:paralleltest // measures the heap
+	pages, pageSize := 400, 250
+	if brief() {
+		pages = 40
+	}
+	client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: roundTripFunc(func(r *http.Request) (*http.Response, error) {
+		recorded := httptest.NewRecorder()
+		servePages(pages, pageSize)(recorded, r)
+		return recorded.Result(), nil
+	})}))
+	pageBytes := pageSize * len(employeeJSON)
+	var heap runtime.MemStats
+	held := func() int {
+		runtime.GC()
+		runtime.ReadMemStats(&heap)
+		return int(heap.HeapAlloc)
+	}
+	before, most, items := held(), 0, 0
+	// The data of each item takes as much memory as in the page.
+	for item, err := range kombo.List[json.RawMessage](t.Context(), client, kombo.ListRequest{Path: "/hris/employees", IntegrationID: testIntegrationID}) {
+		if err != nil || len(item) != len(employeeJSON) {
+			t.Fatalf("item %d has %d bytes: %v", items, len(item), err)
+		}
+		if items++; items%(20*pageSize) == pageSize/2 { // in the middle of a page
+			most = max(most, held()-before)
+		}
+	}
+	if items != pages*pageSize {
+		t.Errorf("%d items, want %d", items, pages*pageSize)
+	}
+	// Its body may be there, too.
+	if limit := 2*pageBytes + 512<<10; most > limit {
+		t.Errorf("the list holds %d bytes, want at most %d: a page has %d", most, limit, pageBytes)
+	}
+	t.Logf("%d items, %d bytes held, a page has %d", items, most, pageBytes)
+}
