@@ -258,8 +258,7 @@ type ListRequest struct {
 	// IntegrationID selects the integration; see [Request.IntegrationID].
 	IntegrationID string
 	// UpdatedAfter selects what has changed since; the zero time selects everything. It is sent in UTC, in
-	// milliseconds, rounded down. For incremental reads pass the time at which the previous read began, not
-	// the one at which it ended: what changes meanwhile is read again rather than lost.
+	// milliseconds, rounded down. See [List] for the time to pass.
 	UpdatedAfter time.Time
 	// IncludeDeleted also selects what was deleted; such items have remote_deleted_at.
 	IncludeDeleted bool
@@ -294,10 +293,32 @@ const maxPageSize = 250
 //		…
 //	}
 //
+// # Incremental reads
+//
+// After a first read of everything, read what has changed: when a [DataChangedEvent] names the model, and from time
+// to time, since webhooks can get lost. Pass as UpdatedAfter the time at which the previous read began:
+//
+//	began := time.Now().Add(-5 * time.Minute) // in case that this clock is ahead of Kombo's
+//	for employee, err := range kombo.List[Employee](ctx, client, kombo.ListRequest{
+//		Path: "/hris/employees", IntegrationID: id, UpdatedAfter: lastBegan, IncludeDeleted: true,
+//	}) {
+//		if err != nil {
+//			return err // lastBegan stays
+//		}
+//		… // delete the employee if remote_deleted_at is set, or else insert or replace it by its ID
+//	}
+//	lastBegan = began // once the read is complete
+//
+// Items are read more than once this way, and none is missed. Do not compare changed_at with UpdatedAfter: Kombo also
+// returns items of which only nested data has changed. Kombo advises to read everything from time to time, such as
+// once a week, with the zero time. While the first sync is pending, a list fails with [ErrIntegrationNotReady].
+//
+// # Errors
+//
 // An item that cannot be decoded into a T is an error that names its index in the page and the field
 // ([ErrUnexpectedResponse]); the next iteration continues with the item after it. Any other error ends the
 // sequence, as do cursors that would never end (one is repeated, or 100 pages in a row are empty). The
-// errors are those of [Call].
+// errors are those of [Call]. A list without pages, which has no next in its data, is for Call.
 func List[T any](ctx context.Context, client *Client, request ListRequest) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) { // the sequence can be iterated again, also concurrently
 		operation, in := resolveList[T](request)

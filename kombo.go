@@ -1,5 +1,6 @@
-// Package kombo is a client for [Kombo Connect], through which the customers of a Go service connect their
-// HR systems (HRIS, ATS, assessment and LMS tools) to it.
+// Package kombo is a client for [Kombo], through which the customers of a Go service connect their HR systems
+// (HRIS, ATS, assessment and LMS tools) to it. It has a method for each operation of Kombo Connect, verifies
+// and parses webhooks, and calls all other endpoints with [Call] and [List] and the caller's own structs.
 //
 // # A connection, from link to deletion
 //
@@ -16,6 +17,21 @@
 //		EndUserOriginID:         "42", // your own id of the customer
 //	})
 //	integration, err := client.Connect.IntegrationByToken(ctx, token)
+//
+// # Data
+//
+// [List] iterates over the employees, jobs or other data of an integration, and its documentation shows how to
+// read only what has changed. [Call] is for everything else, such as creating an application.
+//
+//	type Employee struct { // only the fields that you read
+//		ID        string `json:"id"`
+//		WorkEmail string `json:"work_email"`
+//	}
+//	for employee, err := range kombo.List[Employee](ctx, client, kombo.ListRequest{
+//		Path: "/hris/employees", IntegrationID: integration.ID,
+//	}) {
+//		…
+//	}
 //
 // # Webhooks
 //
@@ -36,7 +52,7 @@
 //
 // This package is not affiliated with Kombo.
 //
-// [Kombo Connect]: https://docs.kombo.dev/connect
+// [Kombo]: https://docs.kombo.dev
 package kombo
 
 import (
