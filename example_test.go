@@ -507,7 +507,7 @@ func ExampleList_incremental() {
 		RemoteDeletedAt *time.Time `json:"remote_deleted_at"`
 	}
 	employees := map[string]Employee{} // your database
-	var lastBegan time.Time           // in it, too
+	var lastBegan time.Time            // in it, too
 
 	read := func() error {
 		began := time.Now().Add(-5 * time.Minute) // in case that this clock is ahead of Kombo's
