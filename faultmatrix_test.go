@@ -189,6 +189,10 @@ var faults = []fault{
 		name: "502, then 404 by Kombo", respond: firstThen(withStatus(502, "", ""), withStatus(404, "application/json", komboError("PLATFORM.INTEGRATION_NOT_FOUND"))),
 		want: outcomes{"404 ErrIntegrationNotFound, 2", "404 ErrIntegrationNotFound, 2", "nil, 2", "502 ErrUnexpectedResponse, 1", "502 ErrUnexpectedResponse, 1"},
 	},
+	{
+		name: "404, cut, then 404 by Kombo", respond: firstThen(reset("HTTP/1.1 404 Not Found\r\nContent-Length: 100\r\n\r\n{"), withStatus(404, "application/json", komboError("PLATFORM.INTEGRATION_NOT_FOUND"))),
+		want: retried("404 ErrIntegrationNotFound, 2", "ErrNetwork, 1"),
+	},
 
 	{name: "500, PLATFORM.UNKNOWN_ERROR", respond: failed(500, "PLATFORM.UNKNOWN_ERROR"), want: retried("500 *Error, 4", "500 *Error, 1")},
 	{name: "503, REMOTE.SERVICE_UNAVAILABLE", respond: failed(503, "REMOTE.SERVICE_UNAVAILABLE"), want: everywhere("503 *Error, 4")},

@@ -62,6 +62,7 @@ func (c *call) prepareRetry(request *http.Request) error {
 // it, a body that breaks off counts as a failed attempt, and nothing is left to close on any path.
 func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
 	c.attempts++
+	c.brokenStatus = 0
 	c.response, c.body, c.tooLarge, c.undecodable, c.err = nil, nil, false, false, nil
 	if c.transport.log != nil {
 		c.started = time.Now()
@@ -100,6 +101,7 @@ func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
 		if !valid {
 			return nil, err
 		}
+		c.brokenStatus = response.StatusCode
 		return response, nil // for the cookie jar
 	}
 	c.response = response

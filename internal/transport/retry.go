@@ -136,7 +136,8 @@ func (c *call) nextWait() (wait time.Duration, willRetry bool) {
 // lastMayHaveExecuted reports whether the last attempt may have been executed although it failed.
 func (c *call) lastMayHaveExecuted() bool {
 	if c.err != nil {
-		return !c.neverSent()
+		refused := c.brokenStatus >= 400 && c.brokenStatus <= 499
+		return !refused && !c.neverSent()
 	}
 	return !c.class.limited() && c.response.StatusCode >= http.StatusInternalServerError
 }

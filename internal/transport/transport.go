@@ -224,6 +224,8 @@ type call struct {
 	interrupted bool
 	// connection is how far net/http got with the connection before err.
 	connection int32
+	// brokenStatus is the status of a response whose body broke off; zero if there was none.
+	brokenStatus int
 
 	// class, retryAfter and hasRetryAfter are about the response of the last attempt.
 	class         Classification
