@@ -20,6 +20,7 @@ import (
 	"github.com/jarcoal/httpmock"
 
 	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/internal/sdksource"
 )
 
 func TestKindsAreComplete(t *testing.T) {
@@ -460,7 +461,7 @@ func TestKindOfEachCode(t *testing.T) {
 		"INTEGRATION.AUTHENTICATION_INVALID":  "ErrReconnectRequired",
 		"integration.qa_failed":               "",
 	}
-	codes := declaredValues(t)["ErrorCode"]
+	codes := sdksource.Values(t, ".", "ErrorCode")
 	codes = append(codes, "integration.qa_failed")
 	for code := range want {
 		if !slices.Contains(codes, code) {

@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -122,34 +121,6 @@ func declaredErrors(t testing.TB, file string) []string {
 		t.Fatalf("no errors in %s", file)
 	}
 	return names
-}
-
-// declaredValues returns the values of the package's enumerations, by the name of their type.
-func declaredValues(t testing.TB) map[string][]string {
-	t.Helper()
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	values := map[string][]string{}
-	for _, file := range files {
-		for _, spec := range declarations(t, token.CONST, file) {
-			enumeration, ok := spec.Type.(*ast.Ident)
-			if !ok || len(spec.Values) == 0 || !spec.Names[0].IsExported() {
-				continue
-			}
-			literal, ok := spec.Values[0].(*ast.BasicLit)
-			if !ok || literal.Kind != token.STRING {
-				continue
-			}
-			value, err := strconv.Unquote(literal.Value)
-			if err != nil {
-				t.Fatal(err)
-			}
-			values[enumeration.Name] = append(values[enumeration.Name], value)
-		}
-	}
-	return values
 }
 
 // declarations returns the constants or variables that a file declares at its top level.

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"regexp"
 	"strings"
 	"sync"
@@ -114,65 +115,42 @@ func decodeTwice(body []byte) (kombo.Event, error) {
 		return nil, errors.New("id, type or data is missing")
 	}
 	header := kombo.EventHeader{ID: envelope.ID, Type: envelope.Type}
-	var (
-		event    kombo.Event
-		err      error
-		complete = true
-	)
-	decode := func(data any) { err = json.Unmarshal(envelope.Data, data) }
-	switch envelope.Type {
-	case kombo.EventIntegrationCreated:
-		e := &kombo.IntegrationCreatedEvent{EventHeader: header}
-		decode(&e.Data)
-		event, complete = e, e.Data.ID != ""
-	case kombo.EventIntegrationDeleted:
-		e := &kombo.IntegrationDeletedEvent{EventHeader: header}
-		decode(&e.Data)
-		event, complete = e, e.Data.ID != "" && !e.Data.DeletedAt.IsZero()
-	case kombo.EventIntegrationStateChanged:
-		e := &kombo.IntegrationStateChangedEvent{EventHeader: header}
-		decode(&e.Data)
-		event, complete = e, e.Data.IntegrationID != "" && e.Data.State != "" && !e.Data.UpdatedAt.IsZero()
-	case kombo.EventConnectionFlowFailed:
-		e := &kombo.ConnectionFlowFailedEvent{EventHeader: header}
-		decode(&e.Data)
-		event = e
-	case kombo.EventIssueStatusChanged:
-		e := &kombo.IssueStatusChangedEvent{EventHeader: header}
-		decode(&e.Data)
-		event, complete = e, e.Data.Change != "" && e.Data.Issue.ID != "" && (e.Data.Integration == nil || e.Data.Integration.ID != "")
-	case kombo.EventDataChanged:
-		e := &kombo.DataChangedEvent{EventHeader: header}
-		decode(&e.Data)
-		event, complete = e, e.Data.IntegrationID != ""
-	case kombo.EventSyncFinished:
-		e := &kombo.SyncFinishedEvent{EventHeader: header}
-		decode(&e.Data)
-		event, complete = e, e.Data.IntegrationID != "" && e.Data.SyncID != ""
-	case kombo.EventAssessmentOrderReceived:
-		e := &kombo.AssessmentOrderReceivedEvent{EventHeader: header}
-		decode(&e.Data)
-		event, complete = e, e.Data.ID != "" && e.Data.IntegrationID != ""
-	case kombo.EventInlineAssessmentOrderReceived:
-		e := &kombo.InlineAssessmentOrderReceivedEvent{EventHeader: header}
-		decode(&e.Data)
-		event, complete = e, e.Data.ID != "" && e.Data.IntegrationID != ""
-	case kombo.EventAIApplyApplicationStatusUpdated:
-		e := &kombo.AIApplyApplicationStatusUpdatedEvent{EventHeader: header}
-		decode(&e.Data)
-		event, complete = e, e.Data.ID != "" && !e.Data.UpdatedAt.IsZero()
-	case kombo.EventAIApplyJobPostingStatusUpdated:
-		e := &kombo.AIApplyJobPostingStatusUpdatedEvent{EventHeader: header}
-		decode(&e.Data)
-		event, complete = e, e.Data.ID != "" && !e.Data.UpdatedAt.IsZero()
-	default:
-		event = &kombo.UnknownEvent{EventHeader: header, Data: envelope.Data}
+	var event kombo.Event = &kombo.UnknownEvent{}
+	for _, sample := range wantEvents() {
+		if sample.EventType() == envelope.Type {
+			event = reflect.New(reflect.TypeOf(sample).Elem()).Interface().(kombo.Event)
+		}
 	}
-	if err == nil && !complete {
-		err = errors.New("the data is incomplete")
-	}
-	if err != nil {
+	fields := reflect.ValueOf(event).Elem()
+	fields.FieldByName("EventHeader").Set(reflect.ValueOf(header))
+	if err := json.Unmarshal(envelope.Data, fields.FieldByName("Data").Addr().Interface()); err != nil {
 		return nil, err
+	}
+	complete := true
+	switch e := event.(type) {
+	case *kombo.IntegrationCreatedEvent:
+		complete = e.Data.ID != ""
+	case *kombo.IntegrationDeletedEvent:
+		complete = e.Data.ID != "" && !e.Data.DeletedAt.IsZero()
+	case *kombo.IntegrationStateChangedEvent:
+		complete = e.Data.IntegrationID != "" && e.Data.State != "" && !e.Data.UpdatedAt.IsZero()
+	case *kombo.IssueStatusChangedEvent:
+		complete = e.Data.Change != "" && e.Data.Issue.ID != "" && (e.Data.Integration == nil || e.Data.Integration.ID != "")
+	case *kombo.DataChangedEvent:
+		complete = e.Data.IntegrationID != ""
+	case *kombo.SyncFinishedEvent:
+		complete = e.Data.IntegrationID != "" && e.Data.SyncID != ""
+	case *kombo.AssessmentOrderReceivedEvent:
+		complete = e.Data.ID != "" && e.Data.IntegrationID != ""
+	case *kombo.InlineAssessmentOrderReceivedEvent:
+		complete = e.Data.ID != "" && e.Data.IntegrationID != ""
+	case *kombo.AIApplyApplicationStatusUpdatedEvent:
+		complete = e.Data.ID != "" && !e.Data.UpdatedAt.IsZero()
+	case *kombo.AIApplyJobPostingStatusUpdatedEvent:
+		complete = e.Data.ID != "" && !e.Data.UpdatedAt.IsZero()
+	}
+	if !complete {
+		return nil, errors.New("the data is incomplete")
 	}
 	return event, nil
 }

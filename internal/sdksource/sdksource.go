@@ -13,11 +13,21 @@ import (
 // Values returns the constants of a string type that the Go files of a directory declare.
 func Values(tb testing.TB, directory, typeName string) []string {
 	tb.Helper()
+	values := Enumerations(tb, directory)[typeName]
+	if len(values) == 0 {
+		tb.Fatalf("%s has no constants of type %s", directory, typeName)
+	}
+	return values
+}
+
+// Enumerations returns the constants of all string types that the Go files of a directory declare, by the type.
+func Enumerations(tb testing.TB, directory string) map[string][]string {
+	tb.Helper()
 	names, err := filepath.Glob(filepath.Join(directory, "*.go"))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	var values []string
+	values := map[string][]string{}
 	for _, name := range names {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
 		if err != nil {
@@ -28,17 +38,14 @@ func Values(tb testing.TB, directory, typeName string) []string {
 			if !ok {
 				return true
 			}
-			if named, ok := spec.Type.(*ast.Ident); ok && named.Name == typeName && len(spec.Values) == 1 {
+			if named, ok := spec.Type.(*ast.Ident); ok && len(spec.Values) == 1 {
 				if literal, ok := spec.Values[0].(*ast.BasicLit); ok && literal.Kind == token.STRING {
 					value, _ := strconv.Unquote(literal.Value) // it has been parsed
-					values = append(values, value)
+					values[named.Name] = append(values[named.Name], value)
 				}
 			}
 			return true
 		})
-	}
-	if len(values) == 0 {
-		tb.Fatalf("%s has no constants of type %s", directory, typeName)
 	}
 	return values
 }

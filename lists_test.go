@@ -1,0 +1,148 @@
+package kombo_test
+
+import (
+	"go/token"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kombo-go/kombo/kombotest"
+)
+
+// The lists that people keep by hand, each compared with its source.
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// cells returns the code in one cell of each row of a Markdown table, which begins with the given header.
+func cells(t *testing.T, document, header string, cell int) []string {
+	t.Helper()
+	_, table, found := strings.Cut(document, "\n"+header+"\n")
+	if !found {
+		t.Fatalf("there is no table %s", header)
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	code := regexp.MustCompile("`([^`]+)`")
+	var all []string
+	for _, row := range strings.Split(table, "\n")[1:] { // after the line of dashes
+		columns := strings.Split(row, "|")
+		if len(columns) <= cell {
+			t.Fatalf("%s: a row with too few cells: %s", header, row)
+		}
+		for _, match := range code.FindAllStringSubmatch(columns[cell], -1) {
+			all = append(all, match[1])
+		}
+	}
+	return all
+}
+
+func TestREADMEListsTheOperations(t *testing.T) {
+	t.Parallel()
+	routes := cells(t, readFile(t, "README.md"), "| method | wraps | what for |", 2)
+	for _, op := range kombotest.Operations() {
+		if !slices.ContainsFunc(routes, func(route string) bool { return isRoute(route, op) }) {
+			t.Errorf("the README's table lacks %s", op)
+		}
+	}
+	for _, route := range routes {
+		if !slices.ContainsFunc(kombotest.Operations(), func(op string) bool { return isRoute(route, op) }) {
+			t.Errorf("the README's table has %s, which is no operation", route)
+		}
+	}
+}
+
+// isRoute reports whether route is op, whose path it may shorten: "PUT …/enabled".
+func isRoute(route, op string) bool {
+	before, after, shortened := strings.Cut(route, "…")
+	return route == op || shortened && strings.HasPrefix(op, before) && strings.HasSuffix(op, after)
+}
+
+func TestREADMEListsTheErrors(t *testing.T) {
+	t.Parallel()
+	listed := cells(t, readFile(t, "README.md"), "| `errors.Is` | means |", 1)
+	want := append(declaredErrors(t, "errors.go"), "context.Canceled", "context.DeadlineExceeded")
+	slices.Sort(listed)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, listed); diff != "" {
+		t.Errorf("the README's table of errors (-want +got):\n%s", diff)
+	}
+}
+
+// Every error code has a rule for retries, even if it is that the status decides.
+func TestEveryCodeHasARetryRule(t *testing.T) {
+	t.Parallel()
+	rules := readFile(t, "retry.go")
+	for _, spec := range declarations(t, token.CONST, "errors.go") {
+		if name := spec.Names[0].Name; strings.HasPrefix(name, "Code") && !regexp.MustCompile(`\b`+name+`\b`).MatchString(rules) {
+			t.Errorf("classify in retry.go lacks %s", name)
+		}
+	}
+}
+
+// The table of files in CONTRIBUTING.md names each file of the package and each other directory with Go files.
+func TestCONTRIBUTINGListsTheFiles(t *testing.T) {
+	t.Parallel()
+	listed := cells(t, readFile(t, "CONTRIBUTING.md"), "| place | contents |", 1)
+	want := map[string]bool{}
+	err := filepath.WalkDir(".", func(name string, entry os.DirEntry, err error) error {
+		slashed := filepath.ToSlash(name)
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (entry.Name() == "testdata" || entry.Name() == "node_modules" || name != "." && strings.HasPrefix(entry.Name(), ".")):
+			return filepath.SkipDir
+		case path.Ext(slashed) != ".go" || strings.HasSuffix(slashed, "_test.go"):
+		case path.Dir(slashed) == ".":
+			want[slashed] = true
+		case strings.HasPrefix(slashed, "internal/"):
+			want[path.Dir(slashed)] = true
+		default:
+			root, _, _ := strings.Cut(path.Dir(slashed), "/")
+			if root == "cmd" {
+				root = path.Dir(slashed)
+			}
+			want[root] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(listed)
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), listed); diff != "" {
+		t.Errorf("the table of files in CONTRIBUTING.md (-want +got):\n%s", diff)
+	}
+}
+
+// The test files are named after the files that they test.
+func TestTestFilesAreNamedAfterFiles(t *testing.T) {
+	t.Parallel()
+	// These test no file: they test the whole package in one way, or help the others.
+	others := []string{
+		"bench", "calls", "example", "faultcounters", "faultmatrix", "faultserver", "helpers", "lists", "loopback", "memory",
+		"oracle", "secrets", "soak",
+	}
+	names, err := filepath.Glob("*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		subject, _, _ := strings.Cut(name, "_")
+		if _, err := os.Stat(subject + ".go"); err != nil && !slices.Contains(others, subject) {
+			t.Errorf("%s tests no file", name)
+		}
+	}
+}
