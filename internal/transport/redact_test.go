@@ -336,10 +336,10 @@ func TestRedactedErrorIsStillUseful(t *testing.T) {
 	}
 }
 
-// ownAs is an error with an As method, which offers what is inside of it.
-type ownAs struct{ plainError }
+// ownAsError is an error with an As method, which offers what is inside of it.
+type ownAsError struct{ plainError }
 
-func (ownAs) As(target any) bool {
+func (ownAsError) As(target any) bool {
 	switch target := target.(type) {
 	case *plainError:
 		*target = plainError{Where: "a secret"}
@@ -364,7 +364,7 @@ func TestRedactedErrorAs(t *testing.T) {
 		x509.HostnameError{Certificate: &x509.Certificate{}, Host: "api.example"},
 		x509.CertificateInvalidError{Cert: &x509.Certificate{}, Detail: "expired"},
 		syscall.EACCES,
-		ownAs{},
+		ownAsError{},
 		plainError{},
 	}
 	targets := func() []any {
