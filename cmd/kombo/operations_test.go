@@ -346,6 +346,31 @@ func TestList(t *testing.T) {
 	}
 }
 
+// A list of the sandbox's records, and what has changed since.
+func TestListSandbox(t *testing.T) {
+	t.Parallel()
+	p := newProgram(t)
+	id := p.connect().ID
+	for _, record := range kombotest.SampleRecords(id, "/hris/employees") {
+		if err := p.server.PutRecord(id, "/hris/employees", record); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stdout, _ := p.run(exitOK, "list", "/hris/employees", "-integration", id, "-page-size", "1", "-updated-after", "24h")
+	lines := strings.Split(strings.TrimSuffix(stdout, "\n"), "\n")
+	for _, line := range lines {
+		var employee struct{ ID string }
+		if p.decode(line, &employee); employee.ID == "" {
+			t.Errorf("it printed %s", line)
+		}
+	}
+	if want := len(kombotest.SampleRecords(id, "/hris/employees")); len(lines) != want {
+		t.Errorf("it printed %d items, want %d", len(lines), want)
+	}
+	_, stderr := p.run(exitNotFound, "list", "/hris/employees", "-integration", "personio:unknown")
+	wantContains(t, stderr, "404 PLATFORM.INTEGRATION_NOT_FOUND")
+}
+
 // The progress is for people who send the list elsewhere.
 func TestListProgress(t *testing.T) {
 	t.Parallel()
