@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -300,16 +299,15 @@ type endedError struct{ err error }
 func (e *endedError) Error() string { return e.err.Error() }
 
 func (e *endedError) Is(target error) bool {
-	return !slices.Contains(kinds[:], target) && errors.Is(e.err, target)
+	switch target {
+	case ErrAuthentication, ErrIPNotAllowed, ErrInvalidInput, ErrIntegrationNotFound, ErrIntegrationNotReady,
+		ErrReconnectRequired, ErrRateLimited, ErrTaskTimedOut, ErrNetwork, ErrUnexpectedResponse:
+		return false
+	}
+	return errors.Is(e.err, target)
 }
 
 func (e *endedError) As(target any) bool { return errors.As(e.err, target) }
-
-// kinds are the kinds of a failed call.
-var kinds = [...]error{
-	ErrAuthentication, ErrIPNotAllowed, ErrInvalidInput, ErrIntegrationNotFound, ErrIntegrationNotReady,
-	ErrReconnectRequired, ErrRateLimited, ErrTaskTimedOut, ErrNetwork, ErrUnexpectedResponse,
-}
 
 const (
 	// maxErrorLine bounds what one part of a response adds to the text of an error, in bytes.
@@ -318,7 +316,7 @@ const (
 	maxErrorMessage = 8 << 10
 )
 
-// line makes text fit into one line of a log: it replaces control characters and truncates it.
+// singleLine makes text fit into one line of a log: it replaces control characters and truncates it.
 func singleLine(text string) string {
 	if len(text) > maxErrorLine {
 		text = transport.Truncate(text, maxErrorLine) + "…"

@@ -121,8 +121,7 @@ func (p *profile) add(t reflect.Type, level int) {
 // addFields adds the fields of a struct. Those of an embedded struct are at the same level.
 func (p *profile) addFields(t reflect.Type, level int) {
 	embedded := 0
-	for i, fields := 0, t.NumField(); i < fields; i++ { // not t.Fields(): it keeps the linker from dropping methods that nobody calls
-		f := t.Field(i)
+	for f := range t.Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		pointed := sizeOf(f.Type) - int(f.Type.Size())
 		switch {
