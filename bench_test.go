@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -203,6 +204,54 @@ func BenchmarkParse(b *testing.B) {
 		})},
 		contestant{by: "kombo", begin: always(func() error { return checkEvent(verifier.Parse(body, signature)) })},
 	)
+}
+
+// webhookForms have %s in place of data.
+var webhookForms = map[string]string{
+	"kombo":      `{"id":"e","type":"integration-state-changed","data":%s}`,
+	"data-first": `{"data":%s,"type":"integration-state-changed","id":"e"}`,
+	"more-after": `{"id":"e","type":"integration-state-changed","data":%s,"attempt":{"number":1}}`,
+	"more-first": `{"sent_at":"2026-03-04","id":"e","type":"integration-state-changed","data":%s}`,
+}
+
+// Webhooks of all sizes, with the members in Kombo's order, with the data first, and with one more
+// member. What fills the data is known to neither struct.
+func BenchmarkParseBySize(b *testing.B) {
+	for _, filling := range []string{"text", "objects", "braces"} {
+		for _, size := range []int{300, 1 << 10, 4 << 10, 16 << 10, 21 << 10, 128 << 10, kombo.MaxWebhookBody} {
+			for _, form := range slices.Sorted(maps.Keys(webhookForms)) {
+				body := filledWebhook(webhookForms[form], filling, size)
+				signature := kombo.SignWebhook(testSecret, body)
+				verifier := newVerifier(b, testSecret)
+				b.Run(fmt.Sprintf("filling=%s/size=%d/form=%s", filling, size, form), func(b *testing.B) {
+					compare(b, 1, max(1, 500_000/size),
+						contestant{by: "floor", begin: always(func() error {
+							if err := verifyByHand(body, signature); err != nil {
+								return err
+							}
+							return parseByHand(body)
+						})},
+						contestant{by: "kombo", begin: always(func() error { return checkEvent(verifier.Parse(body, signature)) })},
+					)
+				})
+			}
+		}
+	}
+}
+
+// filledWebhook returns a webhook of so many bytes, nearly, in a form that has %s in place of the data.
+func filledWebhook(form, filling string, size int) []byte {
+	const data = `{"integration_id":"a:1","state":"ACTIVE","qa_status":"PASSED","setup_status":"COMPLETED","updated_at":"2026-03-04T05:06:07.089Z","details":%s}`
+	size -= len(form) + len(data) + len("[]")
+	if filling == "text" {
+		return fmt.Appendf(nil, form, fmt.Sprintf(data, `"`+strings.Repeat("x", max(0, size))+`"`))
+	}
+	object := `{"id":"8zcnUSoXmDzGEdYd2Hzr8aHF","name":"an \"unknown\" member","number":4.25,"deleted":false,"tags":["a","b"],"parent":null}`
+	if filling == "braces" {
+		object = `{"number":[1]}`
+	}
+	details := strings.Repeat(object+",", max(0, size/(len(object)+1)))
+	return fmt.Appendf(nil, form, fmt.Sprintf(data, "["+strings.TrimSuffix(details, ",")+"]"))
 }
 
 // The floor is a fresh HMAC.

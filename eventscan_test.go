@@ -2,6 +2,8 @@ package kombo_test
 
 import (
 	"encoding/json"
+	"math"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -105,4 +107,38 @@ func TestKombosOwnFormIsDecodedAtOnce(t *testing.T) { //nolint:paralleltest // c
 	if event > data+1 && !raceDetector() {
 		t.Errorf("%v allocations, and %v for the data alone", event, data)
 	}
+}
+
+// The data of a body of any size, in any place, is neither copied nor decoded before it is decoded into the event.
+func TestDataIsNotCopied(t *testing.T) { //nolint:paralleltest // counts what is allocated
+	for _, filling := range []string{"text", "objects", "braces"} {
+		for name, form := range webhookForms {
+			for _, size := range []int{16 << 10, 21 << 10, kombo.MaxWebhookBody} {
+				body := filledWebhook(form, filling, size)
+				verifier := newVerifier(t, testSecret)
+				signature := kombo.SignWebhook(testSecret, body)
+				took := allocated(func() {
+					if err := checkEvent(verifier.Parse(body, signature)); err != nil {
+						t.Errorf("%s, %s, %d bytes: %v", name, filling, size, err)
+					}
+				})
+				if took > 8<<10 {
+					t.Errorf("%s, %s, %d bytes: %d bytes were allocated", name, filling, size, took)
+				}
+			}
+		}
+	}
+}
+
+// allocated returns how many bytes f allocates, the least of three times: others may allocate at the same time.
+func allocated(f func()) uint64 {
+	least := uint64(math.MaxUint64)
+	for range 3 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f()
+		runtime.ReadMemStats(&after)
+		least = min(least, after.TotalAlloc-before.TotalAlloc)
+	}
+	return least
 }

@@ -218,12 +218,13 @@ func (k *webhookKey) compare(body []byte, signature string) int {
 // It fails with [ErrInvalidPayload] if body is not JSON, has no id, type or data, or if its data lacks a
 // field that callers depend on (an id, the state, the time of a change).
 func ParseEvent(body []byte) (Event, error) {
-	// Kombo sends id, type and data in this order. In a body of exactly that form the type is found
-	// without a decoder, and only the data is decoded. Every other body takes the slow path, which also
-	// reports the errors.
-	if id, eventType, data, ok := scanEnvelope(body); ok && len(body) < maxScanBody {
-		if event, err := decodeEvent(id, eventType, data, body); err == nil {
-			return event, nil
+	// In nearly every body the type is found without a decoder, so that the data is decoded once, into the
+	// right struct, and not copied. All others take the slow path, which also reports the errors.
+	for _, scan := range [...]func([]byte) (id, eventType, data []byte, ok bool){scanInOrder, scanMembers} {
+		if id, eventType, data, ok := scan(body); ok {
+			if event, err := decodeEvent(id, eventType, data, body); err == nil {
+				return event, nil
+			}
 		}
 	}
 	var envelope struct {
@@ -239,10 +240,6 @@ func ParseEvent(body []byte) (Event, error) {
 	}
 	return decodeEvent([]byte(envelope.ID), []byte(envelope.Type), envelope.Data, body)
 }
-
-// maxScanBody is below the size at which nesting can reach encoding/json's limit of 10,000 levels: the fast
-// path would accept one level more.
-const maxScanBody = 2 * 10_000
 
 func decodeEvent(id, eventType, data, body []byte) (Event, error) {
 	event := newEvent(eventType)

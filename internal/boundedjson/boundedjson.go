@@ -69,7 +69,7 @@ func chargeInvalid(document []byte) int {
 // charge returns the charge for a document, or more than the budget. It stops early at what is not JSON, of which
 // encoding/json decodes nothing.
 func (p *profile) charge(document []byte, budget int) int {
-	if p.levels == (levels{}) {
+	if p.free {
 		return 0
 	}
 	var open []byte // the brackets around the place
@@ -78,7 +78,7 @@ func (p *profile) charge(document []byte, budget int) int {
 	for i := 0; i < len(document) && total <= budget; i++ {
 		switch c := document[i]; c {
 		case '"':
-			if i = endOfString(document, i+1); i < 0 {
+			if i = EndOfString(document, i+1); i < 0 {
 				return 0
 			}
 		case '{', '[':
@@ -121,8 +121,8 @@ func (p *profile) each(open []byte) int {
 	}
 }
 
-// endOfString returns the place of the quote that ends a string, or -1.
-func endOfString(document []byte, start int) int {
+// EndOfString returns the place of the quote that ends a string, or -1.
+func EndOfString(document []byte, start int) int {
 	for i := start; ; i++ {
 		n := bytes.IndexByte(document[i:], '"')
 		if n < 0 {

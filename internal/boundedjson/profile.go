@@ -12,6 +12,8 @@ type profile struct {
 	levels levels
 	// largest is the largest charge of all.
 	largest int
+	// free is set if nothing is charged, whatever the document.
+	free bool
 	// seen has the types that were added, each once for a level.
 	seen map[place]bool
 }
@@ -62,8 +64,10 @@ func profileOf(t reflect.Type) *profile {
 	p := &profile{largest: leastLargest, seen: map[place]bool{}}
 	p.add(t, 0)
 	p.seen = nil
+	p.free = true
 	for _, c := range p.levels {
 		p.largest = max(p.largest, c.element, c.member, c.object)
+		p.free = p.free && c.element == 0 && c.member == 0 && c.object == 0
 	}
 	actual, _ := profiles.LoadOrStore(t, p)
 	return actual.(*profile)
