@@ -36,7 +36,10 @@ func main() {
 func run(ctx context.Context, args []string, getenv func(string) string, output io.Writer) error {
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
 	token := flags.String("token", "", "exchange this activation token of a real connection flow")
-	if err := flags.Parse(args); err != nil {
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil // the flags are printed
+	case err != nil:
 		return err
 	}
 	out := &printer{output: output}
