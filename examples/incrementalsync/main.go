@@ -126,18 +126,22 @@ func run(ctx context.Context, output io.Writer) error {
 		return err
 	}
 	id := srv.Integrations()[0].ID
-	for _, step := range []func() error{
-		func() error { return put(srv, id, "e1", "ada@acme.example") },
-		func() error { return put(srv, id, "e2", "grace@acme.example") },
-		func() error { return srv.FinishSync(ctx, id) }, // delivers data-changed
-		func() error { return srv.DeleteRecord(id, "/hris/employees", "e1") },
-		func() error { return put(srv, id, "e2", "hopper@acme.example") },
-		func() error { return srv.FinishSync(ctx, id) },
+	fmt.Fprintln(output, "in the tool             in the database")
+	for _, step := range []struct {
+		name string
+		do   func() error
+	}{
+		{"Ada is added", func() error { return put(srv, id, "e1", "ada@acme.example") }},
+		{"Grace is added", func() error { return put(srv, id, "e2", "grace@acme.example") }},
+		{"(Kombo syncs)", func() error { return srv.FinishSync(ctx, id) }}, // delivers data-changed
+		{"Ada is deleted", func() error { return srv.DeleteRecord(id, "/hris/employees", "e1") }},
+		{"Grace has a new address", func() error { return put(srv, id, "e2", "hopper@acme.example") }},
+		{"(Kombo syncs)", func() error { return srv.FinishSync(ctx, id) }},
 	} {
-		if err := step(); err != nil {
+		if err := step.do(); err != nil {
 			return err
 		}
-		fmt.Fprintln(output, db.emails(id))
+		fmt.Fprintf(output, "%-23s %v\n", step.name, db.emails(id))
 	}
 	return nil
 }

@@ -18,7 +18,14 @@ import (
 func TestRun(t *testing.T) {
 	t.Parallel()
 	var output bytes.Buffer
-	const want = "[]\n[]\n[ada@acme.example grace@acme.example]\n[ada@acme.example grace@acme.example]\n[ada@acme.example grace@acme.example]\n[hopper@acme.example]\n"
+	const want = `in the tool             in the database
+Ada is added            []
+Grace is added          []
+(Kombo syncs)           [ada@acme.example grace@acme.example]
+Ada is deleted          [ada@acme.example grace@acme.example]
+Grace has a new address [ada@acme.example grace@acme.example]
+(Kombo syncs)           [hopper@acme.example]
+`
 	if err := run(t.Context(), &output); err != nil || output.String() != want {
 		t.Errorf("%v, %s", err, &output)
 	}
