@@ -93,7 +93,7 @@ type EmbeddedFlowConfig struct {
 //   - 401 for [ErrFlowNotSignedIn];
 //   - 403 to a request from an origin that is neither the handlers' own nor one of TrustedOrigins, for
 //     [ErrFlowForbidden], and if the customer who is signed in has no origin ID, each with a text of its own;
-//   - 405 to methods other than POST;
+//   - 405 to other methods than POST, OPTIONS of a preflight, and the GET of [EmbeddedFlow.InitHandler];
 //   - 413 to a body over 64 KiB;
 //   - 500 if a function of the config fails or panics, or what it returns cannot be sent;
 //   - 502 if Kombo fails, its rate limit included.

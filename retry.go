@@ -22,9 +22,9 @@ import (
 // recur are not, such as an untrusted certificate, a proxy that asks for a password, or a TLS alert about the
 // client certificate.
 //
-// [IntegrationsService.Sync] and [IntegrationsService.Passthrough] are not idempotent. They are retried only
-// if the request was not executed (no connection, a refused one of a proxy, a 429, a limit) and after
-// [CodeRemoteServiceUnavailable].
+// [IntegrationsService.Sync], [IntegrationsService.Passthrough], and [Call] with POST or PATCH unless
+// [Request.Idempotent] is set, are not idempotent. They are retried only if the request was not executed (no
+// connection, a refused one of a proxy, a 429, a limit) and after [CodeRemoteServiceUnavailable].
 //
 // The waits grow exponentially and are random: up to BaseDelay at first ("full jitter"). After a limit the
 // first wait is twice BaseDelay, give or take a quarter. If the response asks for a longer wait, in

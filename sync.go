@@ -38,7 +38,8 @@ var syncOperation = transport.Operation{Method: http.MethodPost, Path: "/force-s
 // Sync starts a sync of an integration; "" means [SyncFull]. Kombo syncs on its own schedule and advises against
 // triggering syncs periodically; use this for exceptions such as a "sync now" button.
 //
-// It is retried only if the request was not executed (429 or no connection), never after a 5xx. It fails with
+// It is retried only if the request was not executed (a limit, 429, or no connection), or after
+// [CodeRemoteServiceUnavailable], and after no other 5xx; see [RetryPolicy]. It fails with
 // [ErrIntegrationNotFound] if there is no such integration.
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/post-force-sync

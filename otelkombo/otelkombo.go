@@ -7,9 +7,8 @@
 // same for webhooks. The README of this package lists all names, and has a dashboard for Grafana and alert rules
 // for Prometheus.
 //
-// Spans and metrics are named after routes, such as "POST /integrations/{integration_id}/relink". Neither URLs,
-// queries, headers and bodies are recorded, nor the text of errors, except for that of [kombo.Error], which
-// contains no secrets.
+// Spans and metrics are named after routes, such as "POST /integrations/{integration_id}/relink". No URL,
+// query, header or body is recorded. Of errors only the text of a [kombo.Error] is, which contains no secrets.
 package otelkombo
 
 import (
