@@ -45,7 +45,8 @@ type Request struct {
 	// [DefaultLinkTimeout] for POST, as in Kombo's own SDKs. Zero means that it is not set here.
 	Timeout time.Duration
 	// Idempotent means that executing the request twice does no harm. POST and PATCH are retried only if they
-	// were not executed, unless Idempotent is set; the other methods are idempotent.
+	// were not executed, or after [CodeRemoteServiceUnavailable], unless Idempotent is set; the other methods are
+	// idempotent.
 	Idempotent bool
 }
 

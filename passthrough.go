@@ -257,8 +257,9 @@ var passthroughOperation = transport.Operation{Method: http.MethodPost, Path: "/
 // Passthrough sends a request to the own API of the tool behind an integration, for what Kombo's API does not
 // cover. Kombo's documentation lists the APIs of each tool; many tools have one, named after the tool.
 //
-// It is retried only if it was not executed, such as after a 429, also if Method is GET. It fails with
-// [ErrIntegrationNotFound] if there is no such integration. An error response of the tool is not an error.
+// It is retried only if it was not executed, such as after a 429, or after [CodeRemoteServiceUnavailable], also if
+// Method is GET. It fails with [ErrIntegrationNotFound] if there is no such integration. An error response of the
+// tool is not an error.
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/post-passthrough-tool-api
 func (s *IntegrationsService) Passthrough(ctx context.Context, integrationID, tool, api string, request PassthroughRequest) (*PassthroughResponse, error) {
