@@ -3,8 +3,9 @@
 //
 //	go run ./examples/embeddedflow
 //
-// It starts its own fake Kombo, and ends with Ctrl-C; the table stays in embeddedflow.db. With KOMBO_API_KEY and KOMBO_WEBHOOK_SECRET set (and KOMBO_REGION, eu or us)
-// it uses the real one, whose webhooks must reach /webhooks/kombo.
+// It starts its own fake Kombo, and ends with Ctrl-C; the table stays in embeddedflow.db. With
+// KOMBO_API_KEY and KOMBO_WEBHOOK_SECRET set (and KOMBO_REGION, eu or us) it uses the real one, whose webhooks must
+// reach /webhooks/kombo.
 package main
 
 import (
