@@ -307,7 +307,7 @@ func (e *endedError) Is(target error) bool {
 	return errors.Is(e.err, target)
 }
 
-func (e *endedError) As(target any) bool { return errors.As(e.err, target) }
+func (e *endedError) As(target any) bool { return transport.As(e.err, target) }
 
 const (
 	// maxErrorLine bounds what one part of a response adds to the text of an error, in bytes.

@@ -163,7 +163,8 @@ func (s *textSearch) findInKey(key reflect.Value, inside bool) string {
 }
 
 func (s *textSearch) findInStruct(v reflect.Value, inside bool) string {
-	for field, value := range v.Fields() {
+	for i := range v.NumField() {
+		field, value := v.Type().Field(i), v.Field(i)
 		isSent := (field.IsExported() || field.Anonymous) && field.Tag.Get("json") != "-"
 		if !isSent && !inside {
 			continue

@@ -125,7 +125,8 @@ func (p *profile) add(t reflect.Type, level int) {
 // addFields adds the fields of a struct. Those of an embedded struct are at the same level.
 func (p *profile) addFields(t reflect.Type, level int) {
 	embedded := 0
-	for f := range t.Fields() {
+	for i := range t.NumField() { //nolint:modernize // t.Fields() is 2 KB larger in a program
+		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		pointed := sizeOf(f.Type) - int(f.Type.Size())
 		switch {

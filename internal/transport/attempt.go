@@ -58,9 +58,15 @@ func (c *call) prepareRetry(request *http.Request) error {
 	return err
 }
 
-// RoundTrip makes one attempt. It reads the response to its end here, so that the time limit covers
+// roundTrip is a function, because the linker would keep methods of all types that are in a call if that were
+// the http.RoundTripper.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
+
+// roundTrip makes one attempt. It reads the response to its end here, so that the time limit covers
 // it, a body that breaks off counts as a failed attempt, and nothing is left to close on any path.
-func (c *call) RoundTrip(request *http.Request) (*http.Response, error) {
+func (c *call) roundTrip(request *http.Request) (*http.Response, error) {
 	c.attempts++
 	c.brokenStatus = 0
 	c.response, c.body, c.tooLarge, c.undecodable, c.err = nil, nil, false, false, nil

@@ -24,13 +24,13 @@ func permanent(err error) bool {
 		strings.Contains(text, "tls: server selected unsupported protocol version")
 }
 
-// isPermanentType reports whether errors.As finds in err what is about the certificate, or no TLS at all.
+// isPermanentType reports whether err is about the certificate, or no TLS at all.
 func isPermanentType(err error) bool {
 	targets := [...]any{
 		new(*tls.CertificateVerificationError), new(x509.UnknownAuthorityError), new(x509.HostnameError),
 		new(x509.CertificateInvalidError), new(tls.RecordHeaderError),
 	}
-	return slices.ContainsFunc(targets[:], (&redactedError{err: err}).As)
+	return slices.ContainsFunc(targets[:], func(target any) bool { return As(err, target) })
 }
 
 // permanentAlerts are the TLS alerts that follow from how the two sides are configured (RFC 8446, section 6.2,
@@ -62,7 +62,8 @@ var permanentAlerts = [...]tls.AlertError{
 
 // permanentAlert reports whether a TLS alert ended the connection that would also end the next one.
 func permanentAlert(err error) bool {
-	if alert, ok := errors.AsType[tls.AlertError](err); ok { // of QUIC
+	var alert tls.AlertError
+	if As(err, &alert) { // of QUIC
 		return slices.Contains(permanentAlerts[:], alert)
 	}
 	for {
@@ -82,7 +83,8 @@ func permanentAlert(err error) bool {
 // refusedConnect returns the status with which a proxy refused to connect, or 0. Unless it is the pool of this
 // package, a Transport of net/http returns only the text of the status line, as an error of no type.
 func refusedConnect(err error) int {
-	if refused, ok := errors.AsType[connectError](err); ok {
+	var refused connectError
+	if As(err, &refused) {
 		return int(refused)
 	}
 	for ; err != nil; err = errors.Unwrap(err) {

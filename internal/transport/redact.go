@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"reflect"
 	"slices"
 	"sort"
 	"strings"
@@ -57,18 +58,23 @@ func redact(text string, limit int, secrets []string) string {
 	if len(found) == 0 {
 		return text[:end]
 	}
-	sort.Sort(byStart(found))
+	ends := make([]int, end) // of what was found, by where it starts
+	for _, s := range found {
+		if s.start < end {
+			ends[s.start] = max(ends[s.start], s.end)
+		}
+	}
 	var out strings.Builder
 	kept := 0
-	for _, s := range found {
-		if s.start >= end {
-			break
+	for start, stop := range ends {
+		if stop == 0 {
+			continue
 		}
-		if s.start >= kept {
-			out.WriteString(text[kept:s.start])
+		if start >= kept {
+			out.WriteString(text[kept:start])
 			out.WriteString(redacted)
 		}
-		kept = max(kept, s.end)
+		kept = max(kept, stop)
 	}
 	out.WriteString(text[min(kept, end):end])
 	return Truncate(out.String(), limit)
@@ -110,13 +116,6 @@ func forms(secret string) [][]byte {
 
 // span is a part of the original text.
 type span struct{ start, end int }
-
-// byStart sorts spans. slices.SortFunc would be compiled for them, which takes 14 KB.
-type byStart []span
-
-func (s byStart) Len() int           { return len(s) }
-func (s byStart) Less(i, j int) bool { return s[i].start < s[j].start }
-func (s byStart) Swap(i, j int)      { s[i], s[j] = s[j], s[i] }
 
 // layer is a text, some of whose escapes may be undone.
 type layer struct {
@@ -424,23 +423,33 @@ func (e *redactedError) Is(target error) bool {
 }
 
 func (e *redactedError) As(target any) bool {
-	setTarget := setterOf(target)
-	return setTarget != nil && as(e.err, target, setTarget)
+	switch target.(type) {
+	case **net.OpError, **net.DNSError, *systemError,
+		**tls.CertificateVerificationError, *tls.RecordHeaderError, *tls.AlertError,
+		*x509.UnknownAuthorityError, *x509.HostnameError, *x509.CertificateInvalidError:
+		return As(e.err, target)
+	}
+	return false
 }
 
-// as is errors.As for the targets that setterOf has. errors.As itself compares types by reflection: the linker
-// would add 20 KB to a program for it.
-func as(err error, target any, setTarget func(error) bool) bool {
+// As is errors.As for a target that errors.As accepts. It uses reflect, as encoding/json does: errors.As has a
+// reflection of its own, for which the linker would add 20 KB to a program. errors.AsType is compiled for each type
+// that is no pointer.
+func As(err error, target any) bool {
+	into := reflect.ValueOf(target).Elem()
 	for err != nil {
-		other, ok := err.(interface{ As(target any) bool })
-		if setTarget(err) || ok && other.As(target) {
+		if reflect.TypeOf(err).AssignableTo(into.Type()) {
+			into.Set(reflect.ValueOf(err))
+			return true
+		}
+		if other, ok := err.(interface{ As(target any) bool }); ok && other.As(target) {
 			return true
 		}
 		switch wrapper := err.(type) { //nolint:errorlint // this is errors.As
 		case interface{ Unwrap() error }:
 			err = wrapper.Unwrap()
 		case interface{ Unwrap() []error }:
-			return slices.ContainsFunc(wrapper.Unwrap(), func(err error) bool { return as(err, target, setTarget) })
+			return slices.ContainsFunc(wrapper.Unwrap(), func(err error) bool { return As(err, target) })
 		default:
 			return false
 		}
@@ -448,48 +457,10 @@ func as(err error, target any, setTarget func(error) bool) bool {
 	return false
 }
 
-// setterOf returns what sets a target to an error of its type, or nil for a type that may contain secrets.
-func setterOf(target any) func(error) bool {
-	switch target := target.(type) {
-	case **net.OpError:
-		return setter(target)
-	case **net.DNSError:
-		return setter(target)
-	case **tls.CertificateVerificationError:
-		return setter(target)
-	case *tls.RecordHeaderError:
-		return setter(target)
-	case *tls.AlertError:
-		return setter(target)
-	case *x509.UnknownAuthorityError:
-		return setter(target)
-	case *x509.HostnameError:
-		return setter(target)
-	case *x509.CertificateInvalidError:
-		return setter(target)
-	case *systemError:
-		return setter(target)
-	}
-	return nil
-}
-
-func setter[T error](target *T) func(error) bool {
-	return func(err error) bool {
-		found, ok := err.(T) //nolint:errorlint // as unwraps it
-		if ok {
-			*target = found
-		}
-		return ok
-	}
-}
-
 // Timeout makes it a net.Error, which errors.As finds in place of the one inside.
 func (e *redactedError) Timeout() bool {
-	inner, ok := errors.AsType[interface {
-		error
-		Timeout() bool
-	}](e.err)
-	return ok && inner.Timeout()
+	var inner interface{ Timeout() bool }
+	return As(e.err, &inner) && inner.Timeout()
 }
 
 // Temporary is the part of net.Error that is deprecated.

@@ -263,14 +263,14 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Response, error) {
 		return nil, redactError(err, c.secrets())
 	}
 
-	c.http.Transport = c
+	c.http.Transport = roundTrip(c.roundTrip)
 	c.retry.HTTPClient = &c.http
 	c.retry.RetryMax = t.retry.MaxAttempts - 1
 	c.retry.CheckRetry = c.checkRetry
 	c.retry.Backoff = c.backoff
 	c.retry.PrepareRetry = c.prepareRetry
 	c.retry.ErrorHandler = retryablehttp.PassthroughErrorHandler
-	// RoundTrip has recorded the response or error of the last attempt, and closed the body. Do itself
+	// roundTrip has recorded the response or error of the last attempt, and closed the body. Do itself
 	// reports only that the context ended during a wait.
 	response, err := c.retry.Do(&retryablehttp.Request{Request: request})
 	if response != nil {
