@@ -161,8 +161,8 @@ func TestBadItemsTakeLittleMemory(t *testing.T) { //nolint:paralleltest // measu
 			},
 		}
 		for name, call := range calls {
-			if took := peak(call); took > mostPerByte*len(body)+mostAnyway {
-				t.Errorf("%s of %s: %.1f times its size", name, item, float64(took)/float64(len(body)))
+			if times := excess(len(body), call); times > 0 {
+				t.Errorf("%s of %s: %.1f times its size", name, item, times)
 			}
 		}
 		if bad < 10_000 {

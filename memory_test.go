@@ -55,6 +55,19 @@ func peak(f func()) int {
 	return max(most, read()) - before
 }
 
+// excess measures what f adds to the heap, and returns how many times size that is if it is too much, or 0. On a busy
+// machine the collector comes late and garbage adds up, so what seems too much is measured again.
+func excess(size int, f func()) (times float64) {
+	for range 3 {
+		took := peak(f)
+		if took <= mostPerByte*size+mostAnyway {
+			return 0
+		}
+		times = float64(took) / float64(size)
+	}
+	return times
+}
+
 // brief is for tests that must be.
 func brief() bool { return testing.Short() || raceDetector() }
 
@@ -170,9 +183,8 @@ func TestNoResponseTakesFarMoreMemoryThanItsSize(t *testing.T) {
 		body := strings.Replace(where, "%s", document, 1)
 		client := serveGzip(t, status, body)
 		var err error
-		took := peak(func() { err = call(t.Context(), client) })
-		if took > mostPerByte*len(body)+mostAnyway {
-			t.Errorf("%s, status %d, %s with %s: %.1f times its size; error = %.200v", name, status, where, content, float64(took)/float64(len(body)), err)
+		if times := excess(len(body), func() { err = call(t.Context(), client) }); times > 0 {
+			t.Errorf("%s, status %d, %s with %s: %.1f times its size; error = %.200v", name, status, where, content, times, err)
 		}
 	}
 	most, all := contents(memorySize(), false), contents(memorySize(), true)
@@ -248,13 +260,13 @@ func TestNoWebhookTakesFarMoreMemoryThanItsSize(t *testing.T) {
 				t.Fatalf("%s with %s: %d bytes", where, content, len(body))
 			}
 			var err error
-			took := peak(func() {
+			times := excess(len(body), func() {
 				request := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
 				request.Header.Set(kombo.SignatureHeader, signature)
 				_, err = verifier.ParseRequest(request)
 			})
-			if took > mostPerByte*len(body)+mostAnyway {
-				t.Errorf("%s with %s: %.1f times its size; error = %.200v", where, content, float64(took)/float64(len(body)), err)
+			if times > 0 {
+				t.Errorf("%s with %s: %.1f times its size; error = %.200v", where, content, times, err)
 			}
 		}
 	}
