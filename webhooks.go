@@ -220,11 +220,15 @@ func (k *webhookKey) compare(body []byte, signature string) int {
 func ParseEvent(body []byte) (Event, error) {
 	// In nearly every body the type is found without a decoder, so that the data is decoded once, into the
 	// right struct, and not copied. All others take the slow path, which also reports the errors.
-	for _, scan := range [...]func([]byte) (id, eventType, data []byte, ok bool){scanInOrder, scanMembers} {
-		if id, eventType, data, ok := scan(body); ok {
-			if event, err := decodeEvent(id, eventType, data, body); err == nil {
-				return event, nil
-			}
+	if id, eventType, data, ok := scanInOrder(body); ok {
+		event, err := decodeEvent(id, eventType, data, body)
+		if err == nil || json.Valid(data) { // else it is more than the data
+			return event, err
+		}
+	}
+	if id, eventType, data, ok := scanMembers(body); ok {
+		if event, err := decodeEvent(id, eventType, data, body); err == nil {
+			return event, nil
 		}
 	}
 	var envelope struct {

@@ -126,7 +126,7 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if l.forward == "" {
 		w.WriteHeader(http.StatusNoContent)
-		l.print(d, http.StatusNoContent, "stored")
+		l.print(d, http.StatusNoContent, "accepted")
 		return
 	}
 	// It is forwarded even if the sender goes away: it is stored.

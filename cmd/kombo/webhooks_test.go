@@ -448,7 +448,7 @@ func TestListenRefuses(t *testing.T) {
 	x.interrupt()
 	<-x.code
 	verifyStored(t, file, 2)
-	wantContains(t, x.stdout.String(), "  stored\n", "401: webhook signature invalid", "401: webhook signature missing", "413: webhook payload too large")
+	wantContains(t, x.stdout.String(), "  accepted\n", "401: webhook signature invalid", "401: webhook signature missing", "413: webhook payload too large")
 }
 
 // The sender gets the status of the receiver, so that it delivers again what was not accepted.

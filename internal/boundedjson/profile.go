@@ -41,8 +41,9 @@ const (
 	// emptyMap is the size of a map without entries, and firstSlots the length of its first table.
 	emptyMap   = 48
 	firstSlots = 8
-	// misplaced is charged for an object or a list among plain values: encoding/json allocates an error
-	// for each. It is garbage at once, so it is not charged in full.
+	// misplaced is charged for each element that is a struct, list or map, and for an object or a list among plain
+	// values: encoding/json allocates an error for each that does not fit. It is garbage at once, so it is not
+	// charged in full.
 	misplaced = 16
 	// leastLargest is the largest charge of types without lists, because bytes that are not UTF-8 are charged, too.
 	leastLargest = 16
@@ -104,7 +105,11 @@ func (p *profile) add(t reflect.Type, level int) {
 		p.add(t.Elem(), level+1)
 	case reflect.Slice:
 		if t.Elem().Kind() != reflect.Uint8 { // bytes, as of a json.RawMessage, are not longer than in the document
-			inner.element = max(inner.element, sizeOf(t.Elem()))
+			size := sizeOf(t.Elem())
+			if kind := t.Elem().Kind(); kind == reflect.Struct || kind == reflect.Pointer || kind == reflect.Slice || kind == reflect.Map {
+				size += misplaced
+			}
+			inner.element = max(inner.element, size)
 			p.add(t.Elem(), level+1)
 		}
 	case reflect.Map:
