@@ -357,7 +357,7 @@ func failed(err error) *flowError {
 }
 
 func komboFailed(err error) *flowError {
-	return &flowError{http.StatusBadGateway, "Kombo does not answer as it should; try again", err}
+	return &flowError{http.StatusBadGateway, "the connection service is not available; try again", err}
 }
 
 // handler returns a handler that responds with what serve returns.

@@ -309,8 +309,8 @@ func TestEmbeddedFlowRefusals(t *testing.T) {
 			},
 		},
 		{name: "an incomplete link", handler: "init", change: linking(kombo.CreateLinkRequest{}), wantStatus: 500, wantAnswer: "something went wrong", wantTold: "EndUserEmail is required"},
-		{name: "Kombo is down", handler: "init", komboStatus: 503, komboAnswer: "<html>", wantStatus: 502, wantAnswer: "Kombo does not answer as it should; try again", wantTold: "503", wantRequests: 1},
-		{name: "Kombo refuses the link", handler: "init", komboStatus: 400, komboAnswer: komboError("PLATFORM.INPUT_INVALID"), wantStatus: 502, wantAnswer: "Kombo does not answer as it should; try again", wantTold: "PLATFORM.INPUT_INVALID", wantRequests: 1},
+		{name: "Kombo is down", handler: "init", komboStatus: 503, komboAnswer: "<html>", wantStatus: 502, wantAnswer: "the connection service is not available; try again", wantTold: "503", wantRequests: 1},
+		{name: "Kombo refuses the link", handler: "init", komboStatus: 400, komboAnswer: komboError("PLATFORM.INPUT_INVALID"), wantStatus: 502, wantAnswer: "the connection service is not available; try again", wantTold: "PLATFORM.INPUT_INVALID", wantRequests: 1},
 
 		{name: "relink, not signed in", handler: "relink", header: []string{"Customer", ""}, wantStatus: 401, wantAnswer: "sign in first", wantTold: "session: kombo: not signed in"},
 		{name: "relink of what is gone", handler: "relink", komboStatus: 404, komboAnswer: komboError("PLATFORM.INTEGRATION_NOT_FOUND"), wantStatus: 404, wantAnswer: "the integration does not exist any more", wantTold: "INTEGRATION_NOT_FOUND", wantRequests: 1},
@@ -354,8 +354,8 @@ func TestEmbeddedFlowRefusals(t *testing.T) {
 		{name: "nobody's token", handler: "activate", body: tokenBody, komboAnswer: nobodysAnswer, wantStatus: 403, wantAnswer: "the integration belongs to another customer", wantTold: "another customer's", wantRequests: 1},
 		{name: "a token that Kombo does not know", handler: "activate", body: tokenBody, komboStatus: 400, komboAnswer: komboError("PLATFORM.INPUT_INVALID"), wantStatus: 400, wantAnswer: "the token is not valid", wantTold: "PLATFORM.INPUT_INVALID", wantRequests: 1},
 		{name: "a token that is none", handler: "activate", body: `{"token":".."}`, wantStatus: 400, wantAnswer: "the token is not valid", wantTold: "token"},
-		{name: "Kombo is down at the end", handler: "activate", body: tokenBody, komboStatus: 500, komboAnswer: "oh " + testToken, wantStatus: 502, wantAnswer: "Kombo does not answer as it should; try again", wantTold: "500", wantRequests: 1},
-		{name: "a wrong key", handler: "activate", body: tokenBody, komboStatus: 401, komboAnswer: komboError("PLATFORM.AUTHENTICATION_INVALID"), wantStatus: 502, wantAnswer: "Kombo does not answer as it should; try again", wantTold: "AUTHENTICATION_INVALID", wantRequests: 1},
+		{name: "Kombo is down at the end", handler: "activate", body: tokenBody, komboStatus: 500, komboAnswer: "oh " + testToken, wantStatus: 502, wantAnswer: "the connection service is not available; try again", wantTold: "500", wantRequests: 1},
+		{name: "a wrong key", handler: "activate", body: tokenBody, komboStatus: 401, komboAnswer: komboError("PLATFORM.AUTHENTICATION_INVALID"), wantStatus: 502, wantAnswer: "the connection service is not available; try again", wantTold: "AUTHENTICATION_INVALID", wantRequests: 1},
 		{
 			name: "storing fails", handler: "activate", body: tokenBody, komboAnswer: connectedAnswer, wantStatus: 500, wantAnswer: "something went wrong", wantTold: "the database is down", wantRequests: 1,
 			change: func(config *kombo.EmbeddedFlowConfig) {
