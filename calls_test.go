@@ -148,7 +148,7 @@ func TestFailuresOfEachOperation(t *testing.T) {
 	}
 }
 
-// What acts each time it runs is repeated only where it surely did not run.
+// A call that is not idempotent is retried only if it was not executed.
 func TestRetriesOfEachOperation(t *testing.T) {
 	t.Parallel()
 	once := map[string]bool{"POST /force-sync": true, "POST /passthrough/{tool}/{api}": true, "POST /ats/jobs/{job_id}/applications": true}
