@@ -29,7 +29,7 @@ func findMisfit(document []byte, target any, path string, err error, want func(p
 		if path = strings.Trim(path+"."+typeErr.Field, "."); !want(path) {
 			return nil
 		}
-		return &misfit{path: path}
+		return &misfit{path, isTime(typeErr.Type)}
 	}
 	if len(document) > maxSearched {
 		return nil
@@ -104,7 +104,11 @@ func misfitOf(document []byte, t reflect.Type, path string, want func(path strin
 	if !want(path) || json.Unmarshal(document, reflect.New(t).Interface()) == nil {
 		return nil
 	}
-	return &misfit{path, t == reflect.TypeFor[time.Time]()}
+	return &misfit{path, isTime(t)}
+}
+
+func isTime(t reflect.Type) bool {
+	return t == reflect.TypeFor[time.Time]() || t == reflect.TypeFor[*time.Time]()
 }
 
 // fieldByName returns the field of a struct that encoding/json decodes the member called name into, and how
