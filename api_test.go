@@ -64,8 +64,9 @@ func TestCallSends(t *testing.T) {
 			t.Run(test.name, func(t *testing.T) {
 				t.Parallel()
 				client, got := mocked(t, "*", "", 200, `{"status":"success","data":{}}`)
-				test.request.IntegrationID = integrationID
-				if _, err := kombo.Call[struct{}](t.Context(), client, test.request); err != nil {
+				request := test.request
+				request.IntegrationID = integrationID
+				if _, err := kombo.Call[struct{}](t.Context(), client, request); err != nil {
 					t.Fatal(err)
 				}
 				checkSent(t, got, test.method, test.url, test.body, integrationID)
