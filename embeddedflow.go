@@ -98,7 +98,7 @@ type EmbeddedFlowConfig struct {
 //   - 500 if a function of the config fails or panics, or what it returns cannot be sent;
 //   - 502 if Kombo fails, its rate limit included.
 //
-// The headers Sec-Fetch-Site and Origin, which pages cannot forge, show where a request is from. A request
+// The headers Sec-Fetch-Site and Origin, which pages cannot forge, show the origin of a request. A request
 // without both, such as that of a native app, is trusted. Error responses are JSON with fixed texts,
 // {"error": "…"}; no response may be stored by caches. The handlers wait as long as the calls of the client may
 // take, unless the request's context ends: see [WithTimeout]. A function that panics with

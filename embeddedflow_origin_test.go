@@ -363,7 +363,7 @@ func TestEmbeddedFlowWarnings(t *testing.T) { //nolint:paralleltest // changes s
 			t.Errorf("%s: logged %d bytes, %d lines", test.name, len(line), strings.Count(line, "\n"))
 		}
 	}
-	// A page asks before it sends JSON: nothing else would tell why it fails.
+	// A page sends a preflight before JSON: no other request would show why it fails.
 	logged.Reset()
 	f := newFlowTest(t, 200, connectedAnswer, quiet)
 	send(t, f.ActivateHandler(), http.MethodOptions, "Access-Control-Request-Method", "POST", "Origin", evilOrigin)

@@ -9,8 +9,8 @@ import (
 	"github.com/kombo-go/kombo/internal/transport"
 )
 
-// For any answer at all: no panic, the status is kept, the text is one line, and what Kombo wrote in
-// the documented form is told.
+// Whatever the response is, there is no panic, the status is kept, and the text is one line. An error in the
+// documented form is reported as Kombo wrote it.
 func FuzzErrorFromResponse(f *testing.F) {
 	for _, body := range []string{
 		`{"status":"error","error":{"code":"PLATFORM.RATE_LIMIT_EXCEEDED","title":"Too many","message":"Slow down.","log_url":"https://app.kombo.dev/logs"}}`,

@@ -1,4 +1,4 @@
-// Package conformance holds tests that ask others whether kombotest answers as Kombo does: a validator
+// Package conformance contains tests in which others judge whether kombotest responds as Kombo does: a validator
 // with Kombo's OpenAPI document, Kombo's TypeScript SDK, and Kombo's browser library in a browser.
 //
 // TestEveryOperation judges the SDK itself: it calls every operation of Kombo's API against Prism, which knows the whole

@@ -24,7 +24,7 @@ import (
 
 var listeningAt = regexp.MustCompile(`Receives webhooks at (http://\S+/),`)
 
-// listen starts a listen command, and returns where it listens.
+// listen starts a listen command and returns its address.
 func (p *program) listen(args ...string) (x *execution, address string) {
 	p.Helper()
 	x = p.start(append([]string{"listen", "-listen", "127.0.0.1:0"}, args...)...)

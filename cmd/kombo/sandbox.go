@@ -125,7 +125,7 @@ type logger struct {
 	mutex sync.Mutex
 }
 
-// start prints where the sandbox is, and the secrets that it has made up, which are of no use elsewhere.
+// start prints the addresses of the sandbox, and the secrets that it has made up, which are of no use elsewhere.
 func (l *logger) start(server *kombotest.Server) {
 	webhookURL := server.WebhookURL()
 	if parsed, err := url.Parse(webhookURL); err == nil {

@@ -46,7 +46,7 @@ func (f *stateFile) load() (loaded sandboxState, err error) {
 	return loaded, nil
 }
 
-// notify tells keep that something may have changed. It does not wait.
+// notify wakes keep, because something may have changed. It does not wait.
 func (f *stateFile) notify() {
 	select {
 	case f.changed <- struct{}{}:
