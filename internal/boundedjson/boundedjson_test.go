@@ -135,7 +135,8 @@ func TestUnmarshalAllocatesInProportion(t *testing.T) {
 		for _, f := range reflect.VisibleFields(reflect.TypeFor[every]()) {
 			document := []byte(`{"` + f.Name + `":` + document + `}`)
 			var err error
-			took := allocated(func() { err = Unmarshal(document, new(every)) })
+			decode := func() { err = Unmarshal(document, new(every)) }
+			took := allocated(decode)
 			if errors.Is(err, ErrTooMuch) {
 				refused++
 			}
@@ -145,6 +146,9 @@ func TestUnmarshalAllocatesInProportion(t *testing.T) {
 			most := perByte*len(document) + floor
 			if f.Name == "Owns" { // each call of json.Unmarshal by a method leaves some garbage, which is not charged
 				most += 300 * len(document) / 3
+			}
+			if took > most { // the first document of a type also pays for what encoding/json caches of the type
+				took = allocated(decode)
 			}
 			if took > most {
 				t.Errorf("%s into %s took %.1f times its size (%v)", content, f.Name, float64(took)/float64(len(document)), err)
