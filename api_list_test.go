@@ -18,7 +18,7 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// pagesOf answers the cursors "", "c1", "c2"… with pages, and remembers the queries.
+// pagesOf serves pages for the cursors "", "c1", "c2"…, and records the queries.
 func pagesOf(t *testing.T, pages ...string) (*kombo.Client, *[]url.Values) {
 	t.Helper()
 	queries := &[]url.Values{}
@@ -110,7 +110,7 @@ func TestListPage(t *testing.T) {
 // One item that cannot be decoded is an error; those before and after it, on its page and on others, are not lost.
 func TestListYieldsTheItemsAroundABadOne(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("x", 100<<10) // longer than what errors are searched in
+	long := strings.Repeat("x", 100<<10) // longer than the part of an item that is searched for its error
 	for bad, want := range map[string]string{
 		`{"id":1}`:                        "the type of data.results[1].id is wrong",
 		`"text"`:                          "the type of data.results[1] is wrong",
@@ -139,9 +139,9 @@ func TestListYieldsTheItemsAroundABadOne(t *testing.T) {
 	}
 }
 
-// The error of an item takes many times the memory of the item, so not all of a page may be kept.
+// The error of an item takes many times the memory of the item, so a list must not keep all errors of a page.
 func TestBadItemsTakeLittleMemory(t *testing.T) { //nolint:paralleltest // measures the heap
-	defer debug.SetGCPercent(debug.SetGCPercent(20)) // the errors that are made and not kept do not count
+	defer debug.SetGCPercent(debug.SetGCPercent(20)) // errors that are created and dropped do not count
 	for _, item := range []string{`"aaaaaaaaaaaaaaaaaaaa"`, `{"id":123456789012345678901234567890}`, `{"id":"aaaaaaaaaaaaaaaaaaaa"},["aaaaaaaaaaaaaaaaaa"]`} {
 		body := `{"status":"success","data":{"results":` + listOf(item, 2<<20) + `,"next":null}}`
 		client, _ := mocked(t, "*", "", 200, body)
@@ -186,7 +186,7 @@ func TestListThatWouldNotEnd(t *testing.T) {
 	}
 }
 
-// An error in the middle of a list ends it, and the caller has everything before it.
+// An error in the middle of a list ends the list. The caller has received everything before it.
 func TestListEndsWithAnError(t *testing.T) {
 	t.Parallel()
 	pages := 0

@@ -75,7 +75,7 @@ func TestCallSends(t *testing.T) {
 	}
 }
 
-// A body that is not JSON is sent as it is, again with each attempt.
+// A body that is not JSON is sent unchanged with each attempt.
 func TestCallSendsOtherContentTypes(t *testing.T) {
 	t.Parallel()
 	const lines = "{\"url\":\"https://a.example/1\"}\n{\"url\":\"https://a.example/2?a=<&\"}\n"
@@ -96,7 +96,7 @@ func TestCallSendsOtherContentTypes(t *testing.T) {
 	})
 }
 
-// What cannot be sent is refused with the name of the field, and quotes nothing that could be an ID.
+// Invalid input is refused with an error that names the field and quotes nothing that could be an ID.
 func TestCallRefuses(t *testing.T) {
 	t.Parallel()
 	call := func(request kombo.Request) func(context.Context, *kombo.Client) error {
@@ -260,7 +260,7 @@ func checkCall[T any](t *testing.T, data string, want T, wantErr string) {
 	}
 }
 
-// tree is a type that contains itself, as nested does.
+// tree is a type that contains itself. So is nested.
 type tree struct {
 	ID       string `json:"id"`
 	Children []tree `json:"children"`
@@ -282,7 +282,7 @@ func TestCallDecodes(t *testing.T) {
 	checkCall(t, `"data":"text",`, "text", "")
 	checkCall(t, `"data":{"id":"e1"},`, struct{}{}, "")
 	checkCall(t, `"data":null,`, struct{}{}, "")
-	checkCall(t, `"data":[],`, struct{}{}, "") // nobody reads it, so the action has not failed
+	checkCall(t, `"data":[],`, struct{}{}, "") // the caller does not read the data, so the action has not failed
 	checkCall(t, `"data":"done",`, empty{}, "")
 	checkCall(t, `"data":{"id":"t1","children":[{"id":"t2"}]},`, tree{ID: "t1", Children: []tree{{ID: "t2"}}}, "")
 	checkCall(t, `"data":{"a":{"b":{}}},`, nested{"a": {"b": {}}}, "")
@@ -335,7 +335,7 @@ func TestCallFails(t *testing.T) {
 	}
 }
 
-// A token is secret, whoever sends it.
+// A token is secret, no matter which function sends it.
 func TestCallHidesTokens(t *testing.T) {
 	t.Parallel()
 	const token = "opaque-activation-token"
@@ -347,7 +347,7 @@ func TestCallHidesTokens(t *testing.T) {
 	}
 }
 
-// Over HTTP/2, net/http resends a request without a body after errors that leave open whether it was executed.
+// Over HTTP/2, net/http resends a request without a body after errors that do not show whether it was executed.
 func TestCallIsNotResent(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"POST", "PATCH"} {

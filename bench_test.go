@@ -387,7 +387,7 @@ func serveLinks(b *testing.B, protocol string) (baseURL string, transport *http.
 			w.WriteHeader(http.StatusHTTPVersionNotSupported)
 			return
 		}
-		answerLink(w, r)
+		respondWithLink(w, r)
 	}))
 	connections = new(atomic.Int64)
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {

@@ -34,9 +34,9 @@ func TestPathValuesAreChecked(t *testing.T) {
 	}
 }
 
-// An answer that lacks what it promises must never look like a success.
-// Of data that is there twice, the last counts. After null, too, what is not known of it is skipped and takes
-// no memory.
+// A response without a required field must never look like a success.
+// If the member data occurs twice, the last one counts. Unknown members of data are skipped and take no memory,
+// also after a null.
 func TestDataAfterNull(t *testing.T) { //nolint:paralleltest // counts allocated bytes
 	unknown := `"unknown":{"deeper":[` + strings.Repeat("[],", 1<<20) + `[]]}`
 	response := `{"status":"success","data":null,"data":{"link":"` + testLink + `",` + unknown + `}}`
@@ -48,7 +48,7 @@ func TestDataAfterNull(t *testing.T) { //nolint:paralleltest // counts allocated
 	if err != nil || link.URL != testLink {
 		t.Fatalf("%v, %v", link, err)
 	}
-	// The answer is copied a few times while it is read; a decoded "[]" takes eight times its own bytes.
+	// The response is copied a few times while it is read; a decoded "[]" takes eight times its own bytes.
 	if got := after.TotalAlloc - before.TotalAlloc; got > uint64(6*len(response)) {
 		t.Errorf("%d bytes were allocated for a response of %d", got, len(response))
 	}
@@ -120,7 +120,7 @@ func TestIncompleteResponses(t *testing.T) {
 				t.Errorf("error = %v, want one with %q", err, test.want)
 			}
 			if strings.Contains(err.Error(), "eyJ") {
-				t.Errorf("error tells a secret: %v", err)
+				t.Errorf("error contains a secret: %v", err)
 			}
 		})
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/kombo-go/kombo/kombotest"
 )
 
-// allCalls has a valid call of every operation of the SDK, by its name in [kombo.Error].
+// allCalls has a valid call of every operation of the SDK. The key is the operation's name in [kombo.Error].
 var allCalls = map[string]func(context.Context, *kombo.Client) error{
 	"GET /check-api-key": func(ctx context.Context, c *kombo.Client) error {
 		_, err := c.CheckAPIKey(ctx)
@@ -78,7 +78,7 @@ var allCalls = map[string]func(context.Context, *kombo.Client) error{
 		return err
 	},
 
-	// Call, ListPage and List are the same for all other endpoints.
+	// Call, ListPage and List are the same code for all other endpoints.
 	"POST /ats/jobs/{job_id}/applications": func(ctx context.Context, c *kombo.Client) error {
 		_, err := kombo.Call[employee](ctx, c, kombo.Request{
 			Method: http.MethodPost, Path: "/ats/jobs/{job_id}/applications", PathValues: []string{"personio-job"},

@@ -51,7 +51,7 @@ func serveFlow(t *testing.T, handler http.Handler, http2 bool, configure func(*h
 	return server
 }
 
-// A body that does not arrive whole is the client's fault, whichever function would have read it.
+// If a body does not arrive completely, the client gets the error, no matter which function reads the body.
 func TestEmbeddedFlowBrokenBodies(t *testing.T) {
 	t.Parallel()
 	length := func(n int, rest string) string { return fmt.Sprintf("Content-Length: %d\r\n\r\n%s", n, rest) }
@@ -79,13 +79,15 @@ func TestEmbeddedFlowBrokenBodies(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var told []string
-			f := newFlowTest(t, 200, linkAnswer, func(config *kombo.EmbeddedFlowConfig) {
+			var reported []string
+			f := newFlowTest(t, 200, linkResponse, func(config *kombo.EmbeddedFlowConfig) {
 				config.SignedIn = func(*http.Request) (string, error) {
 					t.Error("SignedIn is called")
 					return "42", nil
 				}
-				config.OnError = func(_ context.Context, status int, err error) { told = append(told, fmt.Sprintf("%d %T", status, err)) }
+				config.OnError = func(_ context.Context, status int, err error) {
+					reported = append(reported, fmt.Sprintf("%d %T", status, err))
+				}
 			})
 			server := serveFlow(t, flowHandlers(f.EmbeddedFlow), false, func(s *http.Server) { s.ReadTimeout = 300 * time.Millisecond })
 			for _, path := range []string{"/init", "/relink", "/activate"} {
@@ -113,17 +115,17 @@ func TestEmbeddedFlowBrokenBodies(t *testing.T) {
 				}
 			}
 			want := fmt.Sprintf("%d *fmt.wrapError", test.wantStatus)
-			if diff := cmp.Diff([]string{want, want, want}, told); diff != "" {
-				t.Errorf("told (-want +got):\n%s", diff)
+			if diff := cmp.Diff([]string{want, want, want}, reported); diff != "" {
+				t.Errorf("reported (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// HTTP/2 has no broken chunks, but slow bodies.
+// HTTP/2 has no chunks that could be malformed. Its bodies can be slow.
 func TestEmbeddedFlowSlowBodyHTTP2(t *testing.T) {
 	t.Parallel()
-	f := newFlowTest(t, 200, linkAnswer, nil)
+	f := newFlowTest(t, 200, linkResponse, nil)
 	server := serveFlow(t, flowHandlers(f.EmbeddedFlow), true, func(s *http.Server) { s.ReadTimeout = 300 * time.Millisecond })
 	body, slow := io.Pipe()
 	defer func() { _ = slow.Close() }()
@@ -138,7 +140,7 @@ func TestEmbeddedFlowSlowBodyHTTP2(t *testing.T) {
 	}
 }
 
-// Handlers outside of a server get requests without a body, and handlers around these set other limits.
+// A handler that is called without a server gets requests without a body, and a middleware may set another limit.
 func TestEmbeddedFlowUnusualBodies(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{
@@ -146,7 +148,7 @@ func TestEmbeddedFlowUnusualBodies(t *testing.T) {
 		"/relink":   `200 {"link":"` + testLink + `"}`,
 		"/activate": `400 {"error":"the body is not {\"token\": \"…\"}"}`,
 	} {
-		f := newFlowTest(t, 200, linkAnswer, signedInAs("42"))
+		f := newFlowTest(t, 200, linkResponse, signedInAs("42"))
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, nil)
 		r.Header.Set("Content-Type", "application/json")
 		r.Body = nil
@@ -165,12 +167,12 @@ func TestEmbeddedFlowUnusualBodies(t *testing.T) {
 	}
 }
 
-// A browser that leaves is no failure. What it has begun at the end of a flow goes on.
+// A browser that disconnects is not a failure. The last step of a flow still completes.
 func TestEmbeddedFlowBrowserLeaves(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		path, during string
-		wantTold     string // the status of what OnError gets
+		wantReported string // the status of what OnError gets
 		wantStored   bool
 	}{
 		"SignedIn of init":     {"/init", "SignedIn", "499", false},
@@ -188,19 +190,19 @@ func TestEmbeddedFlowBrowserLeaves(t *testing.T) {
 		for _, http2 := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, HTTP/2 %t", name, http2), func(t *testing.T) {
 				t.Parallel()
-				var told []string
+				var reported []string
 				_, stored := leave(t, test.path, test.during, http2, func(_ context.Context, status int, err error) {
-					told = append(told, fmt.Sprint(status))
+					reported = append(reported, fmt.Sprint(status))
 				})
-				if got := strings.Join(told, " "); got != test.wantTold || stored != test.wantStored {
-					t.Errorf("told %q, stored: %t; want %q, %t", got, stored, test.wantTold, test.wantStored)
+				if got := strings.Join(reported, " "); got != test.wantReported || stored != test.wantStored {
+					t.Errorf("reported %q, stored: %t; want %q, %t", got, stored, test.wantReported, test.wantStored)
 				}
 			})
 		}
 	}
 }
 
-// Without OnError a browser that leaves is not logged, unless a connection is lost with it.
+// Without OnError, a browser that disconnects is not logged, unless its connection is lost to the store.
 func TestEmbeddedFlowBrowserLeavesQuietly(t *testing.T) { //nolint:paralleltest // changes slog's default
 	logged := logs(t)
 	for _, step := range [][2]string{
@@ -231,12 +233,12 @@ func TestEmbeddedFlowBrowserLeavesQuietly(t *testing.T) { //nolint:paralleltest 
 	}
 }
 
-// leave lets a browser leave during a step of a flow, which goes on then. It returns the status that access
-// logs would have, and whether the integration was stored.
+// leave disconnects a browser during a step of a flow and lets the step continue. It returns the status that an
+// access log would contain, and whether the integration was stored.
 func leave(t *testing.T, path, during string, http2 bool, onError func(context.Context, int, error)) (status int, stored bool) {
 	t.Helper()
 	begun, left, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	// step waits, if it is the one during which the browser leaves.
+	// step waits if it is the one during which the browser disconnects.
 	step := func(ctx context.Context, name string) error {
 		if name != during {
 			return nil
@@ -248,14 +250,14 @@ func leave(t *testing.T, path, during string, http2 bool, onError func(context.C
 	client, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		_ = step(context.Background(), "Kombo")
 		if r.Method == http.MethodGet {
-			_, _ = io.WriteString(w, connectedAnswer)
+			_, _ = io.WriteString(w, connectedResponse)
 			return
 		}
-		if during == "Kombo" { // the call ends with the request of the browser
+		if during == "Kombo" { // the call ends when the request of the browser ends
 			_, _ = io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
 		}
-		answerLink(w, r)
+		respondWithLink(w, r)
 	})
 	flow, err := kombo.NewEmbeddedFlow(client, kombo.EmbeddedFlowConfig{
 		SignedIn: func(r *http.Request) (string, error) { return "42", step(r.Context(), "SignedIn") },
@@ -265,7 +267,7 @@ func leave(t *testing.T, path, during string, http2 bool, onError func(context.C
 				panic("oh")
 			}
 			if err := step(r.Context(), "Link"); err != nil {
-				return kombo.CreateLinkRequest{}, errors.New("the driver hides why") // as some of databases do
+				return kombo.CreateLinkRequest{}, errors.New("the driver hides why") // as some database drivers do
 			}
 			return linkRequest, nil
 		},
@@ -313,10 +315,10 @@ func leave(t *testing.T, path, during string, http2 bool, onError func(context.C
 	return status, stored
 }
 
-// leaveDuringBody lets a browser leave before it has sent the whole body.
+// leaveDuringBody disconnects a browser before it has sent the whole body.
 func leaveDuringBody(t *testing.T, http2 bool) {
 	t.Helper()
-	f := newFlowTest(t, 200, connectedAnswer, func(config *kombo.EmbeddedFlowConfig) { config.OnError = nil })
+	f := newFlowTest(t, 200, connectedResponse, func(config *kombo.EmbeddedFlowConfig) { config.OnError = nil })
 	begun, done := make(chan struct{}), make(chan struct{})
 	server := serveFlow(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer close(done)
@@ -336,7 +338,7 @@ func leaveDuringBody(t *testing.T, http2 bool) {
 	<-done
 }
 
-// logs returns what is logged to slog's default.
+// logs returns what is logged to slog's default logger.
 func logs(t *testing.T) *bytes.Buffer {
 	t.Helper()
 	var logged bytes.Buffer
@@ -346,13 +348,13 @@ func logs(t *testing.T) *bytes.Buffer {
 	return &logged
 }
 
-// The end of the request's own deadline is not a browser that leaves: the browser waits for a response.
+// If the request's own deadline ends, the browser is still there and waits for a response.
 func TestEmbeddedFlowDeadline(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{
-		"/init":     "502, told 502, stored: false",
-		"/relink":   "502, told 502, stored: false",
-		"/activate": "200, told , stored: true",
+		"/init":     "502, reported 502, stored: false",
+		"/relink":   "502, reported 502, stored: false",
+		"/activate": "200, reported , stored: true",
 	} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
@@ -362,17 +364,17 @@ func TestEmbeddedFlowDeadline(t *testing.T) {
 				mock.RegisterNoResponder(func(r *http.Request) (*http.Response, error) {
 					select {
 					case <-time.After(time.Minute):
-						return httpmock.NewStringResponse(200, connectedAnswer), nil
+						return httpmock.NewStringResponse(200, connectedResponse), nil
 					case <-r.Context().Done():
 						return nil, r.Context().Err()
 					}
 				})
-				stored, told := false, ""
+				stored, reported := false, ""
 				f.config.Connected = func(ctx context.Context, _ *kombo.ConnectedIntegration) error {
 					stored = true
 					return ctx.Err()
 				}
-				f.config.OnError = func(_ context.Context, status int, _ error) { told = fmt.Sprint(status) }
+				f.config.OnError = func(_ context.Context, status int, _ error) { reported = fmt.Sprint(status) }
 				flow, err := kombo.NewEmbeddedFlow(newClient(t, kombo.WithTimeout(0), kombo.WithHTTPClient(&http.Client{Transport: mock})), f.config)
 				if err != nil {
 					t.Fatal(err)
@@ -383,7 +385,7 @@ func TestEmbeddedFlowDeadline(t *testing.T) {
 				r.Header.Set("Content-Type", "application/json")
 				w := httptest.NewRecorder()
 				flowHandlers(flow).ServeHTTP(w, r)
-				if got := fmt.Sprintf("%d, told %s, stored: %t", w.Code, told, stored); got != want {
+				if got := fmt.Sprintf("%d, reported %s, stored: %t", w.Code, reported, stored); got != want {
 					t.Errorf("%s, want %s", got, want)
 				}
 			})
@@ -391,7 +393,8 @@ func TestEmbeddedFlowDeadline(t *testing.T) {
 	}
 }
 
-// What goes on after the browser has left has a limit of its own, and the values of the request's context.
+// Work that continues after the browser has disconnected has a separate time limit and keeps the values of the
+// request's context.
 func TestEmbeddedFlowActivationEnds(t *testing.T) {
 	t.Parallel()
 	type key struct{}
@@ -406,7 +409,7 @@ func TestEmbeddedFlowActivationEnds(t *testing.T) {
 						<-r.Context().Done()
 						return nil, r.Context().Err()
 					}
-					return httpmock.NewStringResponse(200, connectedAnswer), nil
+					return httpmock.NewStringResponse(200, connectedResponse), nil
 				})
 				f.config.Connected = func(ctx context.Context, _ *kombo.ConnectedIntegration) error {
 					if ctx.Value(key{}) != "value" {
@@ -424,7 +427,7 @@ func TestEmbeddedFlowActivationEnds(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				// The browser has left already.
+				// The browser has disconnected already.
 				ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "value"))
 				cancel()
 				r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/activate", strings.NewReader(tokenBody))
@@ -462,10 +465,10 @@ func TestEmbeddedFlowAborts(t *testing.T) {
 		for _, http2 := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, HTTP/2 %t", name, http2), func(t *testing.T) {
 				t.Parallel()
-				var told, logged bytes.Buffer
-				f := newFlowTest(t, 200, connectedAnswer, func(c *kombo.EmbeddedFlowConfig) {
+				var reported, logged bytes.Buffer
+				f := newFlowTest(t, 200, connectedResponse, func(c *kombo.EmbeddedFlowConfig) {
 					signedInAs("42")(c)
-					c.OnError = func(_ context.Context, status int, err error) { fmt.Fprint(&told, status, err) }
+					c.OnError = func(_ context.Context, status int, err error) { fmt.Fprint(&reported, status, err) }
 					change(c)
 				})
 				server := serveFlow(t, flowHandlers(f.EmbeddedFlow), http2, func(s *http.Server) { s.ErrorLog = log.New(&logged, "", 0) })
@@ -475,21 +478,22 @@ func TestEmbeddedFlowAborts(t *testing.T) {
 					t.Errorf("a response: %d", response.StatusCode)
 				}
 				server.Close()
-				if told.Len() > 0 || logged.Len() > 0 {
-					t.Errorf("told %s, logged %s", &told, &logged)
+				if reported.Len() > 0 || logged.Len() > 0 {
+					t.Errorf("reported %s, logged %s", &reported, &logged)
 				}
 			})
 		}
 	}
 }
 
-// Under routers other than net/http's, the path has no values, unless an adapter sets them. Their contexts are kept.
+// With routers other than net/http's, r.PathValue is empty unless an adapter sets the values. The contexts of those
+// routers are kept.
 func TestEmbeddedFlowOtherRouters(t *testing.T) {
 	t.Parallel()
 	type params struct{}
 	var mutex sync.Mutex
 	var got []string
-	f := newFlowTest(t, 200, linkAnswer, func(config *kombo.EmbeddedFlowConfig) {
+	f := newFlowTest(t, 200, linkResponse, func(config *kombo.EmbeddedFlowConfig) {
 		config.SignedIn = func(r *http.Request) (string, error) {
 			mutex.Lock()
 			defer mutex.Unlock()
@@ -503,7 +507,7 @@ func TestEmbeddedFlowOtherRouters(t *testing.T) {
 	relink := f.RelinkHandler()
 	mux := http.NewServeMux()
 	mux.Handle("/connections/{connection}/relink", relink)
-	// other is a router with parameters of its own, in the context of the request.
+	// other is a router that keeps its parameters in the context of the request.
 	other := func(adapt func(r *http.Request, connection string)) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			connection := strings.Split(r.URL.Path, "/")[2]
@@ -513,23 +517,23 @@ func TestEmbeddedFlowOtherRouters(t *testing.T) {
 		})
 	}
 	for _, test := range []struct {
-		name, wantSeen, wantTold string
-		router                   http.Handler
-		wantStatus               int
+		name, wantSeen, wantReported string
+		router                       http.Handler
+		wantStatus                   int
 	}{
 		{"net/http", `path value "7", context <nil>`, "", mux, 200},
 		{"another", `path value "", context 7`, "500 kombo: EmbeddedFlow: relink: Relink returned no integration ID (PathValue is empty under routers other than http.ServeMux)", other(func(*http.Request, string) {}), 500},
 		{"another with an adapter", `path value "7", context 7`, "", other(func(r *http.Request, connection string) { r.SetPathValue("connection", connection) }), 200},
 	} {
-		got, f.told = nil, nil
+		got, f.reported = nil, nil
 		server := serveFlow(t, test.router, false, nil)
 		response, err := server.Client().Post(server.URL+"/connections/7/relink", "application/json", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_ = response.Body.Close()
-		if seen := strings.Join(got, "\n"); response.StatusCode != test.wantStatus || seen != test.wantSeen || strings.Join(f.told, "\n") != test.wantTold {
-			t.Errorf("%s: %d, seen %s, told %s", test.name, response.StatusCode, seen, f.told)
+		if seen := strings.Join(got, "\n"); response.StatusCode != test.wantStatus || seen != test.wantSeen || strings.Join(f.reported, "\n") != test.wantReported {
+			t.Errorf("%s: %d, seen %s, reported %s", test.name, response.StatusCode, seen, f.reported)
 		}
 	}
 }

@@ -30,7 +30,7 @@ func trusting(origins ...string) func(*kombo.EmbeddedFlowConfig) {
 	}
 }
 
-// send sends a request to a handler at https://app.example, with a body that suits all of them.
+// send sends a request to a handler at https://app.example, with a body that is valid for all handlers.
 func send(t *testing.T, handler http.Handler, method string, header ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, ownOrigin+"/x", strings.NewReader(tokenBody))
@@ -46,8 +46,8 @@ func send(t *testing.T, handler http.Handler, method string, header ...string) *
 	return w
 }
 
-// What a browser says of a request's origin decides which methods and content types are accepted. The GET and the
-// text/plain are those of the JavaScript in Kombo's guide.
+// The headers in which a browser reports the origin of a request decide which methods and content types are
+// accepted. The JavaScript in Kombo's guide sends the GET and the text/plain.
 func TestEmbeddedFlowOrigins(t *testing.T) {
 	t.Parallel()
 	const (
@@ -85,7 +85,7 @@ func TestEmbeddedFlowOrigins(t *testing.T) {
 		{"an Origin that is none", "", "%zz", "", foreign},
 		{"a value that does not exist", "same-origin, cross-site", "", "", foreign},
 		{"a value in capitals", "SAME-ORIGIN", evilOrigin, "", foreign},
-		// The browser has the last word: it knows the address that it has called. A proxy may have changed Host.
+		// Sec-Fetch-Site decides: the browser knows the address that it called, and a proxy may have changed Host.
 		{"the browser contradicts a Host", "same-origin", "https://public.example", "", proven},
 		{"the browser contradicts an Origin", "cross-site", ownOrigin, "", foreign},
 		{"behind a proxy", "same-origin", ownOrigin, "10.0.0.7:8080", proven},
@@ -95,8 +95,8 @@ func TestEmbeddedFlowOrigins(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			links := newFlowTest(t, 200, linkAnswer, trusting(trustedOrigin))
-			activations := newFlowTest(t, 200, connectedAnswer, trusting(trustedOrigin))
+			links := newFlowTest(t, 200, linkResponse, trusting(trustedOrigin))
+			activations := newFlowTest(t, 200, connectedResponse, trusting(trustedOrigin))
 			header := []string{"Sec-Fetch-Site", test.site, "Origin", test.origin, "X-Forwarded-Host", "evil.example"}
 			switch test.host {
 			case "":
@@ -147,8 +147,8 @@ func TestEmbeddedFlowOrigins(t *testing.T) {
 	}
 }
 
-// A proxy that rewrites Host does not stand in the way of current browsers. For others, its public origin is trusted;
-// X-Forwarded-Host, which anyone can send, is not.
+// Current browsers work behind a proxy that rewrites Host. For old browsers, the service trusts its public origin.
+// X-Forwarded-Host is not trusted, because anyone can send it.
 func TestEmbeddedFlowBehindProxy(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -169,7 +169,7 @@ func TestEmbeddedFlowBehindProxy(t *testing.T) {
 			if test.trustsPublic {
 				origins = append(origins, public.URL)
 			}
-			f := newFlowTest(t, 200, linkAnswer, trusting(origins...))
+			f := newFlowTest(t, 200, linkResponse, trusting(origins...))
 			backend, err := url.Parse(serveFlow(t, flowHandlers(f.EmbeddedFlow), false, nil).URL)
 			if err != nil {
 				t.Fatal(err)
@@ -192,13 +192,13 @@ func TestEmbeddedFlowBehindProxy(t *testing.T) {
 			}
 			defer func() { _ = response.Body.Close() }()
 			if response.StatusCode != test.want {
-				t.Errorf("%d, want %d; told %s", response.StatusCode, test.want, f.told)
+				t.Errorf("%d, want %d; reported %s", response.StatusCode, test.want, f.reported)
 			}
 		})
 	}
 }
 
-// Pages of trusted origins can read all responses, errors included. Others can read none.
+// Pages of trusted origins can read all responses, including errors. Other pages can read none.
 func TestEmbeddedFlowCORS(t *testing.T) {
 	t.Parallel()
 	allowed := http.Header{"Access-Control-Allow-Origin": {trustedOrigin}, "Access-Control-Allow-Credentials": {"true"}}
@@ -251,7 +251,7 @@ func TestEmbeddedFlowCORS(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFlowTest(t, 200, linkAnswer, func(c *kombo.EmbeddedFlowConfig) {
+			f := newFlowTest(t, 200, linkResponse, func(c *kombo.EmbeddedFlowConfig) {
 				trusting("http://localhost:3000", trustedOrigin)(c)
 				if test.change != nil {
 					test.change(c)
@@ -308,14 +308,14 @@ func TestEmbeddedFlowTrustedOrigins(t *testing.T) {
 	}
 	// The config is copied.
 	origins := []string{trustedOrigin}
-	f := newFlowTest(t, 200, linkAnswer, trusting(origins...))
+	f := newFlowTest(t, 200, linkResponse, trusting(origins...))
 	origins[0], f.config.TrustedOrigins[0] = evilOrigin, evilOrigin
 	if w := send(t, f.InitHandler(), http.MethodPost, "Origin", evilOrigin, "Sec-Fetch-Site", "cross-site"); w.Code != http.StatusForbidden || w.Header().Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
 }
 
-// The three refusals differ in what the browser gets and in what is logged.
+// The three refusals have different responses and different log records.
 func TestEmbeddedFlowWarnings(t *testing.T) { //nolint:paralleltest // changes slog's default
 	logged := logs(t)
 	quiet := func(config *kombo.EmbeddedFlowConfig) {
@@ -330,12 +330,12 @@ func TestEmbeddedFlowWarnings(t *testing.T) { //nolint:paralleltest // changes s
 		wantBody     string
 		wantLog      []string
 	}{
-		{"another origin", evilOrigin, nil, connectedAnswer, "this origin is not allowed; see TrustedOrigins", []string{`a request from another origin, \"https://evil.example\"`, "add it to TrustedOrigins"}},
-		{"an endless origin", long, nil, connectedAnswer, "this origin is not allowed; see TrustedOrigins", []string{"add it to TrustedOrigins"}},
+		{"another origin", evilOrigin, nil, connectedResponse, "this origin is not allowed; see TrustedOrigins", []string{`a request from another origin, \"https://evil.example\"`, "add it to TrustedOrigins"}},
+		{"an endless origin", long, nil, connectedResponse, "this origin is not allowed; see TrustedOrigins", []string{"add it to TrustedOrigins"}},
 		{"forbidden", "", func(c *kombo.EmbeddedFlowConfig) {
 			c.SignedIn = func(*http.Request) (string, error) { return "", fmt.Errorf("a guest: %w", kombo.ErrFlowForbidden) }
-		}, connectedAnswer, "this is not allowed", []string{"a guest: kombo: forbidden"}},
-		{"another customer's token", "", nil, strings.Replace(connectedAnswer, `"42"`, `"43"`, 1), "the integration belongs to another customer", []string{"the token is of another customer's integration"}},
+		}, connectedResponse, "this is not allowed", []string{"a guest: kombo: forbidden"}},
+		{"another customer's token", "", nil, strings.Replace(connectedResponse, `"42"`, `"43"`, 1), "the integration belongs to another customer", []string{"the token is of another customer's integration"}},
 	}
 	for _, test := range tests {
 		logged.Reset()
@@ -363,9 +363,9 @@ func TestEmbeddedFlowWarnings(t *testing.T) { //nolint:paralleltest // changes s
 			t.Errorf("%s: logged %d bytes, %d lines", test.name, len(line), strings.Count(line, "\n"))
 		}
 	}
-	// A page sends a preflight before JSON: no other request would show why it fails.
+	// A page sends a preflight before it posts JSON, so the preflight must show why the request fails.
 	logged.Reset()
-	f := newFlowTest(t, 200, connectedAnswer, quiet)
+	f := newFlowTest(t, 200, connectedResponse, quiet)
 	send(t, f.ActivateHandler(), http.MethodOptions, "Access-Control-Request-Method", "POST", "Origin", evilOrigin)
 	if !strings.Contains(logged.String(), evilOrigin) {
 		t.Errorf("a preflight: logged %s", logged)

@@ -9,7 +9,7 @@ import (
 	"github.com/kombo-go/kombo/internal/transport"
 )
 
-// Whatever the response is, there is no panic, the status is kept, and the text is one line. An error in the
+// For any response, the error keeps the status, its text is one line, and nothing panics. An error in the
 // documented form is reported as Kombo wrote it.
 func FuzzErrorFromResponse(f *testing.F) {
 	for _, body := range []string{

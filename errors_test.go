@@ -32,8 +32,8 @@ func TestKindsAreComplete(t *testing.T) {
 	}
 }
 
-// The cause of a context is often the error of another call, as with errgroup. It must not decide the kind of a call that
-// only the context ended: callers delete what ErrIntegrationNotFound is about.
+// The cause of a context is often the error of another call, for example with errgroup. It must not decide the kind of
+// this call's error: callers delete integrations on ErrIntegrationNotFound.
 func TestKindOfTheCauseIsNotTheKindOfTheCall(t *testing.T) {
 	t.Parallel()
 	client, _ := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
@@ -295,7 +295,7 @@ func TestErrorResponses(t *testing.T) {
 	}
 }
 
-// Whatever the body says, an answer whose status is no success is an error, and a redirect is not followed.
+// A response without a 2xx status is an error, even if its body reports success. Redirects are not followed.
 func TestStatusesThatAreNoSuccess(t *testing.T) {
 	t.Parallel()
 	const good = `{"status":"success","data":{"environment_id":"env1"}}`
@@ -344,7 +344,7 @@ func TestErrorBodyIsCut(t *testing.T) {
 	}
 }
 
-// Each way to fail is told apart from the others, and says how often the call was sent.
+// errors.Is distinguishes each kind of failure, and the error has the number of attempts.
 func TestHowCallsFail(t *testing.T) {
 	t.Parallel()
 	hang := func(r *http.Request) (*http.Response, error) {
@@ -443,7 +443,7 @@ func TestHowCallsFail(t *testing.T) {
 	}
 }
 
-// Every code that the package declares, and the kind by which it is matched whatever the status.
+// Each code that the package declares has a kind, which does not depend on the status.
 func TestKindOfEachCode(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
@@ -480,7 +480,7 @@ func TestKindOfEachCode(t *testing.T) {
 	}
 }
 
-// The kinds depend on the fields alone, so that a user's test can make an error.
+// The kinds depend on the exported fields only, so a user's test can construct an error.
 func TestErrorMadeByHand(t *testing.T) {
 	t.Parallel()
 	err := fmt.Errorf("reconnecting: %w", &kombo.Error{Code: kombo.CodeIntegrationNotFound})

@@ -39,7 +39,7 @@ func order(id string, eventType kombo.EventType) (kombo.EventHeader, kombo.Asses
 	}
 }
 
-// wantEvents says what each body in testdata/webhooks is.
+// wantEvents has the event of each body in testdata/webhooks.
 func wantEvents() map[string]kombo.Event {
 	assessmentHeader, assessment := order("evtOrder00000000000000001", kombo.EventAssessmentOrderReceived)
 	inlineHeader, inline := order("evtOrder00000000000000001", kombo.EventInlineAssessmentOrderReceived)
@@ -187,14 +187,14 @@ func TestParseEvent(t *testing.T) {
 	}
 }
 
-// sameInstant lets a time be written with fewer zeros than Kombo writes.
+// sameInstant compares strings, and times by their instant: Go writes fewer zeros than Kombo.
 var sameInstant = cmp.Comparer(func(a, b string) bool {
 	timeA, errA := time.Parse(time.RFC3339, a)
 	timeB, errB := time.Parse(time.RFC3339, b)
 	return a == b || errA == nil && errB == nil && timeA.Equal(timeB)
 })
 
-// The order of the members is the struct's, but no field and no null is lost.
+// The members are in the order of the struct. No field and no null is lost.
 func TestMarshalledEventIsTheDocumentedPayload(t *testing.T) {
 	t.Parallel()
 	for name, body := range webhooks(t) {
@@ -222,7 +222,7 @@ func TestMarshalledEventIsTheDocumentedPayload(t *testing.T) {
 	}
 }
 
-// Whether HTML is escaped is for the caller's encoder to say.
+// The caller's encoder decides if HTML is escaped.
 func TestMarshalDoesNotForceEscapes(t *testing.T) {
 	t.Parallel()
 	var got bytes.Buffer
@@ -260,7 +260,7 @@ func TestParseEventRefuses(t *testing.T) {
 		{"field of the wrong type", `{"id":"e","type":"integration-created","data":{"id":7}}`, "integration-created: data.id has the wrong type"},
 		{"field inside of the wrong type", `{"id":"e","type":"integration-created","data":{"id":"a:1","end_user":{"origin_id":42}}}`, "integration-created: data.end_user.origin_id has the wrong type"},
 		{"no time", `{"id":"e","type":"integration-deleted","data":{"id":"a:1","deleted_at":"secret day"}}`, "integration-deleted: data.deleted_at is not a time"},
-		{"no time, beside a new field that is none", `{"id":"e","type":"integration-deleted","data":{"id":"a:1","deleted_at":"x","a_at":1,"b_at":1,"c_at":1,"token-eyJ_at":1}}`, "integration-deleted: data.deleted_at is not a time"},
+		{"invalid time, and unknown fields with invalid times", `{"id":"e","type":"integration-deleted","data":{"id":"a:1","deleted_at":"x","a_at":1,"b_at":1,"c_at":1,"token-eyJ_at":1}}`, "integration-deleted: data.deleted_at is not a time"},
 		{"no time, then another", `{"id":"e","type":"integration-deleted","data":{"id":"a:1","deleted_at":"secret day","deleted_at":"2026-01-02T03:04:05Z"}}`, "integration-deleted: data.deleted_at is not a time"},
 		{"type that would break a log", `{"id":"e","type":"new\nthing"}`, "new thing: data is missing"},
 

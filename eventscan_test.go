@@ -12,7 +12,7 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// Valid forms that Kombo has not been seen to send.
+// Valid bodies in forms that Kombo is not known to send.
 func TestParseEventInOtherForms(t *testing.T) {
 	t.Parallel()
 	created := &kombo.IntegrationCreatedEvent{
@@ -65,7 +65,7 @@ func TestParseEventInOtherForms(t *testing.T) {
 	}
 }
 
-// How deep a body may be nested does not depend on the order of its members.
+// The limit on nesting does not depend on the order of the members.
 func TestDeepestBody(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -84,8 +84,8 @@ func TestDeepestBody(t *testing.T) {
 	}
 }
 
-// A body in Kombo's own form costs what decoding its data into a struct costs, and the event's id.
-func TestKombosOwnFormIsDecodedAtOnce(t *testing.T) { //nolint:paralleltest // counts allocations
+// Parsing a body in Kombo's form allocates what decoding its data into a struct does, plus the event's ID.
+func TestKombosFormIsDecodedOnce(t *testing.T) { //nolint:paralleltest // counts allocations
 	body := webhook(t, "integration-state-changed")
 	var envelope struct{ Data json.RawMessage }
 	if err := json.Unmarshal(body, &envelope); err != nil {
@@ -103,13 +103,13 @@ func TestKombosOwnFormIsDecodedAtOnce(t *testing.T) { //nolint:paralleltest // c
 		_, err := kombo.ParseEvent(body)
 		return err
 	})
-	// With the race detector, pools forget some of what they are given: the decoder's do in newer releases.
+	// With the race detector, sync.Pool drops some objects, and newer decoders use pools.
 	if event > data+1 && !raceDetector() {
 		t.Errorf("%v allocations, and %v for the data alone", event, data)
 	}
 }
 
-// The data of a body of any size, in any place, is neither copied nor decoded before it is decoded into the event.
+// The data is decoded directly into the event, without a copy, for any size and any order of the members.
 func TestDataIsNotCopied(t *testing.T) { //nolint:paralleltest // counts what is allocated
 	for _, filling := range []string{"text", "objects", "braces"} {
 		for name, form := range webhookForms {

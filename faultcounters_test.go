@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// arrivals are the times at which requests came.
+// arrivals are the times at which requests arrived.
 type arrivals struct {
 	mutex sync.Mutex
 	times []time.Time
@@ -34,7 +34,7 @@ func (a *arrivals) all() []time.Time {
 type bodyCounter struct {
 	base           http.RoundTripper
 	attempts, open atomic.Int64
-	// begun, unless nil, is told when the first bytes of a body were read.
+	// begun, unless nil, is called when the first bytes of a body have been read.
 	begun func()
 }
 
@@ -84,7 +84,7 @@ func (c *connectionCounter) closeAll(transport *http.Transport) int64 {
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); <-ticker.C {
-		// A call returns before net/http has put its connection back.
+		// A call returns before net/http has returned its connection to the pool.
 		if transport.CloseIdleConnections(); c.open.Load() == 0 {
 			break
 		}
@@ -103,7 +103,7 @@ func (c *countedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// retryHandler calls back when an attempt is over and another one is to come.
+// retryHandler calls a function when an attempt has ended and will be retried.
 type retryHandler struct {
 	slog.Handler
 	retry func()

@@ -26,9 +26,9 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-var updateFaults = flag.Bool("update-faults", false, "write docs/faults.md anew")
+var updateFaults = flag.Bool("update-faults", false, "write docs/faults.md")
 
-// A faultyCall is one operation of each kind.
+// A faultyCall is an operation that meets the faults.
 type faultyCall struct {
 	kind     string
 	response string
@@ -60,7 +60,7 @@ var faultyCalls = [...]faultyCall{
 		},
 	},
 	{
-		"act once",
+		"sync",
 		`{"status":"success","data":{"sync_id":"sync","already_queued":false,"type":"FULL"}}`,
 		func(ctx context.Context, c *kombo.Client) error {
 			_, err := c.Integrations.Sync(ctx, testIntegrationID, kombo.SyncFull)
@@ -80,19 +80,19 @@ var faultyCalls = [...]faultyCall{
 	},
 }
 
-// outcomes are the wanted cells of a row: of read, link, delete, act once and action.
+// outcomes are the expected cells of a row: for read, link, delete, sync and action.
 type outcomes [len(faultyCalls)]string
 
 func everywhere(outcome string) outcomes {
 	return outcomes{outcome, outcome, outcome, outcome, outcome}
 }
 
-// retried is the outcome of what is retried unless the operation is not idempotent.
+// retried is the row of a fault after which only idempotent operations are retried.
 func retried(outcome, actOnce string) outcomes {
 	return outcomes{outcome, outcome, outcome, actOnce, actOnce}
 }
 
-// contextEnd says when the context of the call ends.
+// contextEnd is the moment at which the context of the call ends.
 type contextEnd int
 
 const (
@@ -109,9 +109,9 @@ type fault struct {
 	name string
 	// respond is what the server does, over HTTP/1.1 unless http2 is set.
 	respond func(call faultyCall) http.HandlerFunc
-	// frames is what it does in place of respond, over HTTP/2 written by hand.
+	// frames replaces respond: it writes HTTP/2 frames itself.
 	frames func(call faultyCall, c *frameConn, stream uint32)
-	// times is how many requests meet the fault before it is over; zero means all.
+	// times is the number of requests that meet the fault; zero means all.
 	times int64
 
 	http2, untrusted, refused bool
@@ -119,20 +119,20 @@ type fault struct {
 	// certificate of the client.
 	alert      byte
 	clientCert uint16
-	// proxied has the request go to the server as to a proxy. connect is the status line with which another
-	// proxy refuses to connect.
+	// proxied sends the request to the server as to a proxy. connect is the status line with which a proxy
+	// refuses CONNECT.
 	proxied bool
 	connect string
-	// kept has the call use a connection that has served another before.
+	// kept makes the call reuse a connection.
 	kept    bool
 	timeout time.Duration
 	context contextEnd
-	// cause is that of the context's end.
+	// cause is the cause of the context.
 	cause error
 	// pause is the least time between the first two requests.
 	pause time.Duration
 	want  outcomes
-	// newer is what is wanted with Go 1.27, where that differs.
+	// newer has the cells that differ with Go 1.27.
 	newer outcomes
 }
 
@@ -143,21 +143,20 @@ func (f *fault) expected() outcomes {
 	return f.want
 }
 
-// attemptLimit is the time limit of an attempt where the fault is that the server is slow: time enough
-// for a request to arrive on a busy machine, and less than the second that net/http waits before it
-// repeats a refused stream once more.
+// attemptLimit is the time limit of an attempt if the fault is a slow server. A request arrives within it even on a
+// busy machine, and it is less than the second that net/http waits before it resends a refused stream again.
 const attemptLimit = 800 * time.Millisecond
 
 var faults = []fault{
-	{name: "none", respond: answerWell, want: everywhere("nil, 1")},
-	{name: "none, HTTP/2", respond: answerWell, http2: true, want: everywhere("nil, 1")},
+	{name: "none", respond: respondWell, want: everywhere("nil, 1")},
+	{name: "none, HTTP/2", respond: respondWell, http2: true, want: everywhere("nil, 1")},
 
 	{name: "refused connection", refused: true, want: everywhere("ErrNetwork, 4 (0 at the server)")},
 	{name: "reset before the headers", respond: reset(""), want: retried("ErrNetwork, 4", "ErrNetwork, 1")},
 	{name: "reset before the headers, once", respond: reset(""), times: 1, want: retried("nil, 2", "ErrNetwork, 1")},
 	{
 		name: "reset of a kept connection, once", respond: reset(""), times: 1, kept: true,
-		// net/http repeats a GET by itself where a connection that it had kept turns out to be dead.
+		// net/http resends a GET if a reused connection turns out to be closed.
 		want: outcomes{"nil, 1 (2 at the server)", "nil, 2", "nil, 2", "ErrNetwork, 1", "ErrNetwork, 1"},
 	},
 	{name: "reset in the headers", respond: reset("HTTP/1.1 200 OK\r\nContent-Ty"), want: retried("ErrNetwork, 4", "ErrNetwork, 1")},
@@ -241,32 +240,32 @@ var faults = []fault{
 	{name: "cut gzip", respond: cutGzip, want: retried("ErrNetwork, 4", "ErrNetwork, 1")},
 
 	{name: "407 of a proxy", respond: withStatus(407, "text/html", "<html>password</html>"), proxied: true, want: everywhere("407 ErrUnexpectedResponse, 1")},
-	{name: "CONNECT refused, 407", connect: "407 Proxy Authentication Required", respond: answerWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
-	{name: "CONNECT refused, 403", connect: "403 Forbidden", respond: answerWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
-	{name: "CONNECT refused, 502", connect: "502 Bad Gateway", respond: answerWell, want: everywhere("ErrNetwork, 4 (0 at the server)")},
-	{name: "CONNECT refused, 503, in other words", connect: "503 Try again later", respond: answerWell, want: everywhere("ErrNetwork, 4 (0 at the server)")},
+	{name: "CONNECT refused, 407", connect: "407 Proxy Authentication Required", respond: respondWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
+	{name: "CONNECT refused, 403", connect: "403 Forbidden", respond: respondWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
+	{name: "CONNECT refused, 502", connect: "502 Bad Gateway", respond: respondWell, want: everywhere("ErrNetwork, 4 (0 at the server)")},
+	{name: "CONNECT refused, 503, in other words", connect: "503 Try again later", respond: respondWell, want: everywhere("ErrNetwork, 4 (0 at the server)")},
 
 	{name: "redirect, 302", respond: redirect(302), want: everywhere("302 ErrUnexpectedResponse, 1")},
 	{name: "redirect, 307", respond: redirect(307), want: everywhere("307 ErrUnexpectedResponse, 1")},
-	{name: "untrusted certificate", respond: answerWell, http2: true, untrusted: true, want: everywhere("ErrNetwork x509.UnknownAuthorityError, 1 (0 at the server)")},
-	{name: "TLS alert: handshake failure", alert: 40, respond: answerWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
-	{name: "TLS alert: protocol version", alert: 70, respond: answerWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
-	{name: "TLS alert: unrecognized name", alert: 112, respond: answerWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
-	{name: "TLS alert: internal error", alert: 80, respond: answerWell, want: everywhere("ErrNetwork, 4 (0 at the server)")},
-	{name: "client certificate required, TLS 1.2", clientCert: tls.VersionTLS12, respond: answerWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
-	{name: "client certificate required, TLS 1.3", clientCert: tls.VersionTLS13, respond: answerWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
+	{name: "untrusted certificate", respond: respondWell, http2: true, untrusted: true, want: everywhere("ErrNetwork x509.UnknownAuthorityError, 1 (0 at the server)")},
+	{name: "TLS alert: handshake failure", alert: 40, respond: respondWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
+	{name: "TLS alert: protocol version", alert: 70, respond: respondWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
+	{name: "TLS alert: unrecognized name", alert: 112, respond: respondWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
+	{name: "TLS alert: internal error", alert: 80, respond: respondWell, want: everywhere("ErrNetwork, 4 (0 at the server)")},
+	{name: "client certificate required, TLS 1.2", clientCert: tls.VersionTLS12, respond: respondWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
+	{name: "client certificate required, TLS 1.3", clientCert: tls.VersionTLS13, respond: respondWell, want: everywhere("ErrNetwork, 1 (0 at the server)")},
 
 	{
 		name: "HTTP/2 GOAWAY without the request, once", frames: goAway(false), times: 1,
-		// The server says that it did not look at the request, so net/http repeats it by itself; but not what
-		// acts once, since it would also repeat that after errors which prove nothing.
+		// The server reports that it did not process the request, so net/http resends it. The SDK prevents that if
+		// the operation is not idempotent, because net/http also resends after errors that prove nothing.
 		want: retried("nil, 1 (2 at the server)", "ErrNetwork, 1"),
 	},
-	// net/http makes a new connection each time, without a wait and without end: only the time limit
-	// of the attempt ends that.
+	// net/http opens a new connection each time, without a wait and without end. Only the time limit of the
+	// attempt ends that.
 	{name: "HTTP/2 GOAWAY without the request, 20 times", frames: goAway(false), times: 20, want: retried("nil, 1 (21 at the server)", "ErrNetwork, 1")},
 	{name: "HTTP/2 GOAWAY with the request, then cut", frames: goAway(true), want: retried("ErrNetwork, 4", "ErrNetwork, 1")},
-	{name: "HTTP/2 GOAWAY with the request, then a response", frames: goAwayAndAnswer, want: everywhere("nil, 1")},
+	{name: "HTTP/2 GOAWAY with the request, then a response", frames: goAwayAndRespond, want: everywhere("nil, 1")},
 	{name: "HTTP/2 refused stream, once", frames: resetStream(refusedStream, false), times: 1, want: retried("nil, 1 (2 at the server)", "ErrNetwork, 1")},
 	{
 		name: "HTTP/2 refused stream", frames: resetStream(refusedStream, false), timeout: attemptLimit,
@@ -276,11 +275,11 @@ var faults = []fault{
 	{name: "HTTP/2 internal error in the body", frames: resetStream(internalError, true), want: retried("ErrNetwork, 4", "ErrNetwork, 1")},
 	{
 		name: "HTTP/2 protocol error, once", frames: resetStream(protocolError, false), times: 1,
-		// net/http used to repeat this by itself, although it proves nothing.
+		// Go 1.26 resends after this error, although it does not prove that the request was not executed.
 		want: retried("nil, 1 (2 at the server)", "ErrNetwork, 1"), newer: retried("nil, 2", "ErrNetwork, 1"),
 	},
 
-	{name: "cancelled before the call", respond: answerWell, context: endsBefore, want: everywhere("context.Canceled, 0")},
+	{name: "cancelled before the call", respond: respondWell, context: endsBefore, want: everywhere("context.Canceled, 0")},
 	{name: "cancelled during the call", respond: slowHeaders, context: endsInCall, want: everywhere("context.Canceled, 1")},
 	{name: "cancelled during the call, HTTP/2", respond: slowHeaders, context: endsInCall, http2: true, want: everywhere("context.Canceled, 1")},
 	{
@@ -294,15 +293,15 @@ var faults = []fault{
 	{name: "deadline of the context before the end of the wait", respond: rateLimited(fixedValue("20")), context: deadlineInBackoff, want: everywhere("429 ErrRateLimited, 1")},
 }
 
-// Every fault meets an operation of each kind, over real connections. What comes of it stands in
-// docs/faults.md, and nothing is left behind. The test counts goroutines, so it runs alone.
+// Each operation meets each fault over real connections. docs/faults.md has the results. No goroutine, connection or
+// body is left. The test counts goroutines, so it runs alone.
 func TestFaultMatrix(t *testing.T) { //nolint:paralleltest // counts goroutines
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
 	before := runtime.NumGoroutine()
 	measured := make([]outcomes, len(faults))
-	// Rows run in parallel; those with a time limit after the others, which would take their time away.
+	// Rows run in parallel. Those with a time limit run after the others, which would slow them down.
 	for _, group := range []string{"faults", "slow"} {
 		t.Run(group, func(t *testing.T) {
 			for i, f := range faults {
@@ -334,7 +333,7 @@ func TestFaultMatrix(t *testing.T) { //nolint:paralleltest // counts goroutines
 		t.Errorf("%d goroutines, %d before:\n%s", got, before, stacks[:runtime.Stack(stacks, true)])
 	}
 	if t.Failed() || slices.Contains(measured, outcomes{}) {
-		return // there is nothing to write, or -run has left rows out
+		return // a row failed, or -run has selected some rows only
 	}
 	path, page := filepath.Join("docs", "faults.md"), faultsPage()
 	if *updateFaults {
@@ -364,21 +363,21 @@ Each row is a fault that a server, the network or the caller can cause; each col
 - read: ` + "`client.Integrations.Get`" + `
 - link: ` + "`client.Connect.CreateLink`" + `
 - delete: ` + "`client.Integrations.Delete`" + `
-- act once: ` + "`client.Integrations.Sync`" + `, which is retried only if it was not executed or Kombo calls that safe
+- sync: ` + "`client.Integrations.Sync`" + `, which is retried only if it was not executed or Kombo documents that a retry is safe
 - action: ` + "`kombo.Call`" + ` with a POST, which creates an application; as above, unless ` + "`Idempotent`" + ` is set
 
 A cell contains the error and the number of attempts (` + "`Error.Attempts`" + `). Every error is a
 ` + "`*kombo.Error`" + `. The number is its status, if a response came, and the names are those for which ` + "`errors.Is`" + `
-or ` + "`errors.As`" + ` is true; ` + "`*Error`" + ` stands where there is none. Where the server saw another number of
-requests than there were attempts, the cell says so. Then no connection was made, or ` + "`net/http`" + ` repeated the
-request by itself: a GET on a connection that it had kept open, and over HTTP/2 what the server refused.
+or ` + "`errors.As`" + ` is true, or ` + "`*Error`" + ` if there are none. If the server saw another number of requests than
+there were attempts, the cell shows both. Then no connection was made, or ` + "`net/http`" + ` resent the request itself:
+a GET on a reused connection, or over HTTP/2 a request that the server had refused.
 
 There are 4 attempts at most, as by default; waits are shorter than by default, and "slow" means slower than
-` + "`WithTimeout`" + ` allows. "Once" means that the fault is over with the second request; elsewhere it stays. After each
+` + "`WithTimeout`" + ` allows. "Once" means that only the first request meets the fault; otherwise all do. After each
 call, no response body, connection or goroutine is left.
 
 The table is what ` + "`TestFaultMatrix`" + ` measures on real connections, over loopback on Linux, with Go 1.26 and 1.27. The test
-fails where it differs. To write it anew:
+fails if the table differs. To write it again:
 
 ` + "```sh\ngo test -run TestFaultMatrix -update-faults .\n```" + `
 
@@ -400,7 +399,7 @@ fails where it differs. To write it anew:
 	return page.String()
 }
 
-// meet makes the call, and says what came of it.
+// meet makes the call and describes the result.
 func (f *fault) meet(t *testing.T, call faultyCall) string {
 	ctx, end := context.WithCancelCause(t.Context())
 	var cancel context.CancelFunc = func() { end(f.cause) }
@@ -497,7 +496,7 @@ func proxyAt(t *testing.T, address string) func(*http.Request) (*url.URL, error)
 	return http.ProxyURL(u)
 }
 
-// describeError names everything that a program can tell by errors.Is and errors.As.
+// describeError names everything that errors.Is and errors.As match.
 func describeError(err error) string {
 	if err == nil {
 		return "nil"

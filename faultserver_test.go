@@ -16,13 +16,13 @@ import (
 	"time"
 )
 
-// serve starts the server of the fault, which answers well once the fault is over.
+// serve starts a server with the fault. After the fault its responses are correct.
 func (f *fault) serve(call faultyCall, requests *arrivals, arrived func()) *httptest.Server {
 	var respond http.HandlerFunc
 	if f.respond != nil {
 		respond = f.respond(call)
 	}
-	well := answerWell(call)
+	well := respondWell(call)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/check-api-key") {
 			_, _ = io.WriteString(w, `{"status":"success","data":{"environment_id":"environment"}}`)
@@ -56,7 +56,7 @@ func (f *fault) serve(call faultyCall, requests *arrivals, arrived func()) *http
 		server.StartTLS()
 	case f.alert != 0:
 		server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			_, err := hello.Conn.Write([]byte{21, 3, 3, 0, 2, 2, f.alert}) // a record of its own
+			_, err := hello.Conn.Write([]byte{21, 3, 3, 0, 2, 2, f.alert}) // in a separate record
 			return nil, errors.Join(errors.New("the handshake is over"), err)
 		}}
 		server.StartTLS()
@@ -74,7 +74,7 @@ func (f *fault) serve(call faultyCall, requests *arrivals, arrived func()) *http
 	return server
 }
 
-func answerWell(call faultyCall) http.HandlerFunc {
+func respondWell(call faultyCall) http.HandlerFunc {
 	return withStatus(200, "application/json", call.response)(call)
 }
 
@@ -115,7 +115,7 @@ func badChecksum(text string) string {
 	return string(compressed)
 }
 
-// encoded answers well, in the given encoding.
+// encoded sends a correct response in the given encoding.
 func encoded(encoding string, encode func(string) string) func(faultyCall) http.HandlerFunc {
 	return func(call faultyCall) http.HandlerFunc {
 		return withHeader(withStatus(200, "application/json", encode(call.response)), "Content-Encoding", encoding)(call)
@@ -131,7 +131,7 @@ func cutGzip(call faultyCall) http.HandlerFunc {
 	return raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:len(body)-12]))(call)
 }
 
-// withHeader sets header fields, given as names and values in turn.
+// withHeader sets header fields, given as alternating names and values.
 func withHeader(respond func(faultyCall) http.HandlerFunc, fields ...string) func(faultyCall) http.HandlerFunc {
 	return func(call faultyCall) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -147,14 +147,14 @@ func limitedWith(fields ...string) func(faultyCall) http.HandlerFunc {
 	return withHeader(failed(429, "PLATFORM.RATE_LIMIT_EXCEEDED"), fields...)
 }
 
-// raw answers with the given bytes, and closes the connection.
+// raw sends the given bytes and closes the connection.
 func raw(response string) func(faultyCall) http.HandlerFunc {
 	return func(faultyCall) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { end(w, response, -1) }
 	}
 }
 
-// reset answers with the given bytes, and resets the connection.
+// reset sends the given bytes and resets the connection.
 func reset(response string) func(faultyCall) http.HandlerFunc {
 	return func(faultyCall) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { end(w, response, 0) }
@@ -173,8 +173,8 @@ func end(w http.ResponseWriter, response string, linger int) {
 	_ = connection.Close()
 }
 
-// withLength answers with a Content-Length that is wrong by so much. The connection is not kept:
-// net/http would write to the standard logger what follows a body.
+// withLength sends a Content-Length that is wrong by the given number. It closes the connection, because net/http
+// would log the bytes after the body to the standard logger.
 func withLength(by int) func(faultyCall) http.HandlerFunc {
 	return func(call faultyCall) http.HandlerFunc {
 		return raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(call.response)+by, call.response))(call)
@@ -250,7 +250,7 @@ const (
 	refusedStream = 7
 )
 
-// goAway ends the connection: with the request, it stays without an answer though it was accepted.
+// goAway ends the connection. If the GOAWAY includes the request, the request was accepted but gets no response.
 func goAway(withRequest bool) func(faultyCall, *frameConn, uint32) {
 	return func(_ faultyCall, c *frameConn, stream uint32) {
 		last := uint64(0)
@@ -262,7 +262,7 @@ func goAway(withRequest bool) func(faultyCall, *frameConn, uint32) {
 	}
 }
 
-func goAwayAndAnswer(call faultyCall, c *frameConn, stream uint32) {
+func goAwayAndRespond(call faultyCall, c *frameConn, stream uint32) {
 	c.write(frameGoAway, 0, 0, binary.BigEndian.AppendUint64(nil, uint64(stream)<<32))
 	c.response(stream, call.response)
 }
@@ -277,8 +277,7 @@ func resetStream(code uint32, inBody bool) func(faultyCall, *frameConn, uint32) 
 	}
 }
 
-// frameConn is the server's side of an HTTP/2 connection, without the library that would be too
-// polite for faults.
+// frameConn is the server side of an HTTP/2 connection. An HTTP/2 library would not send these faults.
 type frameConn struct{ connection *tls.Conn }
 
 const (
@@ -296,7 +295,7 @@ const (
 	statusOK = 0x88 // ":status: 200" in HPACK
 )
 
-// serve reads requests until the client hangs up, and tells of each when it is complete.
+// serve reads requests until the client closes the connection, and calls a function for each complete request.
 func (c *frameConn) serve(request func(stream uint32)) {
 	if _, err := io.CopyN(io.Discard, c.connection, int64(len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))); err != nil {
 		return
@@ -328,7 +327,7 @@ func (c *frameConn) response(stream uint32, body string) {
 	c.write(frameData, flagEndStream, stream, []byte(body))
 }
 
-// write writes a frame. Where that fails the client has hung up, which reading tells too.
+// write writes a frame. If that fails, the client has closed the connection, and the next read fails too.
 func (c *frameConn) write(kind, flags byte, stream uint32, payload []byte) {
 	frame := binary.BigEndian.AppendUint32(nil, uint32(len(payload))<<8|uint32(kind))
 	frame = append(frame, flags)

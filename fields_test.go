@@ -124,7 +124,7 @@ func TestMapCustomField(t *testing.T) {
 	}
 }
 
-// A forgotten field takes no mapping away.
+// An empty field is refused, because it would remove the mapping.
 func TestMapCustomFieldToNothing(t *testing.T) {
 	t.Parallel()
 	client, got := mocked(t, "*", "", 200, fixture(t, "custom-field"))

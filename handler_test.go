@@ -116,7 +116,7 @@ func TestHandlerTellsWherePanicsCameFrom(t *testing.T) {
 	}
 }
 
-// That Kombo has signed a text does not mean that it has no line breaks.
+// A text that Kombo has signed may still contain line breaks.
 func TestHandlerReportsInOneLine(t *testing.T) {
 	t.Parallel()
 	var reported error
@@ -133,7 +133,7 @@ func TestHandlerReportsInOneLine(t *testing.T) {
 	}
 }
 
-// Each event goes to its own function, or else to the fallback.
+// Each event goes to the function for its type, or to the fallback if that is nil.
 func TestEventHandlers(t *testing.T) {
 	t.Parallel()
 	var own, fallback []string
@@ -162,7 +162,7 @@ func TestEventHandlers(t *testing.T) {
 	}
 }
 
-// Every declared event type has a struct, a body in testdata, and a function of its own.
+// Every declared event type has a struct, a body in testdata, and a field of EventHandlers.
 func TestEventTypesAreComplete(t *testing.T) {
 	t.Parallel()
 	samples := map[string]kombo.Event{}
@@ -193,7 +193,7 @@ func TestEventTypesAreComplete(t *testing.T) {
 	}
 }
 
-// A nil event and a nil pointer of any event type reach no function.
+// No function is called with a nil event or a nil pointer.
 func TestHandleOfNothingIsAnError(t *testing.T) {
 	t.Parallel()
 	nothing := []kombo.Event{nil}
@@ -228,7 +228,7 @@ func allHandlers(to *[]string) kombo.EventHandlers {
 	return handlers
 }
 
-// isForAll reports whether a field of EventHandlers is not the function of one event type.
+// isForAll reports whether a field of EventHandlers is not for one event type.
 func isForAll(field reflect.StructField) bool {
 	return field.Name == "Fallback" || field.Name == "OnError" || field.Name == "OnDelivery"
 }
@@ -251,8 +251,8 @@ func receive(t *testing.T, handler http.Handler) (address string, serverLog *syn
 	return server.URL, serverLog
 }
 
-// postWebhook sends a webhook and returns the status of the response. It sends Content-Length if body is a
-// [bytes.Reader], and chunks if not.
+// postWebhook sends a webhook and returns the status of the response. It sends a Content-Length if body is a
+// [bytes.Reader], else chunks.
 func postWebhook(t *testing.T, address string, body io.Reader, signature string) (int, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, body)
@@ -334,7 +334,7 @@ func TestHandlerAborts(t *testing.T) {
 	}
 }
 
-// OnDelivery is called once for each POST, whatever comes of it, with the error that OnError gets.
+// OnDelivery is called once for each POST, with the same error as OnError.
 func TestOnDelivery(t *testing.T) {
 	t.Parallel()
 	body, unknown := webhook(t, "integration-created"), webhook(t, "new-thing")
@@ -423,8 +423,8 @@ func TestOnDeliveryHasTheWholeDuration(t *testing.T) {
 	})
 }
 
-// Without an OnError function, failures are logged to the default logger and refusals nowhere. It is
-// the one test that changes it, so it runs alone.
+// Without OnError, failures are logged to the default logger, and refusals are not logged. The test replaces the
+// default logger, so it runs alone.
 func TestHandlerLogsFailuresByDefault(t *testing.T) { //nolint:paralleltest // changes slog's default logger
 	var log bytes.Buffer
 	before := slog.Default()

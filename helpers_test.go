@@ -34,14 +34,14 @@ const (
 	testIntegrationID = "personio:Fx7TqWm3kPz9LdRvN2sYbH5c"
 )
 
-// sent is a request as it went over the wire.
+// sent is a request as it was sent.
 type sent struct {
 	Method, URL, Body string
 	Header            http.Header
 }
 
-// mocked returns a client on a mock that gives one answer to one request, and any other request
-// fails the test; the method "*" stands for every request. What was sent stands in the returned value after the call.
+// mocked returns a client whose transport sends one response to one request. Any other request fails the test. The
+// method "*" matches every request. After the call, the returned value has the request.
 func mocked(t *testing.T, method, url string, status int, body string, options ...kombo.Option) (*kombo.Client, *sent) {
 	t.Helper()
 	got := &sent{}
@@ -81,7 +81,7 @@ func newClient(t testing.TB, options ...kombo.Option) *kombo.Client {
 	return client
 }
 
-// webhooks returns the bodies in testdata by the name of their file.
+// webhooks returns the bodies in testdata by file name.
 func webhooks(t testing.TB) map[string][]byte {
 	t.Helper()
 	paths, err := filepath.Glob("testdata/webhooks/*.json")
@@ -147,7 +147,7 @@ func raceDetector() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// fixture returns an answer of testdata/api.
+// fixture returns a response in testdata/api.
 func fixture(t testing.TB, name string) string {
 	t.Helper()
 	body, err := os.ReadFile("testdata/api/" + name + ".json")
@@ -157,7 +157,7 @@ func fixture(t testing.TB, name string) string {
 	return string(body)
 }
 
-// checkRoundTrip checks that encoding what was decoded of an answer gives its data again, and loses nothing.
+// checkRoundTrip checks that decoding and encoding a response preserves its data.
 func checkRoundTrip(t *testing.T, response string, decoded any) {
 	t.Helper()
 	var envelope struct{ Data any }
@@ -212,7 +212,7 @@ func envelope(code, title, message, logURL string) string {
 	return `{"status":"error","error":{"code":` + code + `,"title":` + title + `,"message":` + message + `,"log_url":` + logURL + `}}`
 }
 
-// kinds are all that errors.Is matches. TestKindsAreComplete compares them with the source.
+// kinds has every error that errors.Is matches. TestKindsAreComplete compares it with the source.
 var kinds = map[string]error{
 	"ErrAuthentication":        kombo.ErrAuthentication,
 	"ErrIPNotAllowed":          kombo.ErrIPNotAllowed,
@@ -250,14 +250,14 @@ func serve(t testing.TB, handler http.HandlerFunc, options ...kombo.Option) (*ko
 	return newClient(t, append([]kombo.Option{kombo.WithBaseURL(server.URL + "/v1"), quick}, options...)...), server
 }
 
-func answerLink(w http.ResponseWriter, _ *http.Request) {
+func respondWithLink(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = io.WriteString(w, `{"status":"success","data":{"link":"`+testLink+`"}}`)
 }
 
 var linkRequest = kombo.CreateLinkRequest{EndUserEmail: "ada@acme.example", EndUserOrganizationName: "Acme, Inc."}
 
-// hijack answers with raw bytes, and then cuts the connection.
+// hijack sends raw bytes and closes the connection.
 func hijack(t testing.TB, raw string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		connection, _, err := http.NewResponseController(w).Hijack()
@@ -270,7 +270,7 @@ func hijack(t testing.TB, raw string) http.HandlerFunc {
 	}
 }
 
-// waitForHangUp never answers. The server notices that the client has gone once it has read the body.
+// waitForHangUp never responds. It reads the body first, because only then does the server notice a disconnect.
 func waitForHangUp(_ http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	<-r.Context().Done()

@@ -119,7 +119,7 @@ func TestGet(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			response := fixture(t, test.name)
-			// What is new does no harm.
+			// Unknown members and values do no harm.
 			client, got := mocked(t, "*", "", 200, strings.Replace(response, `"data": {`, `"data": {"new_field": [1],`, 1))
 			integration, err := client.Integrations.Get(t.Context(), testIntegrationID)
 			if err != nil {
@@ -220,8 +220,8 @@ func TestDelete(t *testing.T) {
 	}
 }
 
-// A deletion whose answer was lost must not fail because its repetition finds nothing.
-func TestDeleteWhoseAnswerWasLost(t *testing.T) {
+// If the response of a deletion is lost, the retry finds nothing to delete. That is a success.
+func TestDeleteWhoseResponseWasLost(t *testing.T) {
 	t.Parallel()
 	notFound := httpmock.NewStringResponder(404, notFoundResponse)
 	tests := []struct {
@@ -273,14 +273,14 @@ func TestWaitUntilReady(t *testing.T) {
 			return httpmock.NewStringResponse(200, strings.Replace(response, `"COMPLETED"`, `"`+string(statuses[n-1])+`"`, 1)), nil
 		})
 		client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}))
-		var told []kombo.SetupStatus
+		var reported []kombo.SetupStatus
 		integration, err := client.Integrations.WaitUntilReady(t.Context(), testIntegrationID, func(i *kombo.Integration) {
-			told = append(told, i.SetupStatus)
+			reported = append(reported, i.SetupStatus)
 		})
 		if err != nil || integration.SetupStatus != kombo.SetupStatusCompleted || integration.Status != kombo.StateInvalid {
 			t.Fatalf("%+v, %v", integration, err)
 		}
-		if diff := cmp.Diff(statuses, told); diff != "" {
+		if diff := cmp.Diff(statuses, reported); diff != "" {
 			t.Errorf("progress (-want +got):\n%s", diff)
 		}
 		for i, longest := range []time.Duration{0, 2, 4, 8, 16, 30, 30} {
@@ -292,7 +292,7 @@ func TestWaitUntilReady(t *testing.T) {
 	})
 }
 
-// However the context ends between two looks, errors.Is finds out why, and the error quotes nothing that the
+// However the context ends between two polls, errors.Is reports why, and the error quotes nothing that the
 // server sent.
 func TestWaitUntilReadyEndsWithTheContext(t *testing.T) {
 	t.Parallel()
@@ -406,10 +406,10 @@ func TestWaitUntilReadyEndsOnARealConnection(t *testing.T) {
 func TestWaitUntilReadyFails(t *testing.T) {
 	t.Parallel()
 	client, _ := mocked(t, "*", "", 404, notFoundResponse)
-	told := 0
-	_, err := client.Integrations.WaitUntilReady(t.Context(), testIntegrationID, func(*kombo.Integration) { told++ })
-	if !errors.Is(err, kombo.ErrIntegrationNotFound) || told != 0 {
-		t.Errorf("error = %v, told %d times", err, told)
+	reported := 0
+	_, err := client.Integrations.WaitUntilReady(t.Context(), testIntegrationID, func(*kombo.Integration) { reported++ })
+	if !errors.Is(err, kombo.ErrIntegrationNotFound) || reported != 0 {
+		t.Errorf("error = %v, reported %d statuses", err, reported)
 	}
 	client, got := mocked(t, "*", "", 200, "{}")
 	_, err = client.Integrations.WaitUntilReady(t.Context(), "", nil)

@@ -16,7 +16,7 @@ import (
 	"github.com/kombo-go/kombo/kombotest"
 )
 
-// The lists that people keep by hand, each compared with its source.
+// Each list that is maintained by hand is compared with its source.
 
 func readFile(t *testing.T, name string) string {
 	t.Helper()
@@ -27,7 +27,7 @@ func readFile(t *testing.T, name string) string {
 	return string(text)
 }
 
-// cells returns the code in one cell of each row of a Markdown table, which begins with the given header.
+// cells returns the code in one column of the Markdown table that begins with the given header.
 func cells(t *testing.T, document, header string, cell int) []string {
 	t.Helper()
 	_, table, found := strings.Cut(document, "\n"+header+"\n")
@@ -64,7 +64,7 @@ func TestREADMEListsTheOperations(t *testing.T) {
 	}
 }
 
-// isRoute reports whether route is op, whose path it may shorten: "PUT …/enabled".
+// isRoute reports whether route means op. It may abbreviate the path: "PUT …/enabled".
 func isRoute(route, op string) bool {
 	before, after, shortened := strings.Cut(route, "…")
 	return route == op || shortened && strings.HasPrefix(op, before) && strings.HasSuffix(op, after)
@@ -81,7 +81,7 @@ func TestREADMEListsTheErrors(t *testing.T) {
 	}
 }
 
-// Every error code has a rule for retries, even if it is that the status decides.
+// Every error code has a rule for retries. The rule may be that the status decides.
 func TestEveryCodeHasARetryRule(t *testing.T) {
 	t.Parallel()
 	rules := readFile(t, "retry.go")
@@ -127,10 +127,10 @@ func TestCONTRIBUTINGListsTheFiles(t *testing.T) {
 	}
 }
 
-// The test files are named after the files that they test.
+// Each test file is named after the file that it tests.
 func TestTestFilesAreNamedAfterFiles(t *testing.T) {
 	t.Parallel()
-	// These test no file: they test the whole package in one way, or help the others.
+	// These test the whole package in one respect, or have helpers.
 	others := []string{
 		"bench", "calls", "example", "faultcounters", "faultmatrix", "faultserver", "helpers", "lists", "loopback", "memory",
 		"oracle", "secrets", "soak",

@@ -21,8 +21,8 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// 64 callers need 64 connections, not one for each call. They call in rounds, all at once: the server
-// answers nobody before everybody has asked.
+// 64 callers need 64 connections, not one for each call. They call in rounds, all at once: the server sends no response
+// before it has all requests of a round.
 func TestConnectionsAreReused(t *testing.T) {
 	t.Parallel()
 	const callers, rounds = 64, 50
@@ -30,7 +30,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	everybody := newMeeting(callers)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		everybody.wait()
-		answerLink(w, r)
+		respondWithLink(w, r)
 	}))
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
@@ -57,7 +57,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 }
 
-// meeting lets nobody go on before everybody has come, again and again.
+// meeting blocks its callers until all of them have arrived, in each round.
 type meeting struct {
 	mutex    sync.Mutex
 	size     int
@@ -80,7 +80,7 @@ func (m *meeting) wait() {
 	<-complete
 }
 
-// A failed answer, and a failed call, leave the connection and the caller's pool as they are.
+// A failed response or call does not affect other connections or the caller's pool.
 func TestFailuresKeepIdleConnections(t *testing.T) {
 	t.Parallel()
 	var connections atomic.Int64
@@ -131,7 +131,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 				t.Errorf("%d to %q was followed", status, location)
 			}
 			if strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), "other.example") {
-				t.Errorf("%d: the error tells the Location: %v", status, err)
+				t.Errorf("%d: the error contains the Location: %v", status, err)
 			}
 		}
 	}
@@ -161,7 +161,7 @@ func TestBrokenConnections(t *testing.T) {
 					broken(w, r)
 					return
 				}
-				answerLink(w, r)
+				respondWithLink(w, r)
 			})
 			link, err := client.Connect.CreateLink(t.Context(), linkRequest)
 			if err != nil || link.URL != testLink || requests.Load() != 4 {
@@ -193,8 +193,8 @@ func TestSlowBodyEndsWithTheTimeLimit(t *testing.T) {
 	}
 }
 
-// After 101 the connection belongs to another protocol, and nothing ends it.
-func TestSwitchingProtocolsIsNoAnswer(t *testing.T) {
+// After a 101, the connection belongs to another protocol, and net/http does not end it.
+func TestSwitchingProtocolsIsNotAResponse(t *testing.T) {
 	t.Parallel()
 	done := make(chan struct{})
 	client, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -216,7 +216,7 @@ func TestSwitchingProtocolsIsNoAnswer(t *testing.T) {
 
 func TestRefusedConnection(t *testing.T) {
 	t.Parallel()
-	client, server := serve(t, answerLink)
+	client, server := serve(t, respondWithLink)
 	server.Close()
 	_, err := client.Connect.CreateLink(t.Context(), linkRequest)
 	var kerr *kombo.Error
@@ -228,7 +228,7 @@ func TestRefusedConnection(t *testing.T) {
 
 func TestUntrustedCertificateIsNotRetried(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewUnstartedServer(http.HandlerFunc(answerLink))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(respondWithLink))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	defer server.Close()
@@ -242,7 +242,7 @@ func TestUntrustedCertificateIsNotRetried(t *testing.T) {
 
 func TestPlainHTTPOnATLSPortIsNotRetried(t *testing.T) {
 	t.Parallel()
-	_, server := serve(t, answerLink)
+	_, server := serve(t, respondWithLink)
 	client := newClient(t, quick, kombo.WithBaseURL(strings.Replace(server.URL, "http:", "https:", 1)))
 	_, err := client.CheckAPIKey(t.Context())
 	var kerr *kombo.Error
@@ -257,7 +257,7 @@ func TestTLSAndHTTP2(t *testing.T) {
 		if r.ProtoMajor != 2 {
 			t.Errorf("protocol = %s", r.Proto)
 		}
-		answerLink(w, r)
+		respondWithLink(w, r)
 	}))
 	server.EnableHTTP2 = true
 	server.StartTLS()

@@ -22,22 +22,22 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// No response and no webhook may take more memory than mostPerByte times its size, and what any call takes.
+// A response or webhook may take at most mostPerByte times its size in memory, plus what every call takes.
 const (
 	mostPerByte = 10
 	mostAnyway  = 4 << 20
 )
 
-// peak returns by how much the heap grows at most while f runs, garbage included. Tests that call it do not run
-// in parallel with others.
+// peak returns the largest growth of the heap while f runs, including garbage. Tests that call it do not run in
+// parallel.
 func peak(f func()) int {
 	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	read := func() int {
 		metrics.Read(heap)
 		return int(heap[0].Value.Uint64())
 	}
-	// The bodies and fixtures of the tests make the collector wait for some 15 MB of garbage. In a program without
-	// them it waits for 4 MB.
+	// Because of the bodies and fixtures in memory, the collector would start at some 15 MB of garbage. In a program
+	// without them it starts at 4 MB.
 	defer debug.SetGCPercent(debug.SetGCPercent(25))
 	runtime.GC()
 	before, most := read(), 0
@@ -59,8 +59,8 @@ func peak(f func()) int {
 	return max(most, read()) - before
 }
 
-// excess measures what f adds to the heap, and returns how many times size that is if it is too much, or 0. On a busy
-// machine the collector comes late and garbage adds up, so what seems too much is measured again.
+// excess measures how much f adds to the heap. If that is too much, it returns the multiple of size, else 0. On a busy
+// machine the collector runs late and garbage accumulates, so a value above the bound is measured again.
 func excess(size int, f func()) (times float64) {
 	for range 3 {
 		took := peak(f)
@@ -72,10 +72,10 @@ func excess(size int, f func()) (times float64) {
 	return times
 }
 
-// brief is for tests that must be.
+// brief reports whether the tests must be short.
 func brief() bool { return testing.Short() || raceDetector() }
 
-// memorySize is the size of most bodies of the tests below.
+// memorySize is the size of most bodies in the tests below.
 func memorySize() int {
 	if brief() {
 		return 256 << 10
@@ -83,12 +83,12 @@ func memorySize() int {
 	return kombo.MaxWebhookBody
 }
 
-// listOf returns a list of so many bytes that repeats an element.
+// listOf returns a list of about size bytes with many copies of an element.
 func listOf(element string, size int) string {
 	return "[" + strings.Repeat(element+",", size/(len(element)+1)) + element + "]"
 }
 
-// objectOf returns an object of so many bytes, with keys that all differ.
+// objectOf returns an object of about size bytes with distinct keys.
 func objectOf(value string, size int) string {
 	var b strings.Builder
 	for i := 0; b.Len() < size; i++ {
@@ -97,12 +97,12 @@ func objectOf(value string, size int) string {
 	return "{" + b.String()[1:] + "}"
 }
 
-// contents returns what a list, or anything else, of a response can be filled with: all that there is, or what takes
-// the most.
+// contents returns values that a member of a response can be filled with: all of them, or those that take the most
+// memory.
 func contents(size int, all bool) map[string]string {
 	filled := map[string]string{
-		"a string that is no UTF-8": `"` + strings.Repeat("\xff", size) + `"`,
-		"object of lists":           objectOf(`["",""]`, size),
+		"a string that is not UTF-8": `"` + strings.Repeat("\xff", size) + `"`,
+		"object of lists":            objectOf(`["",""]`, size),
 	}
 	for _, element := range []string{`{}`, `null`, `{"id":""}`} {
 		filled["list of "+element] = listOf(element, size)
@@ -129,7 +129,7 @@ func contents(size int, all bool) map[string]string {
 //nolint:paralleltest // it measures the heap
 func TestNoResponseTakesFarMoreMemoryThanItsSize(t *testing.T) {
 	type call struct {
-		// where has %s in place of the content.
+		// where has %s at the position of the content.
 		where []string
 		call  func(context.Context, *kombo.Client) error
 	}
@@ -216,7 +216,7 @@ func TestNoResponseTakesFarMoreMemoryThanItsSize(t *testing.T) {
 	}
 }
 
-// The lists that took the most before there was a bound.
+// The lists that took the most memory without a bound.
 func TestListsOfNothingAreRefused(t *testing.T) {
 	t.Parallel()
 	nothing := listOf("{}", 1<<20)
@@ -276,7 +276,7 @@ func TestNoWebhookTakesFarMoreMemoryThanItsSize(t *testing.T) {
 	}
 }
 
-// What Kombo sends passes whatever its length: here the elements of the documented responses, over and over.
+// Real responses of any length are accepted. The test sends the elements of the documented responses many times.
 func TestLongOrdinaryResponsesPass(t *testing.T) {
 	t.Parallel()
 	size := 10<<20 - 10_000
@@ -330,7 +330,7 @@ func apiFile(t *testing.T, name string) []byte {
 	return content
 }
 
-// serveGzip serves a body that is compressed to next to nothing.
+// serveGzip serves a body that compresses to almost nothing.
 func serveGzip(t *testing.T, status int, body string) *kombo.Client {
 	t.Helper()
 	var compressed bytes.Buffer
@@ -347,7 +347,7 @@ func serveGzip(t *testing.T, status int, body string) *kombo.Client {
 	return newClient(t, kombo.WithBaseURL(server.URL+"/v1"))
 }
 
-// Of a list of 100,000 items, one page is in memory: after some pages as much as after many.
+// Of a list of 100,000 items, only one page is in memory, after a few pages as after many.
 func TestListHoldsOnePage(t *testing.T) { //nolint:paralleltest // measures the heap
 	pages, pageSize := 400, 250
 	if brief() {
@@ -378,9 +378,9 @@ func TestListHoldsOnePage(t *testing.T) { //nolint:paralleltest // measures the 
 	if items != pages*pageSize {
 		t.Errorf("%d items, want %d", items, pages*pageSize)
 	}
-	// Its body may be there, too.
+	// The body of the page may be in memory, too.
 	if limit := 2*pageBytes + 512<<10; most > limit {
-		t.Errorf("the list holds %d bytes, want at most %d: a page has %d", most, limit, pageBytes)
+		t.Errorf("the list keeps %d bytes, want at most %d: a page has %d", most, limit, pageBytes)
 	}
-	t.Logf("%d items, %d bytes held, a page has %d", items, most, pageBytes)
+	t.Logf("%d items, %d bytes in memory, a page has %d", items, most, pageBytes)
 }

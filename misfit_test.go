@@ -10,7 +10,7 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// An integration with all its models is long, and its error no less precise.
+// The error for a long integration is as precise as for a short one.
 func TestDecodeErrorsOfLongResponses(t *testing.T) {
 	t.Parallel()
 	model := `{"id":"hris_employees","label":"Employees","fields":[` + strings.Repeat(`{"id":"first_name","coverage_status":"SUPPORTED"},`, 100) + `{"id":"last_name"}]},`
@@ -27,7 +27,7 @@ func TestDecodeErrorsOfLongResponses(t *testing.T) {
 	}
 }
 
-// The error names the first value that cannot be decoded, whatever its type and however deep it is.
+// The error names the first value that cannot be decoded, for any type and at any depth.
 func TestDecodeErrorsNameTheValue(t *testing.T) {
 	t.Parallel()
 	const integration = `"id":"x:1","tool":{"id":"x"},"status":"ACTIVE","setup_status":"COMPLETED"`
@@ -85,7 +85,7 @@ func TestDecodeErrorsNameTheValue(t *testing.T) {
 		{`{"results":[{"id":"c","key":"k","integration_field":{"label":7}}],"next":null}`, customs, "the type of data.results.integration_field.label is wrong"},
 		{`{"id":7}`, byToken, "the type of data.id is wrong"},
 		{`{"environment_id":["a"]}`, check, "the type of data.environment_id is wrong"},
-		// For what has been executed, only what the caller depends on is an error.
+		// If a request was executed, only a missing required field is an error.
 		{`{"link":["a"],"static_ips":7}`, createLink, "the type of data.link is wrong"},
 		{`{"static_ips":7}`, createLink, "data.link is missing"},
 		{`{"sync_id":7,"type":"FULL"}`, sync, "the type of data.sync_id is wrong"},
@@ -125,7 +125,7 @@ func TestWebhookDecodeErrorsNameTheValue(t *testing.T) {
 	}
 }
 
-// What has been executed is not reported as failed because of a detail of the response.
+// If a request was executed, it is not reported as failed because of a detail of the response.
 func TestDetailsOfAnotherForm(t *testing.T) {
 	t.Parallel()
 	for _, data := range []string{`{}`, `[]`, `null`, `"ok"`, `true`, `7`, `[[{}]]`, `{"deleted":{"at":"x"}}`} {
@@ -163,7 +163,7 @@ func TestDetailsOfAnotherForm(t *testing.T) {
 	}
 }
 
-// Only the status proves that Kombo has done what was asked for: gateways answer 200, too.
+// A 200 alone does not prove that Kombo executed the request: gateways also send 200.
 func TestDetailsDoNotReplaceTheStatus(t *testing.T) {
 	t.Parallel()
 	for response, want := range map[string]string{

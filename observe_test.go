@@ -104,7 +104,7 @@ func TestObserver(t *testing.T) {
 				if diff := cmp.Diff([]string{"inner", "outer", "client", "client, second"}, order); diff != "" {
 					t.Fatalf("observers (-want +got):\n%s", diff)
 				}
-				sameError := cmp.Comparer(func(a, b error) bool { return a == b }) //nolint:errorlint // the very same
+				sameError := cmp.Comparer(func(a, b error) bool { return a == b }) //nolint:errorlint // identity, not Is
 				for i := range calls {
 					calls[i].Duration = calls[i].Duration.Truncate(time.Millisecond)
 				}
@@ -116,8 +116,7 @@ func TestObserver(t *testing.T) {
 	}
 }
 
-// A transport learns the route of each request that it sends, also of one that is sent again, and also if a transport
-// around it derives a context.
+// A transport gets the route of each request, including retries, also if an outer transport derives a context.
 func TestOperationFromContext(t *testing.T) {
 	t.Parallel()
 	for op, call := range allCalls {
@@ -146,7 +145,7 @@ func TestOperationFromContext(t *testing.T) {
 	}
 }
 
-// The context of the operation must not hide that the caller's one has ended, nor why.
+// The context of the operation must not hide that the caller's context has ended, nor why.
 func TestOperationContextEnds(t *testing.T) {
 	t.Parallel()
 	why := errors.New("shutting down")
@@ -164,8 +163,8 @@ func TestOperationContextEnds(t *testing.T) {
 
 type contextKey string
 
-// The context of a call is derived once, at its start, and reaches whoever gets a context: the transports, the logger
-// and the observers, also one that was added with it.
+// The context of a call is derived once, at its start. The transports, the logger and all observers get it, also an
+// observer that was added to that context.
 func TestCallContext(t *testing.T) {
 	t.Parallel()
 	for op, call := range allCalls {
@@ -221,7 +220,7 @@ func (h contextHandler) Handle(ctx context.Context, _ slog.Record) error {
 func (h contextHandler) WithAttrs([]slog.Attr) slog.Handler { return h }
 func (h contextHandler) WithGroup(string) slog.Handler      { return h }
 
-// A call that fails before its first request has a start and an end, too.
+// Start and end are also reported for a call that fails before its first request.
 func TestCallContextOfInvalidInput(t *testing.T) {
 	t.Parallel()
 	started, ended := 0, 0
@@ -238,7 +237,7 @@ func TestCallContextOfInvalidInput(t *testing.T) {
 	}
 }
 
-// The transports of WithInstrumentation are around that of WithHTTPClient, whatever the order of the options.
+// The transports of WithInstrumentation wrap that of WithHTTPClient, in any order of the options.
 func TestInstrumentationTransport(t *testing.T) {
 	t.Parallel()
 	var events []string
@@ -264,17 +263,17 @@ func TestInstrumentationTransport(t *testing.T) {
 	}
 }
 
-// Without WithHTTPClient the base is the pool of this package. DisableCompression of the caller's Transport counts although
-// another Transport is around it.
+// Without WithHTTPClient, the base transport is that of this package. DisableCompression of the caller's Transport counts
+// even though another transport wraps it.
 func TestInstrumentationTransportKeepsItsBase(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		client  *http.Client
 		encoded string
 	}{
-		"default":                {&http.Client{}, "gzip"},
-		"without compression":    {&http.Client{Transport: &http.Transport{DisableCompression: true}}, ""},
-		"a transport of its own": {&http.Client{Transport: &http.Transport{}}, "gzip"},
+		"default":              {&http.Client{}, "gzip"},
+		"without compression":  {&http.Client{Transport: &http.Transport{DisableCompression: true}}, ""},
+		"a separate transport": {&http.Client{Transport: &http.Transport{}}, "gzip"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

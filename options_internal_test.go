@@ -7,7 +7,7 @@ import (
 	"github.com/kombo-go/kombo/internal/transport"
 )
 
-// What the documentation says of sizes.
+// The documented sizes.
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -29,7 +29,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// Kombo's own SDKs give every POST 300 seconds.
+// Kombo's SDKs allow 300 seconds for every POST.
 func TestTimeoutsOfOperations(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

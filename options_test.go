@@ -84,7 +84,7 @@ func TestLogger(t *testing.T) {
 			return a
 		},
 	}))
-	answers := []func() (*http.Response, error){
+	responses := []func() (*http.Response, error){
 		func() (*http.Response, error) {
 			return nil, &url.Error{Op: "Get", URL: testLink, Err: io.ErrUnexpectedEOF}
 		},
@@ -92,7 +92,7 @@ func TestLogger(t *testing.T) {
 		func() (*http.Response, error) { return httpmock.NewStringResponse(404, ""), nil },
 	}
 	mock := httpmock.NewMockTransport()
-	mock.RegisterNoResponder(func(*http.Request) (*http.Response, error) { return answers[mock.GetTotalCallCount()-1]() })
+	mock.RegisterNoResponder(func(*http.Request) (*http.Response, error) { return responses[mock.GetTotalCallCount()-1]() })
 	client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}), kombo.WithLogger(logger),
 		kombo.WithRetry(kombo.RetryPolicy{BaseDelay: 1}))
 	_, err := client.Connect.IntegrationByToken(t.Context(), testToken)
@@ -123,7 +123,7 @@ func TestLoggerIsSilent(t *testing.T) {
 	}
 }
 
-// Links may take Kombo as long as its own SDKs allow; the rest may not.
+// Creating a link may take as long as in Kombo's SDKs; other calls have a shorter limit.
 func TestTimeLimits(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -184,13 +184,13 @@ func TestTimeLimits(t *testing.T) {
 	}
 }
 
-// The caller's http.Client is used, but never changed.
+// The caller's http.Client is used and never changed.
 func TestCallersHTTPClient(t *testing.T) {
 	t.Parallel()
 	jar := &countingJar{}
 	original := &http.Client{Jar: jar, Timeout: time.Minute}
 	before := *original
-	client, server := serve(t, answerLink, kombo.WithHTTPClient(original))
+	client, server := serve(t, respondWithLink, kombo.WithHTTPClient(original))
 	if _, err := client.Connect.CreateLink(t.Context(), linkRequest); err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func TestCallersHTTPClient(t *testing.T) {
 		t.Errorf("the client was changed: %+v", original)
 	}
 	if jar.asked.Load() != 1 {
-		t.Errorf("the cookie jar was asked %d times", jar.asked.Load())
+		t.Errorf("the cookie jar was called %d times", jar.asked.Load())
 	}
 	original.Transport = failing{}
 	if _, err := client.Connect.CreateLink(t.Context(), linkRequest); err != nil {

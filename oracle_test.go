@@ -28,9 +28,9 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// For any body at all, ParseEvent gives what a program would decode that knows only the exported
-// structs and the documented rule: an id, a type, data, and what the event is about. Where keys are
-// doubled or written otherwise, or text is no UTF-8, encoding/json decides, for both.
+// For any body, ParseEvent returns the same as a second implementation, which has only the exported structs and the
+// documented rule: an id, a type, data and the required fields. For duplicate keys, other capitals or invalid UTF-8,
+// encoding/json decides in both.
 func FuzzParseEventOracle(f *testing.F) {
 	for _, body := range webhooks(f) {
 		for _, seed := range mutations(f, body) {
@@ -67,7 +67,7 @@ func FuzzParseEventOracle(f *testing.F) {
 			t.Fatalf("the event cannot be encoded again: %v", err)
 		}
 		if _, unknown := got.(*kombo.UnknownEvent); unknown {
-			return // its data is encoded without white space, so it is not the same
+			return // encoding removes white space from its data, so the data differs
 		}
 		again, err := kombo.ParseEvent(encoded)
 		if diff := cmp.Diff(got, again); err != nil || diff != "" {
@@ -76,7 +76,7 @@ func FuzzParseEventOracle(f *testing.F) {
 	})
 }
 
-// unusualBodies are valid or invalid in ways that a short cut could get wrong.
+// unusualBodies are valid or invalid in ways that a fast path could get wrong.
 var unusualBodies = []string{
 	`{"data":{"id":"a:1","tool":"a"},"more":[{"x":"]}"}],"type":"integration-created","id":"e"}`,
 	`{"data":{"id":"a:1","tool":"a"},"more":[{],"type":"integration-created","id":"e"}`,
@@ -121,7 +121,7 @@ var unusualBodies = []string{
 	`[]`, `null`, ``, ` { } `,
 }
 
-// decodeTwice is a ParseEvent without short ways.
+// decodeTwice is a ParseEvent without a fast path.
 func decodeTwice(body []byte) (kombo.Event, error) {
 	var envelope struct {
 		ID   string          `json:"id"`
@@ -175,8 +175,8 @@ func decodeTwice(body []byte) (kombo.Event, error) {
 	return event, nil
 }
 
-// mutations returns a webhook and what could become of it: cut, compact, with its keys doubled or in
-// capitals, and with each field of its data missing, null or of another type.
+// mutations returns a webhook and variants: truncated, compact, with duplicate keys or other capitals, and with each
+// field of the data missing, null or of another type.
 func mutations(t testing.TB, body []byte) [][]byte {
 	t.Helper()
 	var envelope struct {
@@ -215,8 +215,8 @@ func mutations(t testing.TB, body []byte) [][]byte {
 	return all
 }
 
-// Whatever body and secret are, the signature that other implementations make verifies, padded or
-// not, and no other string does.
+// For any body and secret, the signature of another implementation verifies, padded or not, and no other string
+// does.
 func FuzzVerify(f *testing.F) {
 	for _, body := range webhooks(f) {
 		f.Add(body, testSecret, kombo.SignWebhook(testSecret, body))
@@ -250,7 +250,7 @@ func FuzzVerify(f *testing.F) {
 			t.Errorf("Verify of a longer body = %v", err)
 		}
 		wrong := []string{signature, signature + good, good + signature, padded + signature, good + "\n", strings.ToLower(good), good[1:]}
-		// The signature overlaid at every place: all that differs is a few characters.
+		// The other string replaces a few characters of the signature, at each position.
 		for i := range good {
 			wrong = append(wrong, good[:i]+signature+good[min(len(good), i+len(signature)):])
 		}
@@ -272,8 +272,8 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// Whatever a server answers that is no success, a call fails with an *Error that keeps the status,
-// prints as one line, and holds nothing secret.
+// For any response without success, a call fails with an *Error that keeps the status, prints as one line, and
+// contains no secret.
 func FuzzErrorResponse(f *testing.F) {
 	const code = `{"status":"error","error":{"code":"PLATFORM.INTEGRATION_NOT_FOUND","title":"T","message":"M","log_url":"https://app.kombo.dev/logs"}}`
 	for i, body := range []string{
@@ -317,17 +317,16 @@ func FuzzErrorResponse(f *testing.F) {
 			}
 			said := fmt.Sprintf("%v %+v %#v %s %v %s", err, kerr, kerr, kerr.Body, errors.Unwrap(err), kerr.LogValue())
 			if strings.Contains(said, testAPIKey) || name == "IntegrationByToken" && strings.Contains(said, testToken) {
-				t.Errorf("%s: the error holds a secret: %s", name, said)
+				t.Errorf("%s: the error contains a secret: %s", name, said)
 			}
 		}
 	})
 }
 
-// pathStep is what servers and proxies would resolve.
+// pathStep matches path segments that servers and proxies resolve.
 var pathStep = regexp.MustCompile(`(^|[/\\])\.\.?([/\\]|$)`)
 
-// Any id that is accepted arrives at the server as it is, in one segment of the path; with any other
-// nothing is sent.
+// An ID that is accepted arrives at the server unchanged, as one segment of the path. For any other ID nothing is sent.
 func FuzzPathSegment(f *testing.F) {
 	for _, id := range []string{
 		testIntegrationID, "", ".", "..", "...", "a/..", "../a", `a\.\b`, "a//b", "/", `\`, "//", "a?b#c", "%2e%2e", "%", "%zz", "ä ö+ü", "a;b&c=d",
@@ -337,9 +336,9 @@ func FuzzPathSegment(f *testing.F) {
 	}
 	var (
 		mutex   sync.Mutex
-		arrived []string // the paths as they went over the wire
+		arrived []string // the paths as they were sent
 	)
-	// Not r.PathValue: http.ServeMux takes an escaped slash alone for the end of the path.
+	// Not r.PathValue: http.ServeMux treats a segment that is only an escaped slash as the end of the path.
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mutex.Lock()
 		arrived = append(arrived, r.RequestURI)
@@ -384,11 +383,11 @@ func FuzzPathSegment(f *testing.F) {
 	})
 }
 
-// tokenLike is what can be a token: no slashes, spaces, control characters or letters beyond ASCII.
+// tokenLike matches possible tokens: no slashes, spaces, control characters or non-ASCII letters.
 var tokenLike = regexp.MustCompile(`^[!-.0-\[\]-~]+$`)
 
-// Whatever a browser posts, the token in it is exchanged as it is, once, or nothing is sent; and the
-// answer repeats nothing of it.
+// For any body that a browser posts, either its token is exchanged unchanged, once, or nothing is sent. The response
+// contains no part of the body.
 func FuzzActivate(f *testing.F) {
 	for _, body := range []string{
 		tokenBody, `{"token":""}`, `{"token":null}`, `{"token":1}`, `{"Token":"capital-token"}`, `{"token":"first-token","token":"second-token"}`,
@@ -408,7 +407,7 @@ func FuzzActivate(f *testing.F) {
 			if token, err := url.PathUnescape(token); ok && err == nil && !strings.Contains(r.URL.RawPath, "//") {
 				exchanged = append(exchanged, token)
 			}
-			return httpmock.NewStringResponse(200, connectedAnswer), nil
+			return httpmock.NewStringResponse(200, connectedResponse), nil
 		})
 		connected := 0
 		flow, err := kombo.NewEmbeddedFlow(newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock})), kombo.EmbeddedFlowConfig{

@@ -20,10 +20,10 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// pages is a list of fields of which each page is an answer: by cursor, "" for the first.
+// pages serves a list of fields. responses has the pages by cursor; "" is the first.
 type pages struct {
-	answers map[string]string
-	queries []string
+	responses map[string]string
+	queries   []string
 }
 
 func (p *pages) client(t *testing.T) *kombo.Client {
@@ -31,7 +31,7 @@ func (p *pages) client(t *testing.T) *kombo.Client {
 	mock := httpmock.NewMockTransport()
 	mock.RegisterNoResponder(func(r *http.Request) (*http.Response, error) {
 		p.queries = append(p.queries, r.URL.RawQuery)
-		response, ok := p.answers[r.URL.Query().Get("cursor")]
+		response, ok := p.responses[r.URL.Query().Get("cursor")]
 		if !ok {
 			return httpmock.NewStringResponse(404, notFoundResponse), nil
 		}
@@ -40,7 +40,7 @@ func (p *pages) client(t *testing.T) *kombo.Client {
 	return newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock}), kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 1}))
 }
 
-// pageOf is an answer with fields, or custom fields; next is its JSON after the results.
+// pageOf returns a response with fields or custom fields. next is the JSON after the results.
 func pageOf(next string, ids ...string) string {
 	var results []string
 	for _, id := range ids {
@@ -49,7 +49,7 @@ func pageOf(next string, ids ...string) string {
 	return `{"status":"success","data":{"results":[` + strings.Join(results, ",") + `]` + next + `}}`
 }
 
-// collect returns the ids of a sequence and its errors.
+// collect returns the IDs and the errors of a sequence.
 func collect[T any](sequence iter.Seq2[T, error], id func(T) string) (ids []string, errs []error) {
 	for value, err := range sequence {
 		if err != nil {
@@ -65,7 +65,7 @@ func TestPagesInSequence(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name        string
-		answers     map[string]string
+		responses   map[string]string
 		paging      []kombo.ListOptions
 		want        []string
 		wantQueries []string
@@ -169,7 +169,7 @@ func TestPagesInSequence(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			list := &pages{answers: test.answers}
+			list := &pages{responses: test.responses}
 			service := list.client(t).Integrations
 			check := func(ids []string, errs []error) {
 				t.Helper()
@@ -186,7 +186,7 @@ func TestPagesInSequence(t *testing.T) {
 			}
 			fields := service.Fields(t.Context(), testIntegrationID, test.paging...)
 			customs := service.CustomFields(t.Context(), testIntegrationID, test.paging...)
-			for range 2 { // a sequence can be gone through again
+			for range 2 { // a sequence can be iterated again
 				check(collect(fields, func(f kombo.IntegrationField) string { return f.ID }))
 				check(collect(customs, func(f kombo.CustomField) string { return f.ID }))
 			}
@@ -205,10 +205,10 @@ func TestPageSizesDiffer(t *testing.T) {
 		"PageSize is not between 1 and 2000, or 0 for the default (nothing was sent)")
 }
 
-// No page is fetched that nobody asks for.
+// A page is fetched only when it is needed.
 func TestPagesAreFetchedAsNeeded(t *testing.T) {
 	t.Parallel()
-	list := &pages{answers: map[string]string{"": pageOf(`,"next":"1"`, "a", "b"), "1": pageOf(`,"next":"2"`, "c", "d")}}
+	list := &pages{responses: map[string]string{"": pageOf(`,"next":"1"`, "a", "b"), "1": pageOf(`,"next":"2"`, "c", "d")}}
 	service := list.client(t).Integrations
 	sequence := service.Fields(t.Context(), testIntegrationID)
 	if len(list.queries) != 0 {
@@ -232,7 +232,7 @@ func TestPagesAreFetchedAsNeeded(t *testing.T) {
 
 func TestContextEndsBetweenPages(t *testing.T) {
 	t.Parallel()
-	list := &pages{answers: map[string]string{"": pageOf(`,"next":"1"`, "a", "b"), "1": pageOf(`,"next":null`, "c")}}
+	list := &pages{responses: map[string]string{"": pageOf(`,"next":"1"`, "a", "b"), "1": pageOf(`,"next":null`, "c")}}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var ids []string
@@ -253,7 +253,7 @@ func TestContextEndsBetweenPages(t *testing.T) {
 	}
 }
 
-// However long a list is, about one page of it is in memory.
+// About one page of a list is in memory, for any length of the list.
 func TestLongListTakesLittleMemory(t *testing.T) { //nolint:paralleltest // measures the heap
 	const fields, size = 10_000, 100
 	label := strings.Repeat("x", 4<<10)
@@ -303,13 +303,13 @@ func TestLongListTakesLittleMemory(t *testing.T) { //nolint:paralleltest // meas
 	if now := runtime.NumGoroutine(); now > goroutines+2 {
 		t.Errorf("%d goroutines, %d after the first page", now, goroutines)
 	}
-	// All of them are 40 MiB; a page is 0.4 MiB, which is there as a body and as fields.
+	// The list is 40 MiB. A page is 0.4 MiB, once as a body and once as fields.
 	if most > before+8<<20 {
 		t.Errorf("the heap grew by %d bytes", most-before)
 	}
 }
 
-// A page is written as Kombo writes it, so that one that was stored reads the same.
+// A page is encoded as Kombo encodes it, so a stored page can be decoded again.
 func TestPageRoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, document := range []string{
@@ -330,8 +330,8 @@ func TestPageRoundTrip(t *testing.T) {
 	}
 }
 
-// A server that sends cursor after cursor, and nothing with them, does not keep a caller for ever: without a result
-// there is no chance to break.
+// A server that sends cursors without results does not keep a caller forever. Without a result, the caller has no
+// chance to break.
 func TestEndlessEmptyPages(t *testing.T) {
 	t.Parallel()
 	var pages atomic.Int64

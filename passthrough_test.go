@@ -25,7 +25,7 @@ func TestPassthrough(t *testing.T) {
 		Method: "GET", Path: "/company/employees",
 	})
 	if err != nil {
-		t.Fatal(err) // what the tool answers is no error
+		t.Fatal(err) // an error status of the tool is not an error of the call
 	}
 	var data any
 	if err := json.Unmarshal(response.Data, &data); err != nil {
@@ -162,7 +162,7 @@ func TestPassthroughBytes(t *testing.T) {
 	}
 }
 
-// What a caller of a passthrough depends on is the status that the tool answered.
+// The tool's status is the required field of a passthrough response.
 func TestPassthroughIncomplete(t *testing.T) {
 	t.Parallel()
 	for document, want := range map[string]string{
@@ -186,7 +186,7 @@ func TestPassthroughIncomplete(t *testing.T) {
 	}
 }
 
-// A passthrough that was executed is not reported as failed because of the form of its details.
+// A passthrough that was executed is not reported as failed because of malformed details.
 func TestPassthroughWithDetailsOfAnotherForm(t *testing.T) {
 	t.Parallel()
 	const success = `{"url":"u","status":200,"headers":{}}`
@@ -229,7 +229,7 @@ func TestPassthroughWithDetailsOfAnotherForm(t *testing.T) {
 		{"warnings are a string", success, `,"warnings":"text"`, "u", nil, []string{"text"}},
 		{"warnings are a number", success, `,"warnings":7`, "u", nil, []string{"7"}},
 		{"empty warnings", success, `,"warnings":[ ]`, "u", nil, nil},
-		{"error beside success", success, `,"error":"none"`, "u", nil, nil},
+		{"error next to success", success, `,"error":"none"`, "u", nil, nil},
 		{"error is null", success, `,"error":null`, "u", nil, nil},
 		{"very many warnings", success, `,"warnings":[` + strings.Repeat(`1,`, 1000) + `1]`, "u", nil, slices.Repeat([]string{"1"}, 100)},
 	}
@@ -254,7 +254,7 @@ func TestPassthroughWithDetailsOfAnotherForm(t *testing.T) {
 	}
 }
 
-// encoding/json would send bytes in base64 or as numbers, and readers as {}, without a word.
+// encoding/json would silently send bytes as base64 or numbers, and readers as {}.
 func TestPassthroughDataThatWouldBecomeOther(t *testing.T) {
 	t.Parallel()
 	type document []byte

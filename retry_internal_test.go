@@ -9,7 +9,7 @@ import (
 	"github.com/kombo-go/kombo/internal/transport"
 )
 
-// What Kombo documents about its codes.
+// The error codes as Kombo documents them.
 func TestClassify(t *testing.T) {
 	t.Parallel()
 	codes := map[transport.Classification][]string{
@@ -54,7 +54,7 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-// The code that decides about retries is the code that the caller sees.
+// Retries are decided by the code that the caller gets.
 func TestClassifiedCodeIsTheCodeOfTheError(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]ErrorCode{
@@ -73,13 +73,13 @@ func TestClassifiedCodeIsTheCodeOfTheError(t *testing.T) {
 		"\ufeff\n{\"error\":{\"code\":\"A\"}}":                        "A",
 	} {
 		resp := &transport.Response{StatusCode: 503, Body: []byte(body)}
-		if got, told := errorCode(resp.Body), errorFromResponse(transport.Operation{}, resp).Code; got != want || told != want {
-			t.Errorf("%s: classified as %q, reported as %q, want %q", body, got, told, want)
+		if got, reported := errorCode(resp.Body), errorFromResponse(transport.Operation{}, resp).Code; got != want || reported != want {
+			t.Errorf("%s: classified as %q, reported as %q, want %q", body, got, reported, want)
 		}
 	}
 }
 
-// What the documentation says of the zero value.
+// The documented zero value.
 func TestRetryPolicyDefaults(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

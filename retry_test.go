@@ -11,13 +11,13 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-func TestRetryAfterIsTold(t *testing.T) {
+func TestRetryAfterIsReported(t *testing.T) {
 	t.Parallel()
 	mock := httpmock.NewMockTransport()
 	mock.RegisterNoResponder(httpmock.NewStringResponder(429, "").HeaderSet(http.Header{"Retry-After": {"3600"}}))
 	_, err := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: mock})).CheckAPIKey(t.Context())
 	var kerr *kombo.Error
 	if !errors.As(err, &kerr) || kerr.RetryAfter != time.Hour || kerr.Attempts != 1 {
-		t.Errorf("error = %v, want to be told to wait an hour, at once", err)
+		t.Errorf("error = %v, want the wait of an hour in the error, at once", err)
 	}
 }

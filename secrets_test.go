@@ -26,7 +26,7 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// Servers and proxies repeat what they were sent, escaped in the way of their own format.
+// Servers and proxies echo the request in their responses, escaped for the format of the response.
 func TestErrorsHideEscapedSecrets(t *testing.T) {
 	t.Parallel()
 	const (
@@ -43,7 +43,7 @@ func TestErrorsHideEscapedSecrets(t *testing.T) {
 		return string(quoted[1 : len(quoted)-1])
 	}
 	references := strings.NewReplacer("&", "&amp;", "+", "&#43;", "=", "&#x3D;", "/", "&sol;", ":", "&#58").Replace
-	// decode undoes a layer of any of them.
+	// decode undoes one layer of any of these encodings.
 	decode := func(s string) string {
 		return html.UnescapeString(strings.NewReplacer("%25", "%", "%2B", "+", "%3D", "=", "%26", "&", "%2F", "/", "%3A", ":",
 			`\\`, `\`, `\u0026`, "&").Replace(s))
@@ -105,8 +105,8 @@ func TestErrorsHideEscapedSecrets(t *testing.T) {
 	}
 }
 
-// A run with every fault that could repeat a secret, and everything that a program could print of
-// it: neither key, nor token, nor link, nor webhook secret.
+// Each fault could echo a secret, and a program could print everything it gets. No output contains a key, token, link
+// or webhook secret.
 func TestNothingSecretIsSaid(t *testing.T) {
 	t.Parallel()
 	var said syncBuffer
@@ -130,27 +130,27 @@ func TestNothingSecretIsSaid(t *testing.T) {
 		handler http.HandlerFunc
 		options []kombo.Option
 	}{
-		"error that repeats":         {handler: echo(400, "application/json", `{"status":"error","error":{"code":"%[1]s","title":"%[1]s","message":"%[1]s","log_url":"%[1]s"}}`)},
-		"HTML that repeats":          {handler: echo(502, "text/html", "<html>%s</html>")},
+		"error that echoes":          {handler: echo(400, "application/json", `{"status":"error","error":{"code":"%[1]s","title":"%[1]s","message":"%[1]s","log_url":"%[1]s"}}`)},
+		"HTML that echoes":           {handler: echo(502, "text/html", "<html>%s</html>")},
 		"success without its fields": {handler: echo(200, "application/json", `{"status":"success","data":{"lnk":"%s"}}`)},
 		"success that is no JSON":    {handler: echo(200, "text/plain", "%s")},
-		"content type that repeats":  {handler: func(w http.ResponseWriter, r *http.Request) { echo(500, "text/x-"+testAPIKey+r.URL.Path, "%s")(w, r) }},
+		"content type that echoes":   {handler: func(w http.ResponseWriter, r *http.Request) { echo(500, "text/x-"+testAPIKey+r.URL.Path, "%s")(w, r) }},
 		"header that is none": {handler: func(w http.ResponseWriter, r *http.Request) {
 			hijack(t, "HTTP/1.1 200 OK\r\nEcho "+r.Header.Get("Authorization")+r.URL.Path+r.URL.EscapedPath()+"\r\n\r\n")(w, r)
 		}},
-		"status line that repeats": {handler: func(w http.ResponseWriter, r *http.Request) {
+		"status line that echoes": {handler: func(w http.ResponseWriter, r *http.Request) {
 			hijack(t, "HTTP/1.1 2OO "+r.Header.Get("Authorization")+r.URL.Path+r.URL.EscapedPath()+"\r\n\r\n")(w, r)
 		}},
-		"redirect that repeats": {handler: func(w http.ResponseWriter, r *http.Request) {
+		"redirect that echoes": {handler: func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", "https://evil.example"+r.URL.Path+"?token="+testToken)
 			w.WriteHeader(302)
 		}},
-		"no HTTP that repeats":    {handler: hijack(t, "Bearer "+testAPIKey+" "+testToken+"\r\n\r\n")},
-		"cut":                     {handler: hijack(t, "")},
-		"transport that repeats":  {handler: answerLink, options: []kombo.Option{kombo.WithHTTPClient(&http.Client{Transport: leaking})}},
-		"time limit":              {handler: waitForHangUp, options: []kombo.Option{kombo.WithTimeout(20 * time.Millisecond)}},
-		"everything goes well":    {handler: answerLink},
-		"rate limit that repeats": {handler: echo(429, "text/plain", "%s")},
+		"a response that is not HTTP": {handler: hijack(t, "Bearer "+testAPIKey+" "+testToken+"\r\n\r\n")},
+		"cut":                         {handler: hijack(t, "")},
+		"transport that echoes":       {handler: respondWithLink, options: []kombo.Option{kombo.WithHTTPClient(&http.Client{Transport: leaking})}},
+		"time limit":                  {handler: waitForHangUp, options: []kombo.Option{kombo.WithTimeout(20 * time.Millisecond)}},
+		"everything goes well":        {handler: respondWithLink},
+		"rate limit that echoes":      {handler: echo(429, "text/plain", "%s")},
 	}
 	for name, fault := range faults {
 		client, server := serve(t, fault.handler, append([]kombo.Option{kombo.WithLogger(logger)}, fault.options...)...)
@@ -200,8 +200,8 @@ func TestNothingSecretIsSaid(t *testing.T) {
 	}
 }
 
-// go-retryablehttp logs to stderr, URLs included, unless it is told not to. A program's own streams
-// are seen from outside only, so the run above runs again in a process of its own.
+// go-retryablehttp logs URLs to stderr unless its logger is set to nil. The output of a process can only be read from
+// outside, so the test above runs again in another process.
 func TestNothingIsPrinted(t *testing.T) {
 	t.Parallel()
 	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestNothingSecretIsSaid$", "-test.v")
@@ -220,7 +220,7 @@ func TestNothingIsPrinted(t *testing.T) {
 	}
 }
 
-// say prints err in every way that a program could.
+// say prints err in every way that a program can.
 func say(to io.Writer, logger *slog.Logger, name string, err error) {
 	for ; err != nil; err = errors.Unwrap(err) {
 		_, _ = fmt.Fprintf(to, "%v %+v %#v %s %q\n", err, err, err, err, err)
@@ -284,7 +284,7 @@ func TestLinkHidesItsURL(t *testing.T) {
 		fmt.Fprintf(&log, verb+verb, []*kombo.Link{&link}, struct{ Link kombo.Link }{link})
 	}
 	if strings.Contains(log.String(), "eyJ") || strings.Contains(log.String(), fmt.Sprintf("%x", "eyJ")) {
-		t.Errorf("the link is told: %s", log.String())
+		t.Errorf("the link is logged: %s", log.String())
 	}
 	if !strings.Contains(log.String(), "kombo.Link([redacted])") || kombo.Link.String(kombo.Link{}) != "kombo.Link(empty)" {
 		t.Errorf("log = %s", log.String())
@@ -314,7 +314,7 @@ func TestVerifierHidesItsSecrets(t *testing.T) {
 	}
 }
 
-// A token that is a word of an error code must not change what kind of error it is.
+// A token that equals a word of an error code must not change the kind of the error.
 func TestTokenDoesNotHideTheCode(t *testing.T) {
 	t.Parallel()
 	client, _ := mocked(t, "*", "", 429, envelope(`"PLATFORM.RATE_LIMIT_EXCEEDED"`, "null", `"PLATFORM is unknown"`, "null"))
@@ -325,7 +325,7 @@ func TestTokenDoesNotHideTheCode(t *testing.T) {
 	}
 }
 
-// What stands in place of a code is treated as text, unless it looks like a code.
+// A code that does not look like one is treated as text.
 func TestCodeThatIsNone(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]string{
@@ -344,15 +344,15 @@ func TestCodeThatIsNone(t *testing.T) {
 	}
 }
 
-// The label of a metric must not hold ids, nor tokens.
+// The label of a metric must not contain IDs or tokens.
 func TestObserverGetsRoutesOnly(t *testing.T) {
 	t.Parallel()
 	for op, call := range allCalls {
 		client, _ := mocked(t, "*", "", 404, notFoundResponse)
-		told := ""
-		_ = call(kombo.ContextWithObserver(t.Context(), func(_ context.Context, c kombo.CallInfo) { told += c.Op }), client)
-		if told != op || strings.Contains(told, "personio") {
-			t.Errorf("told %q, want %q", told, op)
+		reported := ""
+		_ = call(kombo.ContextWithObserver(t.Context(), func(_ context.Context, c kombo.CallInfo) { reported += c.Op }), client)
+		if reported != op || strings.Contains(reported, "personio") {
+			t.Errorf("reported %q, want %q", reported, op)
 		}
 	}
 }

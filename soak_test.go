@@ -26,7 +26,7 @@ import (
 
 const soakers = 64
 
-// soakTime is how long a soak test runs: what KOMBO_SOAK says ("20s", "10m").
+// soakTime returns how long a soak test runs: the value of KOMBO_SOAK ("20s", "10m").
 func soakTime(t *testing.T) time.Duration {
 	t.Helper()
 	value := os.Getenv("KOMBO_SOAK")
@@ -40,7 +40,7 @@ func soakTime(t *testing.T) time.Duration {
 	return duration
 }
 
-// footprint is what a program holds on to.
+// footprint is what a process keeps: goroutines, heap and connections.
 type footprint struct {
 	goroutines, connections int
 	heap                    uint64
@@ -56,14 +56,14 @@ func (f footprint) within(bound footprint) bool {
 
 func measure(open *atomic.Int64) footprint {
 	runtime.GC()
-	runtime.GC() // the second empties what pools kept over the first
+	runtime.GC() // the second collection empties sync.Pools
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	return footprint{goroutines: runtime.NumGoroutine(), connections: int(open.Load()), heap: memory.HeapAlloc}
 }
 
-// settle waits until what is held is within the bound: connections and goroutines need a moment to
-// end, on a busy machine a long one.
+// settle waits until the footprint is within the bound. Connections and goroutines need a moment to end, and longer on
+// a busy machine.
 func settle(t *testing.T, when string, open *atomic.Int64, bound footprint) footprint {
 	t.Helper()
 	again := time.NewTicker(20 * time.Millisecond)
@@ -98,11 +98,11 @@ func countOpen(open *atomic.Int64) func(net.Conn, http.ConnState) {
 	}
 }
 
-// soak lets 64 goroutines work for a while. At half time and at the end they rest, and what is held
-// then must not have grown.
+// soak runs work in 64 goroutines. At half time and at the end they pause, and the footprint must not have grown
+// between the two.
 func soak(t *testing.T, duration time.Duration, open *atomic.Int64, work func()) {
 	t.Helper()
-	var rest sync.RWMutex // whoever works holds it for reading
+	var rest sync.RWMutex // a worker holds the read lock
 	stop := make(chan struct{})
 	var wait sync.WaitGroup
 	for range soakers {
@@ -123,13 +123,13 @@ func soak(t *testing.T, duration time.Duration, open *atomic.Int64, work func())
 	defer half.Stop()
 	<-half.C
 	rest.Lock()
-	// One connection for each worker, and some that a worker did not wait for. Each has a goroutine at the
-	// server and two at the client.
+	// One connection for each worker, and a few that a worker dialed and did not use. Each has one goroutine in the
+	// server and two in the client.
 	before := settle(t, "half time", open, footprint{
 		goroutines: soakers + 3*2*soakers + 16, connections: 2 * soakers, heap: 64 << 20,
 	})
 	rest.Unlock()
-	// Anew: the workers may have taken long to come to rest.
+	// A new deadline: the workers may have taken long to pause.
 	half.Reset(duration / 2)
 	<-half.C
 	rest.Lock()
@@ -141,8 +141,8 @@ func soak(t *testing.T, duration time.Duration, open *atomic.Int64, work func())
 	wait.Wait()
 }
 
-// soakFault is a way in which an answer fails, with what a call returns whose last answer fails so. Most
-// are rows of the fault matrix.
+// soakFault is a faulty response, and what a call returns if its last response is this one. Most are rows of the fault
+// matrix.
 type soakFault struct {
 	name    string
 	respond func(faultyCall) http.HandlerFunc
@@ -151,7 +151,7 @@ type soakFault struct {
 }
 
 var (
-	soakGood   = soakFault{"none", answerWell, 0, nil}
+	soakGood   = soakFault{"none", respondWell, 0, nil}
 	soakFaults = []soakFault{
 		{"drop by drop", drops, 0, nil},
 		{"reset before the headers", reset(""), 0, kombo.ErrNetwork},
@@ -173,7 +173,7 @@ var (
 		{"429, garbage", rateLimited(fixedValue("soon")), 429, kombo.ErrRateLimited},
 		{"429, huge", rateLimited(fixedValue("99999999999999999999")), 429, kombo.ErrRateLimited},
 	}
-	// Seldom, or else nearly all callers would wait for them, or for ten megabytes to be moved.
+	// Rare, because otherwise most callers would wait for them, or for ten megabytes to be transferred.
 	seldomSoakFaults = []soakFault{
 		{"slow headers", slowHeaders, 0, os.ErrDeadlineExceeded},
 		{"slow body", slowBody, 0, os.ErrDeadlineExceeded},
@@ -191,7 +191,7 @@ func pickFault() *soakFault {
 	return &soakGood
 }
 
-// drops answers well, but slowly.
+// drops sends a correct response, slowly.
 func drops(call faultyCall) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		drop := time.NewTicker(5 * time.Millisecond)
@@ -204,10 +204,10 @@ func drops(call faultyCall) http.HandlerFunc {
 	}
 }
 
-// impatient starts the ids of calls whose caller gives up before the answer, or just after it.
+// impatient is the prefix of IDs in calls whose caller gives up before the response, or just after it.
 const impatient = "-impatient"
 
-// soakAPI answers calls, and remembers how until they are over.
+// soakAPI responds to calls, and records its responses to each until the call has returned.
 type soakAPI struct {
 	mutex sync.Mutex
 	calls map[string][]*soakFault
@@ -223,7 +223,7 @@ func (a *soakAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	fault := pickFault()
 	if strings.HasPrefix(request.ID, impatient) {
-		fault = &soakFault{respond: drops} // and not remembered: the caller may be gone for long
+		fault = &soakFault{respond: drops} // not recorded, because the call may have returned long ago
 	} else {
 		a.mutex.Lock()
 		a.calls[request.ID] = append(a.calls[request.ID], fault)
@@ -232,7 +232,7 @@ func (a *soakAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fault.respond(faultyCall{response: `{"status":"success","data":{"link":"` + testLink + request.ID + `"}}`})(w, r)
 }
 
-// take returns how a call was answered.
+// take returns the recorded responses to a call.
 func (a *soakAPI) take(id string) []*soakFault {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
@@ -241,23 +241,23 @@ func (a *soakAPI) take(id string) []*soakFault {
 	return faults
 }
 
-// outcomeOf says what is wrong with what a call returned that was answered so, or "".
+// outcomeOf describes what is wrong with the result of a call with these responses, or returns "".
 func outcomeOf(id string, faults []*soakFault, link *kombo.Link, err error) string {
 	if len(faults) == 0 {
-		return fmt.Sprintf("never answered: %v, %v", link, err)
+		return fmt.Sprintf("no response: %v, %v", link, err)
 	}
 	last := faults[len(faults)-1]
 	kerr, _ := errors.AsType[*kombo.Error](err)
 	switch {
 	case last.want == nil && (err != nil || link.URL != testLink+id),
 		last.want != nil && (link != nil || !errors.Is(err, last.want) || kerr.StatusCode != last.status || kerr.Attempts < len(faults)):
-		return fmt.Sprintf("answered %q for the %d. time: %v, %v, want %v with status %d", last.name, len(faults), link, err, last.want, last.status)
+		return fmt.Sprintf("response %q to attempt %d: %v, %v, want %v with status %d", last.name, len(faults), link, err, last.want, last.status)
 	}
 	return ""
 }
 
-// Under load, with one answer in ten failing in every way, and one caller in a hundred giving up, each
-// call ends as its last answer says, and nothing piles up.
+// Under load, one response in ten is faulty and one caller in a hundred gives up. Each call's result matches its last
+// response, and the footprint does not grow.
 func TestSoak(t *testing.T) { //nolint:paralleltest // counts the goroutines and the heap of the process
 	duration := soakTime(t)
 	var open, calls, failed, attempts, canceled, busy atomic.Int64
@@ -300,7 +300,7 @@ func TestSoak(t *testing.T) { //nolint:paralleltest // counts the goroutines and
 			}
 		}
 	})
-	t.Logf("%d calls by %d callers, %d answers, %d calls failed, %d for want of time; %d times the caller gave up",
+	t.Logf("%d calls by %d callers, %d responses, %d calls failed, %d of them by the time limit; %d times the caller gave up",
 		calls.Load(), soakers, attempts.Load(), failed.Load(), busy.Load(), canceled.Load())
 	if busy.Load() > calls.Load()/10 {
 		t.Errorf("%d of %d calls took too long without a reason", busy.Load(), calls.Load())
@@ -309,14 +309,14 @@ func TestSoak(t *testing.T) { //nolint:paralleltest // counts the goroutines and
 	settle(t, "closed", &open, footprint{goroutines: before.goroutines + 8, connections: 0, heap: before.heap + 8<<20})
 }
 
-// soakHook sends webhooks to a server, good and bad.
+// soakHook sends valid and invalid webhooks to a server.
 type soakHook struct {
-	t       *testing.T
-	address string
-	sender  *http.Client
-	count   atomic.Int64
-	pending sync.Map // of the ids of genuine webhooks that are not handled yet
-	answers sync.Map // of *atomic.Int64 by kind
+	t        *testing.T
+	address  string
+	sender   *http.Client
+	count    atomic.Int64
+	pending  sync.Map // IDs of valid webhooks that are not handled yet
+	statuses sync.Map // *atomic.Int64 by kind
 }
 
 func (h *soakHook) handle(_ context.Context, event kombo.Event) error {
@@ -334,7 +334,7 @@ func (h *soakHook) send() {
 		kinds := [...]string{"forged", "changed", "unsigned", "announced too large", "too large", "cut", "gone"}
 		kind = kinds[rand.IntN(len(kinds))]
 	}
-	if rand.IntN(500) == 0 { // seldom, or else nearly all senders would be slow
+	if rand.IntN(500) == 0 { // rare, because otherwise most senders would be slow
 		kind = "slow"
 	}
 	signature := kombo.SignWebhook(testSecret, []byte(body))
@@ -373,7 +373,7 @@ func (h *soakHook) send() {
 			return errors.Join(err, connection.CloseWrite())
 		})
 	case "slow":
-		// Byte by byte, and never to its end: only the ReadTimeout ends it.
+		// Byte by byte, without an end. Only the ReadTimeout ends it.
 		want = http.StatusBadRequest
 		status, err = h.raw(len(body), signature, func(connection *net.TCPConn) error {
 			drops := time.NewTicker(50 * time.Millisecond)
@@ -387,7 +387,7 @@ func (h *soakHook) send() {
 			return nil
 		})
 	case "gone":
-		// Nobody waits for an answer.
+		// Do not wait for a response.
 		gone := errors.New("gone")
 		_, err = h.raw(len(body), signature, func(*net.TCPConn) error { return gone })
 		if status = want; errors.Is(err, gone) {
@@ -397,7 +397,7 @@ func (h *soakHook) send() {
 	if err != nil || status != want {
 		h.t.Errorf("%s: %d, %v, want %d", kind, status, err, want)
 	}
-	counter, _ := h.answers.LoadOrStore(kind, new(atomic.Int64))
+	counter, _ := h.statuses.LoadOrStore(kind, new(atomic.Int64))
 	counter.(*atomic.Int64).Add(1)
 }
 
@@ -415,7 +415,7 @@ func (h *soakHook) post(body io.Reader, signature string) (status int, err error
 	return response.StatusCode, errors.Join(err, response.Body.Close())
 }
 
-// raw sends the headers, lets write send the body, and reads the status of the answer.
+// raw sends the headers, calls write to send the body, and reads the status of the response.
 func (h *soakHook) raw(length int, signature string, write func(*net.TCPConn) error) (status int, err error) {
 	connection, err := net.Dial("tcp", h.address)
 	if err != nil {
@@ -434,8 +434,8 @@ func (h *soakHook) raw(length int, signature string, write func(*net.TCPConn) er
 	return response.StatusCode, response.Body.Close()
 }
 
-// Under load, with one delivery in ten forged, too large, cut or slow, the handler answers each as it
-// should, hands on the genuine ones, each once, and nothing piles up.
+// Under load, one delivery in ten is forged, too large, truncated or slow. The handler sends the right status to each,
+// handles each valid one once, and the footprint does not grow.
 func TestSoakWebhooks(t *testing.T) { //nolint:paralleltest // counts the goroutines and the heap of the process
 	duration := soakTime(t)
 	var open atomic.Int64
@@ -444,13 +444,13 @@ func TestSoakWebhooks(t *testing.T) { //nolint:paralleltest // counts the gorout
 	hook := &soakHook{t: t, sender: &http.Client{Transport: pool}}
 	server := httptest.NewUnstartedServer(newVerifier(t, testSecret).Handler(kombo.EventHandlers{Fallback: hook.handle}))
 	server.Config.ConnState = countOpen(&open)
-	server.Config.ReadTimeout = 2 * time.Second // long enough for the genuine ones on a busy machine
-	server.Config.IdleTimeout = time.Minute     // else it is ReadTimeout, and connections close while all rest
+	server.Config.ReadTimeout = 2 * time.Second // long enough for valid webhooks on a busy machine
+	server.Config.IdleTimeout = time.Minute     // otherwise ReadTimeout counts, and connections close during the pause
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.Start()
 	hook.address = server.Listener.Addr().String()
 	soak(t, duration, &open, hook.send)
-	hook.answers.Range(func(kind, counter any) bool {
+	hook.statuses.Range(func(kind, counter any) bool {
 		t.Logf("%s: %d", kind, counter.(*atomic.Int64).Load())
 		return true
 	})

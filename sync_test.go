@@ -62,7 +62,7 @@ func TestIntegrationInTheHeaderIsChecked(t *testing.T) {
 	}
 }
 
-// genericCalls are those of allCalls that have no method of their own.
+// genericCalls are the entries of allCalls for Call, List and ListPage.
 var genericCalls = []string{
 	"POST /ats/jobs/{job_id}/applications", "PUT /ats/applications/{application_id}/stage", "GET /hris/employees", "GET /x/{x_id}/items",
 }

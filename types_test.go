@@ -12,7 +12,7 @@ import (
 	"github.com/kombo-go/kombo/internal/sdksource"
 )
 
-// Only the nullable members of the value itself become null, not those of what it contains, and no text.
+// Only the nullable members of the value itself become null, not members of nested values, and not text.
 func TestNullsAreWritten(t *testing.T) {
 	t.Parallel()
 	const text = `"label":"" and "name":""`

@@ -17,7 +17,7 @@ import (
 
 const invalid = "M\xfcller"
 
-// Types with methods of their own, of which encoding/json sends the result.
+// Types whose own methods produce what encoding/json sends.
 type (
 	ownJSON       struct{ text string }
 	ownText       struct{ text string }
@@ -57,7 +57,7 @@ func (escaping) MarshalJSON() ([]byte, error)      { return []byte(`"\ufffd"`), 
 func (p *byPointer) MarshalJSON() ([]byte, error)  { return json.Marshal(p.Name) }
 func (*circular) MarshalJSON() ([]byte, error)     { return []byte("\"\ufffd\""), nil }
 
-// encoding/json would replace what is not UTF-8, so that two customers could become one.
+// encoding/json replaces invalid UTF-8, so two customers could become one.
 func TestTextThatIsNoUTF8IsRefused(t *testing.T) {
 	t.Parallel()
 	link := func(change func(*kombo.CreateLinkRequest)) func(*kombo.Client) error {
@@ -100,7 +100,7 @@ func TestTextThatIsNoUTF8IsRefused(t *testing.T) {
 		{"origin ID", link(func(r *kombo.CreateLinkRequest) { r.EndUserOriginID = "a\xc3" }), "EndUserOriginID is not valid UTF-8"},
 		{"surrogate", link(func(r *kombo.CreateLinkRequest) { r.EndUserOriginID = "\xed\xa0\x80" }), "EndUserOriginID is not valid UTF-8"},
 		{"overlong", link(func(r *kombo.CreateLinkRequest) { r.EndUserOriginID = "\xc0\x80" }), "EndUserOriginID is not valid UTF-8"},
-		{"beside U+FFFD", link(func(r *kombo.CreateLinkRequest) {
+		{"next to U+FFFD", link(func(r *kombo.CreateLinkRequest) {
 			r.EndUserOrganizationName, r.EndUserOriginID = "\ufffd", "\ufffd\xff"
 		}), "EndUserOriginID is not valid UTF-8"},
 		{"enumeration", link(func(r *kombo.CreateLinkRequest) { r.Language = "\xff" }), "Language is not valid UTF-8"},
@@ -202,7 +202,7 @@ func TestTextThatIsNoUTF8IsRefused(t *testing.T) {
 	}
 }
 
-// Everything that is UTF-8 arrives as it was given, U+FFFD included.
+// Valid UTF-8 arrives unchanged, including U+FFFD.
 func TestTextArrivesAsItWasGiven(t *testing.T) {
 	t.Parallel()
 	loop := &circular{}
@@ -220,7 +220,7 @@ func TestTextArrivesAsItWasGiven(t *testing.T) {
 		{"own JSON", []any{ownJSON{"\ufffd"}, &ownJSON{`\ufffd`}, ownText{"\ufffd"}}, `["\ufffd","\ufffd","\ufffd"]`},
 		{"own JSON that is an escape", escaping{binary: []byte(invalid)}, `"\ufffd"`},
 		{"own JSON that goes in circles", loop, `"\ufffd"`},
-		{"binary, beside U+FFFD", []any{"\ufffd", asBase64("\xff\xfe"), map[string]any{"b": []byte("\xff\xfe")}}, `["\ufffd","` + binary + `",{"b":"` + binary + `"}]`},
+		{"binary, next to U+FFFD", []any{"\ufffd", asBase64("\xff\xfe"), map[string]any{"b": []byte("\xff\xfe")}}, `["\ufffd","` + binary + `",{"b":"` + binary + `"}]`},
 		{"nil", []any{"\ufffd", nil, (*ownJSON)(nil), map[string]any(nil), []string(nil)}, `["\ufffd",null,null,null,null]`},
 		{"what is not sent", hiddenInvalid{"\ufffd", invalid, invalid}, `{"Name":"\ufffd"}`},
 		{"time", map[string]any{"\ufffd": time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, `{"\ufffd":"2026-01-02T03:04:05Z"}`},
@@ -248,8 +248,8 @@ func TestTextArrivesAsItWasGiven(t *testing.T) {
 	}
 }
 
-// In the embedded flow, an origin ID that is not UTF-8 is an error of the service when a flow begins. If it were
-// replaced, the exchange of the token would refuse the customer for ever.
+// In the embedded flow, an origin ID that is not UTF-8 is an error of the service at the start of a flow. If it were
+// replaced, the exchange of the token would always refuse the customer.
 func TestEmbeddedFlowRefusesAnOriginIDThatIsNoUTF8(t *testing.T) {
 	t.Parallel()
 	client, got := mocked(t, "*", "", 200, "{}")

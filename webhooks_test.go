@@ -45,7 +45,7 @@ func TestNewWebhookVerifierRefusesBadSecrets(t *testing.T) {
 	}
 }
 
-// The expected signatures were made with another implementation:
+// The expected signatures are from another implementation:
 //
 //	printf '%s' BODY | openssl dgst -sha256 -hmac SECRET -binary | basenc --base64url
 func TestSignWebhook(t *testing.T) {
@@ -108,7 +108,7 @@ func TestVerify(t *testing.T) {
 				t.Errorf("Parse = %v, %v, want %v", event, err, test.want)
 			}
 			if err != nil && strings.Contains(err.Error(), good) {
-				t.Errorf("the error tells the expected signature: %v", err)
+				t.Errorf("the error contains the expected signature: %v", err)
 			}
 		})
 	}
@@ -210,7 +210,7 @@ func TestLargestWebhook(t *testing.T) {
 	}
 }
 
-// A body that is announced to be too large is not read at all.
+// If Content-Length is above the limit, the body is not read.
 func TestAnnouncedLengthIsChecked(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequest(http.MethodPost, "/", iotest.ErrReader(errors.New("must not be read")))
@@ -221,7 +221,7 @@ func TestAnnouncedLengthIsChecked(t *testing.T) {
 	}
 }
 
-// A length is a word only: it must not make room for what does not come.
+// A Content-Length is only a claim, so it must not reserve memory for bytes that never arrive.
 func TestAnnouncedLengthReservesLittle(t *testing.T) { //nolint:paralleltest // counts allocated bytes
 	verifier := newVerifier(t, testSecret)
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("x"))
@@ -238,7 +238,7 @@ func TestAnnouncedLengthReservesLittle(t *testing.T) { //nolint:paralleltest // 
 	}
 }
 
-// endless is a body without end. It fails the test if much more of it is read than allowed.
+// endless is a body without an end. It fails the test if much more than the limit is read.
 type endless struct {
 	t    *testing.T
 	read int
@@ -301,8 +301,8 @@ func TestParseRequest(t *testing.T) {
 	}
 }
 
-// A middleware that has read or replaced the body is the usual cause of a signature that does not match. The
-// error says so if Content-Length proves it.
+// The usual cause of a wrong signature is a middleware that has read or replaced the body. The error says so if
+// Content-Length proves it.
 func TestBodyThatWasReadBefore(t *testing.T) {
 	t.Parallel()
 	body := webhook(t, "integration-created")
@@ -370,8 +370,8 @@ func TestBodyThatWasReadBefore(t *testing.T) {
 	}
 }
 
-// With GODEBUG=fips140=only, crypto/hmac panics for short keys. The setting is one of the process, so the test
-// runs itself again with it.
+// With GODEBUG=fips140=only, crypto/hmac panics for short keys. The setting applies to a process, so the test runs
+// itself again in another one.
 func TestShortSecretsInFIPSMode(t *testing.T) {
 	t.Parallel()
 	if fips140.Enforced() {
@@ -400,7 +400,7 @@ func TestShortSecretsInFIPSMode(t *testing.T) {
 	}
 }
 
-// What the documentation shows stays what Kombo sends: two-space JSON without a final line break.
+// The fixtures keep the form of Kombo's documentation: JSON with two spaces and without a final line break.
 func TestWebhooksInTestdataAreWrittenAsKomboWritesThem(t *testing.T) {
 	t.Parallel()
 	for name, body := range webhooks(t) {
