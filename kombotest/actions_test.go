@@ -38,7 +38,7 @@ func TestAction(t *testing.T) {
 	id := srv.Connect(t, request).ID
 	srv.HandleFunc(createApplication, func(r *http.Request) (*kombo.Response[any], error) {
 		body, err := io.ReadAll(r.Body)
-		r.Header.Del("X-Integration-Id") // the record of the request is not concerned
+		r.Header.Del("X-Integration-Id") // the handler cannot change the recorded request
 		return &kombo.Response[any]{
 			Data:     map[string]any{"id": r.PathValue("job_id") + string(body), "n": json.RawMessage("1.50")},
 			Warnings: []kombo.Warning{{Message: "no e-mail address"}}, Header: http.Header{"x-extra": {"1"}},
@@ -49,10 +49,10 @@ func TestAction(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Header = http.Header{"Authorization": {"Bearer " + srv.APIKey()}, "X-Integration-Id": {id}}
-	status, header, answer := exchange(t, r)
+	status, header, response := exchange(t, r)
 	want := `{"status":"success","data":{"id":"a/b{}","n":1.50},"warnings":[{"message":"no e-mail address"}]}`
-	if status != 200 || answer != want || header.Get("X-Extra") != "1" || concurrency(header) != "3/2" {
-		t.Errorf("%d %s %v", status, answer, header)
+	if status != 200 || response != want || header.Get("X-Extra") != "1" || concurrency(header) != "3/2" {
+		t.Errorf("%d %s %v", status, response, header)
 	}
 	got, err := kombo.Call[created](t.Context(), client, applyTo("j1", id))
 	if err != nil || got.Data.ID != `j1{"candidate":{"first_name":"Ada"}}` || len(got.Warnings) != 1 || got.Header.Get("Concurrency-Remaining") != "2" {
@@ -63,7 +63,7 @@ func TestAction(t *testing.T) {
 		string(r.Body) != `{"candidate":{"first_name":"Ada"}}` || r.StatusCode != 200 {
 		t.Errorf("request = %+v", r)
 	}
-	// The newest function counts. Reads have no warnings, and no limit.
+	// The newest function counts. Reads have no warnings and no concurrency limit.
 	empty := func(*http.Request) (*kombo.Response[any], error) { return &kombo.Response[any]{}, nil }
 	srv.HandleFunc(createApplication, empty)
 	srv.HandleFunc("GET /hris/employees/form", empty)
@@ -82,13 +82,13 @@ func TestAction(t *testing.T) {
 		if !strings.Contains(path, "ai-apply") { // which needs no integration
 			r.Header.Set("X-Integration-Id", id)
 		}
-		if _, header, answer := exchange(t, r); answer+" "+concurrency(header) != want {
-			t.Errorf("%s: %s %s, want %s", op, answer, concurrency(header), want)
+		if _, header, response := exchange(t, r); response+" "+concurrency(header) != want {
+			t.Errorf("%s: %s %s, want %s", op, response, concurrency(header), want)
 		}
 	}
 }
 
-// What an action returns as its error is what the client gets.
+// The client gets the error that an action returns.
 func TestActionErrors(t *testing.T) {
 	t.Parallel()
 	srv, client := kombotest.Start(t, kombotest.Config{})
@@ -132,9 +132,9 @@ func TestActionErrors(t *testing.T) {
 		}
 		r.Header.Set("Authorization", "Bearer "+srv.APIKey())
 		r.Header.Set("X-Integration-Id", test.integration)
-		status, header, answer := exchange(t, r)
-		if want := `{"error":` + test.want + `,"status":"error"}`; status != test.status || answer != want || header.Get("Retry-After") != test.retryAfter {
-			t.Errorf("%d %s, Retry-After %q\nwant %d %s, %q", status, answer, header.Get("Retry-After"), test.status, want, test.retryAfter)
+		status, header, response := exchange(t, r)
+		if want := `{"error":` + test.want + `,"status":"error"}`; status != test.status || response != want || header.Get("Retry-After") != test.retryAfter {
+			t.Errorf("%d %s, Retry-After %q\nwant %d %s, %q", status, response, header.Get("Retry-After"), test.status, want, test.retryAfter)
 		}
 		if ran != (test.integration == id) {
 			t.Errorf("%q: the function ran: %t", test.integration, ran)
@@ -148,7 +148,7 @@ func TestActionErrors(t *testing.T) {
 	}
 }
 
-// Faults, the key and the limits are those of every operation; a response that is lost was executed.
+// Faults, the API key and limits apply as to every operation. If only the response is lost, the action was executed.
 func TestActionFaults(t *testing.T) {
 	t.Parallel()
 	srv, client := kombotest.Start(t, kombotest.Config{})
@@ -191,7 +191,7 @@ func TestActionFaults(t *testing.T) {
 	}
 }
 
-// An action ends when its client goes away, when its time limit passes, and when the server is closed.
+// The context of an action ends when the client disconnects, when its time limit ends, and when the server is closed.
 func TestActionThatIsSlow(t *testing.T) {
 	t.Parallel()
 	srv, client := kombotest.Start(t, kombotest.Config{Limits: kombotest.Limits{Concurrency: 1}}, kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 1}))
@@ -261,7 +261,7 @@ func TestActionThatIsSlow(t *testing.T) {
 	}
 }
 
-// A file in a body is read whole; what is recorded of it is bounded.
+// A file in a body is read completely. Only its beginning is recorded.
 func TestActionWithALargeBody(t *testing.T) {
 	t.Parallel()
 	srv, client := kombotest.Start(t, kombotest.Config{})
@@ -312,7 +312,7 @@ func TestActionThatCannotBe(t *testing.T) {
 	}
 }
 
-// A first sync that is pending, from the connection to the webhook that the data can be read.
+// A pending first sync: from the connection to the webhook that reports the data.
 func TestFirstSync(t *testing.T) {
 	t.Parallel()
 	app := newService(t, "test-secret")
@@ -349,7 +349,7 @@ func TestFirstSync(t *testing.T) {
 		t.Errorf("records = %+v", got)
 	}
 
-	// Only what has changed since is reported, once.
+	// Each change is reported once.
 	finish := func() []kombo.ChangedModel {
 		t.Helper()
 		if err := srv.FinishSync(t.Context(), id); err != nil {
@@ -364,7 +364,7 @@ func TestFirstSync(t *testing.T) {
 	if got := finish(); got != nil {
 		t.Errorf("changed models = %+v, want none", got)
 	}
-	put(t, srv, id, "/hris/groups", `{"id":"1"}`) // as it was
+	put(t, srv, id, "/hris/groups", `{"id":"1"}`) // unchanged
 	if got := finish(); got != nil {
 		t.Errorf("changed models = %+v, want none", got)
 	}
@@ -375,7 +375,7 @@ func TestFirstSync(t *testing.T) {
 		t.Errorf("changed models (-want +got):\n%s", diff)
 	}
 
-	// What changes while the setup is not complete is reported when it is.
+	// Changes during the setup are reported when the setup is complete.
 	if err := srv.SetSetupStatus(t.Context(), id, kombo.SetupStatusIncomplete); err != nil {
 		t.Fatal(err)
 	}
@@ -393,7 +393,7 @@ func TestFirstSync(t *testing.T) {
 	}
 }
 
-// A setup of several steps ends with the first sync, too; one that is completed is not begun again by a setup link.
+// A setup with several steps also ends with the first sync. A setup link does not restart a completed setup.
 func TestFirstSyncAfterSetup(t *testing.T) {
 	t.Parallel()
 	srv, client := kombotest.Start(t, kombotest.Config{FirstSyncPending: true})

@@ -221,7 +221,7 @@ func (s *Server) handler(op string, run endpoint) http.Handler {
 		case faulty && !fault.Executed && (fault.replaces() || fault.Cut):
 			response.status, response.header = http.StatusOK, http.Header{}
 		case readErr != nil:
-			response = errorResponse(&apiError{code: kombo.CodeInputInvalid, message: "The body is too long, or was not sent whole."})
+			response = errorResponse(&apiError{code: kombo.CodeInputInvalid, message: "The body is too long or incomplete."})
 		default:
 			response = s.respond(c, free, run)
 		}

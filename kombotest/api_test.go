@@ -41,15 +41,15 @@ func TestRefusals(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			status, _, answer := sendAs(t, srv, test.key, test.method, test.path, test.body)
-			if status != test.wantStatus || strings.TrimSpace(answer) != test.wantBody {
-				t.Errorf("answer = %d %s\nwant %d %s", status, answer, test.wantStatus, test.wantBody)
+			status, _, response := sendAs(t, srv, test.key, test.method, test.path, test.body)
+			if status != test.wantStatus || strings.TrimSpace(response) != test.wantBody {
+				t.Errorf("response = %d %s\nwant %d %s", status, response, test.wantStatus, test.wantBody)
 			}
 		})
 	}
 }
 
-// What the OpenAPI document does not allow is refused, and the answer names the field.
+// A request that the OpenAPI document does not allow is refused with a response that names the field.
 func TestInvalidInput(t *testing.T) {
 	t.Parallel()
 	srv, _ := kombotest.Start(t, kombotest.Config{})
@@ -58,10 +58,10 @@ func TestInvalidInput(t *testing.T) {
 	link := func(members string) string { return "{" + base + "," + members + "}" }
 	tests := []struct {
 		name, method, path, body string
-		want                     string // "" means that it is fine
+		want                     string // "" if the request is valid
 	}{
 		{"all that may be null", "POST", "/connect/create-link", link(`"end_user_origin_id":null,"integration_tool":null,"remote_environment":null,"language":null,"scope_config_id":null`), ""},
-		{"members that nobody knows", "POST", "/connect/create-link", link(`"brand_new":{}`), ""},
+		{"unknown members", "POST", "/connect/create-link", link(`"brand_new":{}`), ""},
 		{"everything", "POST", "/connect/create-link", link(`"end_user_origin_id":"1","integration_category":"ATS","integration_tool":"lever","remote_environment":"x","language":"it","scope_config_id":"s","enable_filtering":false,"enable_field_mapping":true,"enable_static_ips":true,"link_type":"MAGIC_LINK"`), ""},
 		{"an array", "POST", "/connect/create-link", `[]`, "The body is not a JSON object."},
 		{"null", "POST", "/connect/create-link", `null`, "The body is not a JSON object."},
@@ -71,7 +71,7 @@ func TestInvalidInput(t *testing.T) {
 		{"an address without a domain", "POST", "/connect/create-link", `{"end_user_email":"ada@localhost"}`, "end_user_email: not an e-mail address"},
 		{"an address with two dots", "POST", "/connect/create-link", `{"end_user_email":"a..b@c.example"}`, "end_user_email: not an e-mail address"},
 		{"a name that is empty", "POST", "/connect/create-link", `{"end_user_email":"a@b.example","end_user_organization_name":""}`, "end_user_organization_name: a name is required"},
-		{"an id that is empty", "POST", "/connect/create-link", link(`"end_user_origin_id":""`), "end_user_origin_id: not empty where it is there"},
+		{"an empty ID", "POST", "/connect/create-link", link(`"end_user_origin_id":""`), "end_user_origin_id: not empty if present"},
 		{"a category that is null", "POST", "/connect/create-link", link(`"integration_category":null`), "integration_category: not one of HRIS, ATS, ASSESSMENT, LMS"},
 		{"a tool that is none", "POST", "/connect/create-link", link(`"integration_tool":"Personio"`), `integration_tool: there is no tool "Personio"; see Config.Tools`},
 		{"a flag that is a string", "POST", "/connect/create-link", link(`"enable_filtering":"yes"`), "enable_filtering: not true or false"},
@@ -87,27 +87,27 @@ func TestInvalidInput(t *testing.T) {
 		{"enabled by a number", "PUT", "/integrations/" + id + "/enabled", `{"value":1}`, "value: not true or false"},
 		{"tools of no category", "GET", "/tools/payroll", ``, "category: not one of hris, ats, assessment, lms"},
 		{"tools in upper case", "GET", "/tools/HRIS", ``, "category: not one of hris, ats, assessment, lms"},
-		{"a body that is too long", "POST", "/connect/create-link", strings.Repeat(" ", 1<<20) + "{}", "The body is too long, or was not sent whole."},
+		{"a body that is too long", "POST", "/connect/create-link", strings.Repeat(" ", 1<<20) + "{}", "The body is too long or incomplete."},
 		{"deletion with an array", "DELETE", "/integrations/" + id, `[]`, "The body is not a JSON object."},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			status, _, answer := send(t, srv, test.method, test.path, test.body)
+			status, _, response := send(t, srv, test.method, test.path, test.body)
 			if test.want == "" {
 				if status != http.StatusOK {
-					t.Errorf("answer = %d %s, want 200", status, answer)
+					t.Errorf("response = %d %s, want 200", status, response)
 				}
 				return
 			}
 			var got struct {
 				Error struct{ Code, Message string }
 			}
-			if err := json.Unmarshal([]byte(answer), &got); err != nil {
+			if err := json.Unmarshal([]byte(response), &got); err != nil {
 				t.Fatal(err)
 			}
 			if status != http.StatusBadRequest || got.Error.Code != "PLATFORM.INPUT_INVALID" || got.Error.Message != test.want {
-				t.Errorf("answer = %d %s\nwant 400 %s", status, answer, test.want)
+				t.Errorf("response = %d %s\nwant 400 %s", status, response, test.want)
 			}
 		})
 	}
@@ -123,9 +123,9 @@ func TestUnknownIntegrations(t *testing.T) {
 		}
 		t.Run(op, func(t *testing.T) {
 			t.Parallel()
-			status, _, answer := send(t, srv, method, strings.ReplaceAll(path, "{integration_id}", "personio%3Aunknown"), "{}")
-			if status != http.StatusNotFound || !strings.Contains(answer, `"code":"PLATFORM.INTEGRATION_NOT_FOUND"`) {
-				t.Errorf("answer = %d %s", status, answer)
+			status, _, response := send(t, srv, method, strings.ReplaceAll(path, "{integration_id}", "personio%3Aunknown"), "{}")
+			if status != http.StatusNotFound || !strings.Contains(response, `"code":"PLATFORM.INTEGRATION_NOT_FOUND"`) {
+				t.Errorf("response = %d %s", status, response)
 			}
 		})
 	}

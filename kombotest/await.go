@@ -55,7 +55,7 @@ func (s *Server) lastError(eventType kombo.EventType) string {
 		case d.Err != nil:
 			return fmt.Sprintf("; the last attempt failed: %v", d.Err)
 		case d.StatusCode != 0:
-			return fmt.Sprintf("; the last one was answered %d", d.StatusCode)
+			return fmt.Sprintf("; the last response was %d", d.StatusCode)
 		}
 	}
 	return ""

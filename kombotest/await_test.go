@@ -14,7 +14,7 @@ import (
 	"github.com/kombo-go/kombo/kombotest"
 )
 
-// A deletion is announced after the answer; Wait is for its arrival.
+// The webhook of a deletion follows the response; Wait waits for it.
 func TestWait(t *testing.T) {
 	t.Parallel()
 	release, status := make(chan struct{}), http.StatusInternalServerError
@@ -50,7 +50,7 @@ func TestWait(t *testing.T) {
 		t.Errorf("Wait with a cancelled context = %v", err)
 	}
 	close(release)
-	if err := srv.Wait(t.Context()); err == nil || !strings.Contains(err.Error(), "delivering integration-deleted: the receiver answered 500") {
+	if err := srv.Wait(t.Context()); err == nil || !strings.Contains(err.Error(), "delivering integration-deleted: the receiver returned 500") {
 		t.Errorf("Wait = %v, want the refusal", err)
 	}
 	if err := srv.Wait(t.Context()); err != nil {
@@ -78,7 +78,7 @@ func TestAwaitDeliveryOfAnIntegration(t *testing.T) {
 // fakeTB is a test that fails.
 type fakeTB struct {
 	testing.TB
-	ctx    context.Context //nolint:containedctx // it stands for a test's
+	ctx    context.Context //nolint:containedctx // the context of a test
 	failed chan string
 }
 
@@ -97,7 +97,7 @@ func (f *fakeTB) fatal(message string) {
 
 var errEnded = errors.New("the test has ended")
 
-// ended runs what ends a test, and returns what it says.
+// ended runs the cleanup of a test, and returns its messages.
 func ended(ctx context.Context, run func(testing.TB)) (message string) {
 	fake := &fakeTB{ctx: ctx, failed: make(chan string, 1)}
 	defer func() {
@@ -136,7 +136,7 @@ func TestHelpersEndTheTest(t *testing.T) {
 			srv, _ := kombotest.Start(t, kombotest.Config{WebhookURL: refusing.URL})
 			_ = srv.Deliver(t.Context(), dataChanged("event1"))
 			srv.AwaitDelivery(tb, kombo.EventDataChanged)
-		}, "kombotest: no data-changed was accepted; the last one was answered 418"},
+		}, "kombotest: no data-changed was accepted; the last response was 418"},
 		{"the service is gone", func(tb testing.TB) {
 			srv, _ := kombotest.Start(t, kombotest.Config{WebhookURL: "http://127.0.0.1:1"})
 			_ = srv.Deliver(t.Context(), dataChanged("event1"))

@@ -11,7 +11,7 @@ import (
 	"github.com/kombo-go/kombo/kombotest"
 )
 
-// start returns a server with an integration that is ready.
+// start returns a server with an integration that is ready for reads.
 func start(ctx context.Context) (srv *kombotest.Server, client *kombo.Client, integrationID string) {
 	srv = kombotest.NewServer(kombotest.Config{})
 	client, err := srv.Client()
@@ -28,7 +28,7 @@ func start(ctx context.Context) (srv *kombotest.Server, client *kombo.Client, in
 	return srv, client, srv.Integrations()[0].ID
 }
 
-// A test of a service that reads employees, and later what has changed.
+// A test of a service that reads employees, and later only the changes.
 func ExampleServer_PutRecord() {
 	ctx := context.Background()
 	srv, client, integrationID := start(ctx)
@@ -56,7 +56,7 @@ func ExampleServer_PutRecord() {
 	began := time.Now()
 	read(time.Time{})
 
-	if err := srv.DeleteRecord(integrationID, "/hris/employees", "103"); err != nil { // its remote id
+	if err := srv.DeleteRecord(integrationID, "/hris/employees", "103"); err != nil { // its remote ID
 		log.Fatal(err)
 	}
 	if err := srv.FinishSync(ctx, integrationID); err != nil { // delivers data-changed, if there is a webhook URL

@@ -18,7 +18,7 @@ import (
 	"github.com/kombo-go/kombo/kombotest"
 )
 
-// clock is a clock that a test moves.
+// clock is a clock that a test advances.
 type clock struct {
 	mutex sync.Mutex
 	now   time.Time
@@ -47,7 +47,7 @@ func put(t *testing.T, srv *kombotest.Server, id, path string, records ...string
 	}
 }
 
-// get sends one request for data as it stands.
+// get sends one request for data, without the SDK.
 func get(t *testing.T, srv *kombotest.Server, integrationID, path string) (status int, body string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.BaseURL()+path, nil)
@@ -62,7 +62,7 @@ func get(t *testing.T, srv *kombotest.Server, integrationID, path string) (statu
 	return status, body
 }
 
-// ids returns the ids of the records on a page, and the cursor of the next one.
+// ids returns the IDs of the records on a page, and the cursor of the next page.
 func ids(t *testing.T, body string) (ids []string, next string) {
 	t.Helper()
 	var page struct {
@@ -101,7 +101,7 @@ func list(t *testing.T, client *kombo.Client, request kombo.ListRequest) (employ
 	return employees
 }
 
-// What a list serves, to the byte: the members as they were put, in order, with the times of the server.
+// The bytes of a list: the members in the order of PutRecord, with the times of the server.
 func TestRecordsOnTheWire(t *testing.T) {
 	t.Parallel()
 	clock := newClock("2026-05-04T03:02:01.0019Z")
@@ -131,7 +131,7 @@ func TestRecordsOnTheWire(t *testing.T) {
 	if got := srv.Records(id, "/hris/employees"); len(got) != 2 || !strings.Contains(want, string(got[0])+","+string(got[1])) {
 		t.Errorf("Records = %s", got)
 	}
-	// The id depends on the integration and the remote id only.
+	// The ID depends only on the integration and the remote ID.
 	put(t, srv, id, "/hris/employees", `{"remote_id":"7","first_name":"Ada"}`)
 	put(t, srv, id, "/ats/jobs", `{"id":null,"remote_id":"7"}`)
 	other := srv.Connect(t, request).ID
@@ -146,7 +146,7 @@ func TestRecordsOnTheWire(t *testing.T) {
 	if _, body := get(t, srv, id, "/ats/jobs"); !strings.Contains(body, `"results":[{"id":"`+made[1]+`","remote_id":"7",`) {
 		t.Errorf("job: %s", body)
 	}
-	// Teams and groups are two names of one list.
+	// Teams and groups are two names for one list.
 	put(t, srv, id, "/hris/teams", `{"id":"g1"}`)
 	_, groups := get(t, srv, id, "/hris/groups")
 	_, teams := get(t, srv, id, "/hris/teams")
@@ -200,7 +200,7 @@ func TestRecordsThatCannotBePut(t *testing.T) {
 	}
 }
 
-// Each list needs an integration that there is, with data.
+// Each list needs an existing integration with data.
 func TestRecordsNeedAnIntegration(t *testing.T) {
 	t.Parallel()
 	srv, _ := kombotest.Start(t, kombotest.Config{})
@@ -409,7 +409,7 @@ func TestRecordPages(t *testing.T) {
 			t.Errorf("%s: %q, want %s", test.query, got, test.want)
 		}
 	}
-	// Another size of the page is fine.
+	// The page size may change.
 	if _, body := get(t, srv, id, "/hris/employees?page_size=3&"+good+"&cursor="+next); !strings.Contains(body, `"e4"`) {
 		t.Errorf("%s", body)
 	}
@@ -430,7 +430,7 @@ func TestRecordPages(t *testing.T) {
 	}
 }
 
-// Records that change, come and go while a list is read shift no page.
+// Records that are changed, added or deleted during a read do not shift its pages.
 func TestRecordsChangeBetweenPages(t *testing.T) {
 	t.Parallel()
 	srv, client := kombotest.Start(t, kombotest.Config{})
@@ -460,7 +460,7 @@ func TestRecordsChangeBetweenPages(t *testing.T) {
 	}
 }
 
-// Whoever passes the time at which the previous read began, misses no change: not even if the clock stands still, or all
+// A client that passes the start time of its previous read misses no change, even if the clock stands still or everything
 // happens within a millisecond.
 func TestRecordsThatChanged(t *testing.T) {
 	t.Parallel()
@@ -492,7 +492,7 @@ func TestRecordsThatChanged(t *testing.T) {
 			if got := read(); got != "" {
 				t.Errorf("unchanged: %s", got)
 			}
-			put(t, srv, id, "/hris/employees", `{"id":"2", "remote_deleted_at": null}`) // as it was
+			put(t, srv, id, "/hris/employees", `{"id":"2", "remote_deleted_at": null}`) // unchanged
 			if got := read(); got != "" {
 				t.Errorf("put again: %s", got)
 			}
@@ -503,7 +503,7 @@ func TestRecordsThatChanged(t *testing.T) {
 			if err := srv.DeleteRecord(id, "/hris/employees", "3"); err != nil {
 				t.Fatal(err)
 			}
-			if got := read(); got != "3" && got != "2,3" { // 2 again, if all happens within a millisecond
+			if got := read(); got != "3" && got != "2,3" { // also 2 if everything happens within a millisecond
 				t.Errorf("deleted: %s", got)
 			}
 			if err := srv.DeleteRecord(id, "/hris/employees", "3"); err != nil {
@@ -525,7 +525,7 @@ func TestRecordsThatChanged(t *testing.T) {
 	}
 }
 
-// Faults and limits are those of every operation.
+// Faults and limits apply as to every operation.
 func TestRecordFaults(t *testing.T) {
 	t.Parallel()
 	srv, client := kombotest.Start(t, kombotest.Config{})

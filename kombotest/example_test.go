@@ -14,12 +14,12 @@ import (
 	"github.com/kombo-go/kombo/kombotest"
 )
 
-// app is a service as one would write it: it exchanges tokens and receives webhooks.
+// app is a service that exchanges tokens and receives webhooks.
 type app struct {
 	client *kombo.Client
 
 	mutex     sync.Mutex
-	connected map[string]string // integration id by customer
+	connected map[string]string // integration ID by customer
 }
 
 func newApp(client *kombo.Client, webhookSecret string) (http.Handler, *app) {
@@ -45,7 +45,7 @@ func (a *app) activate(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not connected", http.StatusBadGateway)
 		return
 	}
-	a.set(integration.EndUserOriginID, integration.ID) // after comparing it with who is signed in
+	a.set(integration.EndUserOriginID, integration.ID) // a real service compares it with the signed-in customer first
 }
 
 func (a *app) set(customer, integrationID string) {
@@ -60,7 +60,7 @@ func (a *app) of(customer string) string {
 	return a.connected[customer]
 }
 
-// A test of a service that connects, and hears of the deletion.
+// A test of a service that connects an integration and handles its deletion.
 func Example() {
 	ctx := context.Background()
 	srv := kombotest.NewServer(kombotest.Config{WebhookSecret: "test-secret"})

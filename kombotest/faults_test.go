@@ -14,13 +14,13 @@ import (
 	"github.com/kombo-go/kombo/kombotest"
 )
 
-// What a client of the SDK sees of each fault, and how often it asked.
+// The error that an SDK client gets for each fault, and the number of requests.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name         string
 		fault        kombotest.Fault
-		wantErr      error // nil means that a repetition succeeds
+		wantErr      error // nil if a retry succeeds
 		wantText     string
 		wantRequests int
 	}{
@@ -31,9 +31,9 @@ func TestFaults(t *testing.T) {
 		{"a limit that says when", kombotest.Fault{Code: kombo.CodeRateLimitExceeded, RetryAfter: 90 * time.Second}, kombo.ErrRateLimited, "429", 1},
 		{"a cut connection", kombotest.Fault{Times: 3, Cut: true}, nil, "", 4},
 		{"a cut connection, for ever", kombotest.Fault{Times: -1, Cut: true}, kombo.ErrNetwork, "", 4},
-		{"half an answer", kombotest.Fault{Truncate: true}, nil, "", 2},
+		{"half a response", kombotest.Fault{Truncate: true}, nil, "", 2},
 		{"half of nothing", kombotest.Fault{Times: -1, Status: 500, Truncate: true}, nil, "", 4},
-		{"an answer of another form", kombotest.Fault{Body: `{"fine":true}`}, kombo.ErrUnexpectedResponse, "", 1},
+		{"a response of another form", kombotest.Fault{Body: `{"fine":true}`}, kombo.ErrUnexpectedResponse, "", 1},
 		{"another header", kombotest.Fault{Status: 302, Header: http.Header{"location": {"https://elsewhere.example/"}}}, kombo.ErrUnexpectedResponse, "302", 1},
 		{"late", kombotest.Fault{Delay: time.Millisecond}, nil, "", 1},
 	}
@@ -62,7 +62,7 @@ func TestFaults(t *testing.T) {
 			if got := len(srv.Faults()) == 1; got != (test.fault.Times == -1) {
 				t.Errorf("the fault is left: %t", got)
 			}
-			// Other operations are as they should be.
+			// Other operations are not affected.
 			if _, err := client.CheckAPIKey(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -74,7 +74,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// A fault keeps a request from having an effect, unless it is the answer that gets lost.
+// A request with a fault has no effect, unless only its response is lost.
 func TestFaultsAndEffects(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -84,9 +84,9 @@ func TestFaultsAndEffects(t *testing.T) {
 	}{
 		{"refused", kombotest.Fault{Status: 500}, 0},
 		{"cut", kombotest.Fault{Cut: true}, 0},
-		{"done, and a wrong answer", kombotest.Fault{Status: 500, Executed: true}, 1},
-		{"done, and no answer", kombotest.Fault{Cut: true, Executed: true}, 1},
-		{"done, and half an answer", kombotest.Fault{Truncate: true}, 1},
+		{"done, and a wrong response", kombotest.Fault{Status: 500, Executed: true}, 1},
+		{"done, and no response", kombotest.Fault{Cut: true, Executed: true}, 1},
+		{"done, and half a response", kombotest.Fault{Truncate: true}, 1},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -107,8 +107,8 @@ func TestFaultsAndEffects(t *testing.T) {
 	}
 }
 
-// A deletion whose answer is lost has succeeded, as the SDK's repetition finds.
-func TestLostAnswerOfADeletion(t *testing.T) {
+// A deletion whose response is lost has succeeded. The SDK's retry finds that out.
+func TestLostResponseOfADeletion(t *testing.T) {
 	t.Parallel()
 	srv, client := kombotest.Start(t, kombotest.Config{})
 	id := srv.Connect(t, request).ID
@@ -194,8 +194,8 @@ func TestFaultHeaderThatMakesNoSense(t *testing.T) {
 	}
 }
 
-// A connection that is cut is seen as such, also where it was used before: net/http would repeat a GET that got no
-// byte of an answer.
+// A closed connection is an error for the client, also if it was used before. net/http resends a GET that got no byte
+// of a response.
 func TestCutOfAConnectionInUse(t *testing.T) {
 	t.Parallel()
 	srv, client := kombotest.Start(t, kombotest.Config{}, kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 1}))
@@ -208,7 +208,7 @@ func TestCutOfAConnectionInUse(t *testing.T) {
 	}
 }
 
-// An error code in a body of one's own is recorded as one, and JSON is sent as such.
+// An error code in a custom body is recorded, and a custom JSON body has the content type of JSON.
 func TestFaultBody(t *testing.T) {
 	t.Parallel()
 	srv, _ := kombotest.Start(t, kombotest.Config{})
@@ -219,7 +219,7 @@ func TestFaultBody(t *testing.T) {
 	}
 }
 
-// A header of a fault takes the place of the answer's.
+// A header of a fault replaces that of the response.
 func TestFaultHeader(t *testing.T) {
 	t.Parallel()
 	srv, _ := kombotest.Start(t, kombotest.Config{})
@@ -230,8 +230,8 @@ func TestFaultHeader(t *testing.T) {
 	}
 }
 
-// A slow answer does not outlive its caller, nor the server.
-func TestSlowAnswers(t *testing.T) {
+// A slow response ends with its caller and with the server.
+func TestSlowResponses(t *testing.T) {
 	t.Parallel()
 	srv, _ := kombotest.Start(t, kombotest.Config{})
 	client, err := srv.Client(kombo.WithTimeout(20*time.Millisecond), kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 1}))
@@ -257,7 +257,7 @@ func TestSlowAnswers(t *testing.T) {
 	}
 }
 
-// Codes come with the status that Kombo documents, or that goes with them.
+// Each code has the status that Kombo documents, or else a suitable one.
 func TestStatusOfACode(t *testing.T) {
 	t.Parallel()
 	srv, _ := kombotest.Start(t, kombotest.Config{})
@@ -270,8 +270,8 @@ func TestStatusOfACode(t *testing.T) {
 		"ATS.JOB_CLOSED": 400, "NEW.CODE": 400,
 	} {
 		srv.InjectFault(kombotest.Fault{Code: code})
-		if status, _, answer := send(t, srv, "GET", "/check-api-key", ""); status != want || !strings.Contains(answer, `"code":"`+string(code)+`"`) {
-			t.Errorf("%s: %d %s, want %d", code, status, answer, want)
+		if status, _, response := send(t, srv, "GET", "/check-api-key", ""); status != want || !strings.Contains(response, `"code":"`+string(code)+`"`) {
+			t.Errorf("%s: %d %s, want %d", code, status, response, want)
 		}
 	}
 }

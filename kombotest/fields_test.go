@@ -58,14 +58,14 @@ func TestPageOnTheWire(t *testing.T) {
 	t.Parallel()
 	srv, _ := kombotest.Start(t, kombotest.Config{})
 	path := "/integrations/" + escaped(srv.Connect(t, request).ID)
-	_, _, answer := send(t, srv, "GET", path+"/integration-fields?page_size=3", "")
-	first := data(t, answer)
+	_, _, response := send(t, srv, "GET", path+"/integration-fields?page_size=3", "")
+	first := data(t, response)
 	next, _ := first["next"].(string)
 	if len(first["results"].([]any)) != 3 || next == "" || first["next_cursor"] != next {
 		t.Fatalf("first page = %v", first)
 	}
-	_, _, answer = send(t, srv, "GET", path+"/integration-fields?cursor="+url.QueryEscape(next), "")
-	last := data(t, answer)
+	_, _, response = send(t, srv, "GET", path+"/integration-fields?cursor="+url.QueryEscape(next), "")
+	last := data(t, response)
 	want := map[string]any{"results": []any{map[string]any{
 		"id": "kombotestFieldHRIS000004", "key": "tax_id", "model": "hris_employees", "type": "CUSTOM", "label": "Tax ID (old)",
 		"is_passthrough_enabled": false, "is_writable": false,
@@ -73,15 +73,15 @@ func TestPageOnTheWire(t *testing.T) {
 	if diff := cmp.Diff(want, last); diff != "" {
 		t.Errorf("last page (-want +got):\n%s", diff)
 	}
-	_, _, answer = send(t, srv, "GET", path+"/custom-fields?page_size=1", "")
+	_, _, response = send(t, srv, "GET", path+"/custom-fields?page_size=1", "")
 	want = map[string]any{
 		"id": "kombotestCustomHRIS000001", "key": "unified_tax_id", "model": "hris_employees", "label": nil, "description": nil,
 		"integration_field": map[string]any{"id": "kombotestFieldHRIS000001", "key": "tax_id", "type": "DEFAULT", "label": "Tax ID"},
 	}
-	if diff := cmp.Diff(want, data(t, answer)["results"].([]any)[0]); diff != "" {
+	if diff := cmp.Diff(want, data(t, response)["results"].([]any)[0]); diff != "" {
 		t.Errorf("custom field (-want +got):\n%s", diff)
 	}
-	// A cursor is of one list.
+	// A cursor belongs to one list.
 	for _, wrong := range []struct{ path, want string }{
 		{"/custom-fields?cursor=" + next, "cursor: it is of no page of this list"},
 		{"/integration-fields?cursor=", "cursor: it is of no page of this list"},
@@ -90,14 +90,14 @@ func TestPageOnTheWire(t *testing.T) {
 		{"/custom-fields?page_size=251", "page_size: not a number from 1 to 250"},
 		{"/custom-fields?page_size=x", "page_size: not a number from 1 to 250"},
 	} {
-		status, _, answer := send(t, srv, "GET", path+wrong.path, "")
-		if status != http.StatusBadRequest || !strings.Contains(answer, `"code":"PLATFORM.INPUT_INVALID"`) || !strings.Contains(answer, wrong.want) {
-			t.Errorf("%s: %d %s, want 400 %s", wrong.path, status, answer, wrong.want)
+		status, _, response := send(t, srv, "GET", path+wrong.path, "")
+		if status != http.StatusBadRequest || !strings.Contains(response, `"code":"PLATFORM.INPUT_INVALID"`) || !strings.Contains(response, wrong.want) {
+			t.Errorf("%s: %d %s, want 400 %s", wrong.path, status, response, wrong.want)
 		}
 	}
 }
 
-// What is set stays, and is that of one integration.
+// Settings are stored, for one integration.
 func TestFieldSettings(t *testing.T) {
 	t.Parallel()
 	srv, client := kombotest.Start(t, kombotest.Config{})
@@ -124,8 +124,8 @@ func TestFieldSettings(t *testing.T) {
 	if err != nil || custom.IntegrationField == nil || custom.IntegrationField.ID != fieldID {
 		t.Fatalf("%+v, %v", custom, err)
 	}
-	if status, _, answer := send(t, srv, "PATCH", "/integrations/"+escaped(id)+"/integration-fields/"+fieldID, `{"enable_passthrough":null}`); status != http.StatusOK {
-		t.Errorf("%d %s", status, answer)
+	if status, _, response := send(t, srv, "PATCH", "/integrations/"+escaped(id)+"/integration-fields/"+fieldID, `{"enable_passthrough":null}`); status != http.StatusOK {
+		t.Errorf("%d %s", status, response)
 	}
 	if passthrough, mapped := state(id); !passthrough || mapped == nil || mapped.Label != "T-Shirt Size" {
 		t.Errorf("%t, %+v, want both to be set", passthrough, mapped)

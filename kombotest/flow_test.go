@@ -18,7 +18,7 @@ func TestCustomersChoice(t *testing.T) {
 	}{
 		{"the link names the tool", "factorial", "workday", "factorial"},
 		{"the customer chooses", "", "workday", "workday"},
-		{"nobody says", "", "", "personio"},
+		{"no choice", "", "", "personio"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -47,7 +47,7 @@ func TestCustomersChoice(t *testing.T) {
 	}
 }
 
-// The customer who does not care takes a tool of the category.
+// Without a choice, the flow connects a tool of the category.
 func TestFirstToolOfTheCategory(t *testing.T) {
 	t.Parallel()
 	srv, _ := kombotest.Start(t, kombotest.Config{})
@@ -121,7 +121,7 @@ func TestFailFlow(t *testing.T) {
 	}
 }
 
-// The flow of a magic link ends on a page of Kombo's: no browser of the caller's gets a token.
+// The flow of a magic link ends on Kombo's page. The caller gets no token.
 func TestMagicLinksGiveNoToken(t *testing.T) {
 	t.Parallel()
 	app := newService(t, "test-secret")
@@ -145,7 +145,7 @@ func TestMagicLinksGiveNoToken(t *testing.T) {
 	}
 }
 
-// An integration can be connected in one step, whatever kind of link the request asks for.
+// Connect connects an integration in one step, for every link type.
 func TestConnectOfAMagicLink(t *testing.T) {
 	t.Parallel()
 	srv, _ := kombotest.Start(t, kombotest.Config{})
@@ -156,7 +156,7 @@ func TestConnectOfAMagicLink(t *testing.T) {
 	}
 }
 
-// A flow whose setup is finished at once announces both: the integration, and that it is set up.
+// A flow without setup steps delivers two webhooks: the integration was created, and its setup is complete.
 func TestSetupInTheFlow(t *testing.T) {
 	t.Parallel()
 	app := newService(t, "test-secret")
@@ -182,7 +182,7 @@ func TestSetupInTheFlow(t *testing.T) {
 	}
 }
 
-// A reconnection with another scope config changes the integration when the flow is finished, not before.
+// A reconnection with another scope config changes the integration when the flow is finished, and not before.
 func TestRelinkChangesTheScope(t *testing.T) {
 	t.Parallel()
 	srv, client := kombotest.Start(t, kombotest.Config{})

@@ -12,13 +12,12 @@ import (
 	"github.com/kombo-go/kombo/kombotest"
 )
 
-// live stands for the id of an integration that there is.
+// live is a placeholder for the ID of an existing integration.
 const live = "live"
 
 var placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
 
-// Whatever is asked of the API, the answer has the form that Kombo's have, and says that the request is
-// wrong rather than that the server is.
+// For any request, the response has the form of Kombo's responses, and an error is the client's and not the server's.
 func FuzzAPI(f *testing.F) {
 	srv := kombotest.NewServer(kombotest.Config{})
 	f.Cleanup(srv.Close)
@@ -70,12 +69,12 @@ func FuzzAPI(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer func() { _ = response.Body.Close() }()
-		answer, err := io.ReadAll(response.Body)
+		content, err := io.ReadAll(response.Body)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if response.StatusCode == http.StatusTemporaryRedirect {
-			return // http.ServeMux cleans paths with steps, which the SDK does not send
+			return // http.ServeMux redirects paths with . or .. segments, which the SDK does not send
 		}
 		var envelope struct {
 			Status string          `json:"status"`
@@ -84,19 +83,19 @@ func FuzzAPI(f *testing.F) {
 				Message string `json:"message"`
 			} `json:"error"`
 		}
-		if err := json.Unmarshal(answer, &envelope); err != nil {
-			t.Fatalf("%s %s: %d %s: %v", method, path, response.StatusCode, answer, err)
+		if err := json.Unmarshal(content, &envelope); err != nil {
+			t.Fatalf("%s %s: %d %s: %v", method, path, response.StatusCode, content, err)
 		}
 		succeeded := envelope.Status == "success" && envelope.Data != nil && envelope.Error == nil && response.StatusCode == http.StatusOK
 		failed := envelope.Status == "error" && envelope.Data == nil && envelope.Error != nil && envelope.Error.Message != "" &&
 			response.StatusCode >= 400 && response.StatusCode < 500
 		if succeeded == failed {
-			t.Errorf("%s %s: %d %s", method, path, response.StatusCode, answer)
+			t.Errorf("%s %s: %d %s", method, path, response.StatusCode, content)
 		}
 	})
 }
 
-// liveID connects again where the last integration was deleted.
+// liveID connects a new integration if the last one was deleted.
 func liveID(t *testing.T, srv *kombotest.Server) string {
 	t.Helper()
 	for _, integration := range srv.Integrations() {

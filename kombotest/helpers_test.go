@@ -20,7 +20,7 @@ var request = kombo.CreateLinkRequest{
 	EndUserEmail: "ada@acme.example", EndUserOrganizationName: "Müller & Söhne <HR>", EndUserOriginID: "42",
 }
 
-// service is what is tested with a fake Kombo: it keeps the webhooks that it accepts.
+// service is a service under test. It keeps the webhooks that it accepts.
 type service struct {
 	events chan kombo.Event
 	*httptest.Server
@@ -69,8 +69,8 @@ func newServer(t *testing.T, config kombotest.Config) (*kombotest.Server, *kombo
 	return srv, client
 }
 
-// receiver verifies with test-secret, but answers webhooks with one status after the other, the last of them for ever, and keeps what
-// came.
+// receiver verifies with test-secret and keeps the webhooks that arrive. It responds with one status after the other, and
+// then always with the last one.
 type receiver struct {
 	mutex    sync.Mutex
 	statuses []int
@@ -111,13 +111,13 @@ func dataChanged(id string) *kombo.DataChangedEvent {
 	return &kombo.DataChangedEvent{EventHeader: kombo.EventHeader{ID: id, Type: kombo.EventDataChanged}, Data: kombo.DataChangedData{IntegrationID: "personio:1"}}
 }
 
-// send sends one request as it stands, with the right key.
-func send(t *testing.T, srv *kombotest.Server, method, path, body string) (status int, header http.Header, answer string) {
+// send sends one request with the right API key, without the SDK.
+func send(t *testing.T, srv *kombotest.Server, method, path, body string) (status int, header http.Header, content string) {
 	t.Helper()
 	return sendAs(t, srv, srv.APIKey(), method, path, body)
 }
 
-func sendAs(t *testing.T, srv *kombotest.Server, key, method, path, body string) (status int, header http.Header, answer string) {
+func sendAs(t *testing.T, srv *kombotest.Server, key, method, path, body string) (status int, header http.Header, content string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, srv.BaseURL()+path, strings.NewReader(body))
 	if err != nil {
@@ -127,37 +127,37 @@ func sendAs(t *testing.T, srv *kombotest.Server, key, method, path, body string)
 	return exchange(t, r)
 }
 
-func exchange(t *testing.T, r *http.Request) (status int, header http.Header, answer string) {
+func exchange(t *testing.T, r *http.Request) (status int, header http.Header, content string) {
 	t.Helper()
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	content, err := io.ReadAll(response.Body)
+	all, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response.StatusCode, response.Header, string(content)
+	return response.StatusCode, response.Header, string(all)
 }
 
-// data returns the data of a successful answer.
-func data(t *testing.T, answer string) map[string]any {
+// data returns the data of a successful response.
+func data(t *testing.T, content string) map[string]any {
 	t.Helper()
 	var envelope struct {
 		Status string
 		Data   map[string]any
 	}
-	if err := json.Unmarshal([]byte(answer), &envelope); err != nil || envelope.Status != "success" {
-		t.Fatalf("the answer is %s (%v)", answer, err)
+	if err := json.Unmarshal([]byte(content), &envelope); err != nil || envelope.Status != "success" {
+		t.Fatalf("the response is %s (%v)", content, err)
 	}
 	return envelope.Data
 }
 
-// escaped is an integration's id as it stands in a path.
+// escaped is an integration ID as a segment of a path.
 func escaped(integrationID string) string { return strings.ReplaceAll(integrationID, ":", "%3A") }
 
-// at is a clock that stands still.
+// at returns a clock that stands still.
 func at(value string) func() time.Time {
 	return func() time.Time {
 		now, err := time.Parse(time.RFC3339, value)

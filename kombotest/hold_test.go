@@ -73,12 +73,12 @@ func TestReleaseTellsWhatWasRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := srv.ReleaseWebhooks(t.Context(), kombotest.AtOnce); strings.Count(errorText(err), "answered 418") != 2 {
+	if err := srv.ReleaseWebhooks(t.Context(), kombotest.AtOnce); strings.Count(errorText(err), "returned 418") != 2 {
 		t.Errorf("ReleaseWebhooks = %v", err)
 	}
 }
 
-// What is held back is not lost when its release ends early.
+// Held webhooks are not lost if their release ends early.
 func TestReleaseThatEndsEarly(t *testing.T) {
 	t.Parallel()
 	app := newReceiver(t, http.StatusNoContent)
@@ -105,7 +105,7 @@ func TestReleaseThatEndsEarly(t *testing.T) {
 	}
 }
 
-// A release sends all that was held, whoever holds back again meanwhile.
+// A release sends all held webhooks, even if another hold begins meanwhile.
 func TestHoldDuringRelease(t *testing.T) {
 	t.Parallel()
 	var srv *kombotest.Server

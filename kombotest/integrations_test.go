@@ -18,11 +18,11 @@ func TestGetIntegration(t *testing.T) {
 	withScope.IntegrationTool, withScope.ScopeConfigID, withScope.EndUserOriginID = "workday", "scope2", ""
 	id := srv.Connect(t, withScope).ID
 
-	status, _, answer := send(t, srv, "GET", "/integrations/"+escaped(id), "")
+	status, _, response := send(t, srv, "GET", "/integrations/"+escaped(id), "")
 	if status != http.StatusOK {
-		t.Fatalf("%d %s", status, answer)
+		t.Fatalf("%d %s", status, response)
 	}
-	got := data(t, answer)
+	got := data(t, response)
 	models, actions := got["read_models"], got["write_actions"]
 	delete(got, "read_models")
 	delete(got, "write_actions")
@@ -56,8 +56,8 @@ func TestGetIntegration(t *testing.T) {
 	}
 }
 
-// What the fake says is what the documentation promises, field by field.
-func TestAnswersHoldEveryDocumentedField(t *testing.T) {
+// The responses of the fake have every documented field.
+func TestResponsesHaveEveryDocumentedField(t *testing.T) {
 	t.Parallel()
 	srv, client := newServer(t, kombotest.Config{})
 	link, err := client.Connect.CreateLink(t.Context(), kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "A"})
@@ -68,8 +68,8 @@ func TestAnswersHoldEveryDocumentedField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, answer := send(t, srv, "GET", "/connect/integration-by-token/"+token, "")
-	got := data(t, answer)
+	_, _, response := send(t, srv, "GET", "/connect/integration-by-token/"+token, "")
+	got := data(t, response)
 	got["id"] = "…"
 	want := map[string]any{
 		"id": "…", "tool": "personio", "end_user_origin_id": nil, "end_user_organization_name": "A",
@@ -97,9 +97,9 @@ func TestSetEnabled(t *testing.T) {
 		{`{"value":true}`, kombo.StateActive, true},
 	}
 	for i, step := range steps {
-		status, _, answer := send(t, srv, "PUT", "/integrations/"+escaped(id)+"/enabled", step.body)
-		if status != http.StatusOK || strings.TrimSpace(answer) != `{"data":{},"status":"success"}` {
-			t.Fatalf("step %d: %d %s", i, status, answer)
+		status, _, response := send(t, srv, "PUT", "/integrations/"+escaped(id)+"/enabled", step.body)
+		if status != http.StatusOK || strings.TrimSpace(response) != `{"data":{},"status":"success"}` {
+			t.Fatalf("step %d: %d %s", i, status, response)
 		}
 		if got, _ := srv.Integration(id); got.State != step.wantState {
 			t.Errorf("step %d: state %s, want %s", i, got.State, step.wantState)
@@ -112,11 +112,11 @@ func TestSetEnabled(t *testing.T) {
 		}
 		if step.wantEvent {
 			if e := next[*kombo.IntegrationStateChangedEvent](t, app); e.Data.State != step.wantState {
-				t.Errorf("step %d: the event tells %s, want %s", i, e.Data.State, step.wantState)
+				t.Errorf("step %d: the event has %s, want %s", i, e.Data.State, step.wantState)
 			}
 		}
 	}
-	// Switching on does not mend credentials.
+	// Enabling does not repair credentials.
 	if err := srv.SetState(t.Context(), id, kombo.StateInvalid); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestSetEnabled(t *testing.T) {
 	}
 }
 
-// Which of two events is newer shows also where the clock stands still.
+// The order of two events is visible even if the clock stands still.
 func TestUpdatesHaveAnOrder(t *testing.T) {
 	t.Parallel()
 	app := newService(t, "test-secret")

@@ -51,7 +51,7 @@ func TestEncodeJSON(t *testing.T) {
 	}
 }
 
-// What is not an escape in a text that is not JSON is never read beyond its end.
+// A truncated escape in a text that is not JSON is not read beyond the end of the text.
 func TestUnit(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", `\`, `\u`, `\u12`, `\u12g4`, `xx0041`} {
@@ -61,7 +61,7 @@ func TestUnit(t *testing.T) {
 	}
 }
 
-// Whatever the JSON is, it means the same afterwards, and encoding it again changes nothing.
+// For any JSON, the meaning stays the same, and a second encoding changes nothing.
 func FuzzEncodeJSON(f *testing.F) {
 	for _, seed := range []string{
 		`{"a":[1.0,-0,1e400,null,true],"b":"\u003c\u2028\ud83d\ude00\ud83d\/\\u0041"}`, `"\u0022\u005c\u0000\u001f\b"`, "\"\xff\u2029\"", `[]`,
@@ -93,7 +93,7 @@ func FuzzEncodeJSON(f *testing.F) {
 	})
 }
 
-// A struct of the SDK is not encoded by its own tags: what the fake sends does not depend on them.
+// The fake does not encode structs of the SDK by their tags, so a wrong tag does not go unnoticed.
 func TestEncodeJSONWithoutSDKStructs(t *testing.T) {
 	t.Parallel()
 	for _, value := range []any{

@@ -100,7 +100,7 @@ func TestServerHidesItsSecrets(t *testing.T) {
 	}
 }
 
-// A receiver that never answers does not keep Close from ending.
+// A receiver that never responds does not block Close.
 func TestCloseLeavesNothing(t *testing.T) { //nolint:paralleltest // counts goroutines
 	before := runtime.NumGoroutine()
 	hang := make(chan struct{})
@@ -172,7 +172,7 @@ func TestCloseEndsDeliveries(t *testing.T) {
 	}
 }
 
-// Close waits for what is told of a delivery.
+// Close waits for OnDelivery.
 func TestCloseWaits(t *testing.T) {
 	t.Parallel()
 	app := newReceiver(t, http.StatusNoContent)
@@ -196,7 +196,7 @@ func TestCloseWaits(t *testing.T) {
 	<-closed
 }
 
-// What a closed server cannot announce is an error.
+// A closed server reports webhooks that it cannot deliver as errors.
 func TestBackgroundAfterClose(t *testing.T) {
 	t.Parallel()
 	srv, client := kombotest.Start(t, kombotest.Config{DeliverInBackground: true})
@@ -207,7 +207,7 @@ func TestBackgroundAfterClose(t *testing.T) {
 	}
 }
 
-// With a seed and a clock a test sees the same in each run.
+// With a seed and a clock, each run of a test has the same values.
 func TestSeed(t *testing.T) {
 	t.Parallel()
 	run := func(seed uint64) []string {
@@ -221,17 +221,17 @@ func TestSeed(t *testing.T) {
 		t.Errorf("two runs (-first +second):\n%s", diff)
 	}
 	if other := run(8); other[0] == first[0] || other[2] == first[2] {
-		t.Errorf("another seed gave the same: %v", other)
+		t.Errorf("another seed produced the same: %v", other)
 	}
 	if one, two := run(0), run(0); one[0] == two[0] || one[2] == two[2] {
-		t.Errorf("without a seed two runs gave the same: %v", one)
+		t.Errorf("without a seed two runs produced the same: %v", one)
 	}
 	if form := regexp.MustCompile(`^personio:[1-9A-HJ-NP-Za-km-z]{24}$`); !form.MatchString(first[2]) {
 		t.Errorf("the id %s does not look like one of Kombo's", first[2])
 	}
 }
 
-// The address in links is the one that others know.
+// Links have the configured public address.
 func TestURL(t *testing.T) {
 	t.Parallel()
 	srv, _ := kombotest.Start(t, kombotest.Config{})
@@ -240,7 +240,7 @@ func TestURL(t *testing.T) {
 	}
 	srv.Handle("GET /v1/mine", http.RedirectHandler("/elsewhere", http.StatusTeapot))
 	if status, _, _ := send(t, srv, "GET", "/mine", ""); status != http.StatusTeapot {
-		t.Errorf("the test's own handler answers %d", status)
+		t.Errorf("the test's handler responds with %d", status)
 	}
 	named := kombotest.NewServer(kombotest.Config{URL: "http://kombo.example:8900/"})
 	defer named.Close()

@@ -16,7 +16,7 @@ import (
 )
 
 // act sends an action for an integration.
-func act(ctx context.Context, t *testing.T, srv *kombotest.Server, integrationID string) (status int, header http.Header, answer string) {
+func act(ctx context.Context, t *testing.T, srv *kombotest.Server, integrationID string) (status int, header http.Header, content string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, srv.BaseURL()+"/passthrough/personio/api", strings.NewReader(`{"method":"GET","path":"/"}`))
 	if err != nil {
@@ -33,8 +33,8 @@ func act(ctx context.Context, t *testing.T, srv *kombotest.Server, integrationID
 		return 0, nil, ""
 	}
 	defer func() { _ = response.Body.Close() }()
-	content, _ := io.ReadAll(response.Body)
-	return response.StatusCode, response.Header, string(content)
+	all, _ := io.ReadAll(response.Body)
+	return response.StatusCode, response.Header, string(all)
 }
 
 // concurrency returns the two headers.
@@ -42,7 +42,7 @@ func concurrency(header http.Header) string {
 	return header.Get("Concurrency-Limit") + "/" + header.Get("Concurrency-Remaining")
 }
 
-// Only actions count, and all responses to them tell of the limit.
+// Only actions count, and all of their responses have the headers of the limit.
 func TestConcurrencyLimit(t *testing.T) {
 	t.Parallel()
 	srv, client := kombotest.Start(t, kombotest.Config{Limits: kombotest.Limits{Concurrency: 2}})
@@ -64,11 +64,11 @@ func TestConcurrencyLimit(t *testing.T) {
 		method, path, _ := strings.Cut(op, " ")
 		_, header, _ := send(t, srv, method, strings.ReplaceAll(path, "{integration_id}", "personio%3Aunknown"), "{}")
 		if got, want := concurrency(header) != "/", strings.HasPrefix(path, "/passthrough"); got != want {
-			t.Errorf("%s tells of the concurrency: %t", op, got)
+			t.Errorf("%s has the headers of concurrency: %t", op, got)
 		}
 	}
 
-	// Two slow actions take all there is.
+	// Two slow actions use up the limit.
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	srv.InjectFault(kombotest.Fault{Op: "POST /passthrough/{tool}/{api}", Times: 2, Delay: time.Hour})
@@ -76,24 +76,24 @@ func TestConcurrencyLimit(t *testing.T) {
 	for range 2 {
 		slow.Go(func() { act(ctx, t, srv, id) })
 	}
-	for len(srv.Faults()) > 0 { // until both have come
+	for len(srv.Faults()) > 0 { // until both have arrived
 		if t.Context().Err() != nil {
 			t.FailNow()
 		}
 	}
-	status, header, answer := act(t.Context(), t, srv, id)
-	if status != http.StatusTooManyRequests || concurrency(header) != "2/0" || !strings.Contains(answer, `"PLATFORM.CONCURRENCY_LIMIT_EXCEEDED"`) {
-		t.Errorf("answer = %d %s %s", status, concurrency(header), answer)
+	status, header, response := act(t.Context(), t, srv, id)
+	if status != http.StatusTooManyRequests || concurrency(header) != "2/0" || !strings.Contains(response, `"PLATFORM.CONCURRENCY_LIMIT_EXCEEDED"`) {
+		t.Errorf("response = %d %s %s", status, concurrency(header), response)
 	}
-	// Reads, other writes and another integration are not concerned.
+	// Reads, other writes and other integrations are not limited.
 	if _, err := client.Integrations.Get(t.Context(), id); err != nil {
 		t.Errorf("Get = %v", err)
 	}
 	if _, err := client.Integrations.Relink(t.Context(), id, kombo.RelinkRequest{}); err != nil {
 		t.Errorf("Relink = %v", err)
 	}
-	if status, header, answer := act(t.Context(), t, srv, srv.Connect(t, request).ID); status != http.StatusOK || concurrency(header) != "2/1" {
-		t.Errorf("answer = %d %s %s", status, concurrency(header), answer)
+	if status, header, response := act(t.Context(), t, srv, srv.Connect(t, request).ID); status != http.StatusOK || concurrency(header) != "2/1" {
+		t.Errorf("response = %d %s %s", status, concurrency(header), response)
 	}
 	cancel()
 	slow.Wait()
@@ -103,7 +103,7 @@ func TestConcurrencyLimit(t *testing.T) {
 	}
 }
 
-// Without a limit of the test's own it is Kombo's.
+// By default, the limit is Kombo's.
 func TestDefaultConcurrencyLimit(t *testing.T) {
 	t.Parallel()
 	srv, _ := kombotest.Start(t, kombotest.Config{})
@@ -132,7 +132,7 @@ func TestRateLimit(t *testing.T) {
 	type seen struct {
 		Status     int
 		RetryAfter string
-		// Limits are the three headers.
+		// The limits are the values of the three headers.
 		Limits string
 	}
 	limits := func(header http.Header) string {
@@ -156,9 +156,9 @@ func TestRateLimit(t *testing.T) {
 	}
 	want := []seen{{200, "", "2/1/10"}, {200, "", "2/0/9"}, {429, "9", "2/0/9"}, {429, "1", "2/0/1"}, {200, "", "2/1/10"}}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("answers (-want +got):\n%s", diff)
+		t.Errorf("responses (-want +got):\n%s", diff)
 	}
-	// A fault tells of the limit too, unless it says otherwise.
+	// The response of a fault also has the headers of the limit, unless the fault sets them.
 	for want, fault := range map[string]kombotest.Fault{
 		"2/1/10": {Status: 503, Body: "<html>"}, "2/x/": {Status: 429, Header: http.Header{"ratelimit-remaining": {"x"}, "RATELIMIT-RESET": nil}},
 	} {

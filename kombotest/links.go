@@ -189,7 +189,7 @@ func readLink(tools toolset, body []byte) (f flow, staticIPs bool, err error) {
 	f.EndUser = kombo.EndUser{
 		CreatorEmail:     in.email("end_user_email"),
 		OrganizationName: in.name("end_user_organization_name"),
-		OriginID:         in.optional("end_user_origin_id", "not empty where it is there"),
+		OriginID:         in.optional("end_user_origin_id", "not empty if present"),
 	}
 	f.Category = kombo.Category(in.oneOf("integration_category", optional, string(kombo.CategoryHRIS), categories...))
 	f.Tool = in.tool("integration_tool", tools)

@@ -41,7 +41,7 @@ func TestLinksWorkOnce(t *testing.T) {
 	}
 }
 
-// A link to reconnect leads nowhere once its integration is gone.
+// A reconnection link stops working when its integration is deleted.
 func TestLinkOfADeletedIntegration(t *testing.T) {
 	t.Parallel()
 	srv, client := newServer(t, kombotest.Config{})
@@ -174,8 +174,8 @@ func TestSetupLink(t *testing.T) {
 	}
 	next[*kombo.IntegrationCreatedEvent](t, app)
 
-	_, _, answer := send(t, srv, "POST", "/integrations/"+escaped(connected.ID)+"/setup-link", `{"link_type":"EMBEDDED","language":"fr"}`)
-	setupLink := data(t, answer)["link"].(string)
+	_, _, response := send(t, srv, "POST", "/integrations/"+escaped(connected.ID)+"/setup-link", `{"link_type":"EMBEDDED","language":"fr"}`)
+	setupLink := data(t, response)["link"].(string)
 	if err := srv.FailFlow(t.Context(), setupLink); err == nil {
 		t.Error("a setup link failed without credentials")
 	}
@@ -198,7 +198,7 @@ func TestSetupLink(t *testing.T) {
 	}
 }
 
-// Filtering is for HRIS tools alone.
+// Only HRIS tools support filtering.
 func TestFilteringIsForHRIS(t *testing.T) {
 	t.Parallel()
 	srv, client := kombotest.Start(t, kombotest.Config{})
@@ -217,7 +217,7 @@ func TestFilteringIsForHRIS(t *testing.T) {
 	}
 }
 
-// An integration that is made for a test does not use up its faults and limits.
+// Connect and AddIntegration do not use up faults and limits.
 func TestConnectMakesNoRequest(t *testing.T) {
 	t.Parallel()
 	srv, _ := kombotest.Start(t, kombotest.Config{Limits: kombotest.Limits{Rate: 1, Per: time.Hour}})

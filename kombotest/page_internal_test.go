@@ -9,7 +9,7 @@ import (
 	"github.com/kombo-go/kombo/internal/sdksource"
 )
 
-// A link in a language without texts, which the API does not accept, would be shown in English.
+// The page falls back to English for a language without texts, which the API does not accept.
 func TestLanguageWithoutTexts(t *testing.T) {
 	t.Parallel()
 	s, _ := Start(t, Config{})
@@ -22,7 +22,7 @@ func TestLanguageWithoutTexts(t *testing.T) {
 	})
 }
 
-// The page has texts for what it shows by name, and the lists here are those of the SDK.
+// The page has a text for each value that it shows by name, and its lists match those of the SDK.
 func TestLists(t *testing.T) {
 	t.Parallel()
 	want := sdksource.Values(t, "..", "Category")

@@ -28,7 +28,7 @@ func open(t *testing.T, pageURL string, language string) (status int, header htt
 	return exchange(t, r)
 }
 
-// pageFlow is what the page tells its script.
+// pageFlow is the data that the page passes to its script.
 type pageFlow struct {
 	Token, Kind, Problem, Language, Organization, Category, Tool string
 	Embedded                                                     bool
@@ -55,16 +55,16 @@ func flowOf(t *testing.T, page string) pageFlow {
 	return flow
 }
 
-// post is what the page's script sends.
-func post(t *testing.T, srv *kombotest.Server, path, body string) (status int, answer string) {
+// post sends a request as the page's script does.
+func post(t *testing.T, srv *kombotest.Server, path, body string) (status int, response string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, strings.TrimSuffix(srv.BaseURL(), "/v1")+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/json")
-	status, _, answer = exchange(t, r)
-	return status, answer
+	status, _, response = exchange(t, r)
+	return status, response
 }
 
 func tokenOf(t *testing.T, link string) string {
@@ -105,7 +105,7 @@ func TestPageOfAConnectionLink(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || status != http.StatusOK {
 		t.Errorf("%d, flow (-want +got):\n%s", status, diff)
 	}
-	// The address holds a token, and any site may show the page, but nothing else may run in it.
+	// The URL contains a token and any site may frame the page, so the policy allows only its own scripts.
 	for name, want := range map[string]string{
 		"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "",
 		"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'",
@@ -114,7 +114,7 @@ func TestPageOfAConnectionLink(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
-	// What the page loads is there.
+	// Everything that the page loads exists.
 	base := strings.TrimSuffix(srv.BaseURL(), "/v1")
 	for path, contentType := range map[string]string{
 		"/connect/v1/flow.js": "text/javascript; charset=utf-8", "/connect/v1/flow.css": "text/css; charset=utf-8",
@@ -129,7 +129,7 @@ func TestPageOfAConnectionLink(t *testing.T) {
 	}
 }
 
-// What a service passes on cannot become part of the page.
+// Values that a service passes cannot inject HTML into the page.
 func TestPageEscapes(t *testing.T) {
 	t.Parallel()
 	_, client := kombotest.Start(t, kombotest.Config{})
@@ -137,18 +137,18 @@ func TestPageEscapes(t *testing.T) {
 	evil.EndUserOrganizationName = `</script><script>alert("1")</script><!--`
 	_, _, page := open(t, createLink(t, client, evil), "")
 	if strings.Contains(page, "alert(\"1\")") || strings.Contains(page, "<!--<") || strings.Count(page, "<script") != 2 {
-		t.Errorf("the page holds the name as it is: %s", page)
+		t.Errorf("the page contains the unescaped name: %s", page)
 	}
 	if got := flowOf(t, page).Organization; got != evil.EndUserOrganizationName {
 		t.Errorf("the script sees %q", got)
 	}
 	_, _, page = open(t, createLink(t, client, evil)+"%3Cscript%3E", "")
 	if strings.Count(page, "<script") != 2 {
-		t.Errorf("the page holds the token as it is: %s", page)
+		t.Errorf("the page contains the unescaped token: %s", page)
 	}
 }
 
-// The icon of a tool is drawn from its name, which is a test's to choose.
+// The icon of a tool is drawn from its name, which a test can choose.
 func TestIconEscapes(t *testing.T) {
 	t.Parallel()
 	srv, _ := kombotest.Start(t, kombotest.Config{Tools: []kombotest.Tool{{ID: "odd", Label: "<svg"}}})
@@ -217,7 +217,7 @@ func TestPagesOfLinksThatLeadNowhere(t *testing.T) {
 	tests := []struct {
 		name, link, accept, want, wantLanguage string
 	}{
-		{"used", used, "fr", "used", "en"}, // the link's own language
+		{"used", used, "fr", "used", "en"}, // the language of the link
 		{"gone", gone.URL, "fr", "gone", "it"},
 		{"unknown", base + "/connect/v1?token=x", "nl, fr-CH;q=0.9, en;q=0.8", "unknown", "fr"},
 		{"without a token", base + "/connect/v1", "", "unknown", "en"},
@@ -233,15 +233,15 @@ func TestPagesOfLinksThatLeadNowhere(t *testing.T) {
 			}
 			body := `{"token":"` + tokenOf(t, test.link) + `","tool":"personio","credentials":{"client_id":"x"},"finish":true}`
 			for _, path := range []string{"/connect/v1/connect", "/connect/v1/setup"} {
-				if status, answer := post(t, srv, path, body); status != http.StatusGone || !strings.Contains(answer, `"problem":"`+test.want+`"`) {
-					t.Errorf("%s: %d %s", path, status, answer)
+				if status, response := post(t, srv, path, body); status != http.StatusGone || !strings.Contains(response, `"problem":"`+test.want+`"`) {
+					t.Errorf("%s: %d %s", path, status, response)
 				}
 			}
 		})
 	}
 }
 
-// The customer in the browser gets it wrong first, then right, and finishes the setup.
+// The customer enters wrong credentials, then right ones, and finishes the setup.
 func TestPageFlow(t *testing.T) {
 	t.Parallel()
 	app := newService(t, "test-secret")
@@ -253,11 +253,11 @@ func TestPageFlow(t *testing.T) {
 		return `{"token":"` + token + `","tool":"hibob","credentials":{"client_id":"id","client_secret":"` + secret + `"}}`
 	}
 
-	if status, answer := post(t, srv, "/connect/v1/setup", `{"token":"`+token+`","finish":true}`); status != http.StatusBadRequest {
-		t.Errorf("the setup before the credentials: %d %s", status, answer)
+	if status, response := post(t, srv, "/connect/v1/setup", `{"token":"`+token+`","finish":true}`); status != http.StatusBadRequest {
+		t.Errorf("the setup before the credentials: %d %s", status, response)
 	}
-	if status, answer := post(t, srv, "/connect/v1/connect", credentials("is WRONG")); status != http.StatusUnprocessableEntity || answer != `{"problem":"refused"}` {
-		t.Errorf("wrong credentials: %d %s", status, answer)
+	if status, response := post(t, srv, "/connect/v1/connect", credentials("is WRONG")); status != http.StatusUnprocessableEntity || response != `{"problem":"refused"}` {
+		t.Errorf("wrong credentials: %d %s", status, response)
 	}
 	failed := next[*kombo.ConnectionFlowFailedEvent](t, app)
 	if failed.Data.IntegrationTool != "hibob" || len(srv.Integrations()) != 0 {
@@ -270,24 +270,24 @@ func TestPageFlow(t *testing.T) {
 		t.Errorf("another log: %d", status)
 	}
 
-	status, answer := post(t, srv, "/connect/v1/connect", credentials("right"))
+	status, response := post(t, srv, "/connect/v1/connect", credentials("right"))
 	var connected struct {
 		ActivationToken string `json:"activation_token"`
 		Setup           []string
 	}
-	if err := json.Unmarshal([]byte(answer), &connected); err != nil || status != http.StatusOK || !cmp.Equal(connected.Setup, []string{"field_mapping"}) {
-		t.Fatalf("%d %s", status, answer)
+	if err := json.Unmarshal([]byte(response), &connected); err != nil || status != http.StatusOK || !cmp.Equal(connected.Setup, []string{"field_mapping"}) {
+		t.Fatalf("%d %s", status, response)
 	}
 	created := next[*kombo.IntegrationCreatedEvent](t, app)
 	if i, _ := srv.Integration(created.Data.ID); i.SetupStatus != kombo.SetupStatusIncomplete || i.Tool != "hibob" {
 		t.Errorf("integration = %+v", i)
 	}
-	if status, answer := post(t, srv, "/connect/v1/connect", credentials("again")); status != http.StatusGone {
-		t.Errorf("connecting twice: %d %s", status, answer)
+	if status, response := post(t, srv, "/connect/v1/connect", credentials("again")); status != http.StatusGone {
+		t.Errorf("connecting twice: %d %s", status, response)
 	}
-	status, answer = post(t, srv, "/connect/v1/setup", `{"token":"`+token+`","finish":true}`)
-	if status != http.StatusOK || answer != `{"activation_token":"`+connected.ActivationToken+`"}` {
-		t.Errorf("the setup: %d %s", status, answer)
+	status, response = post(t, srv, "/connect/v1/setup", `{"token":"`+token+`","finish":true}`)
+	if status != http.StatusOK || response != `{"activation_token":"`+connected.ActivationToken+`"}` {
+		t.Errorf("the setup: %d %s", status, response)
 	}
 	if e := next[*kombo.IntegrationStateChangedEvent](t, app); e.Data.SetupStatus != kombo.SetupStatusCompleted {
 		t.Errorf("event = %+v", e.Data)
@@ -296,49 +296,49 @@ func TestPageFlow(t *testing.T) {
 	if err != nil || integration.ID != created.Data.ID || integration.SetupStatus != kombo.SetupStatusCompleted {
 		t.Errorf("integration = %+v, %v", integration, err)
 	}
-	if status, answer := post(t, srv, "/connect/v1/setup", `{"token":"`+token+`","finish":true}`); status != http.StatusGone {
-		t.Errorf("the setup twice: %d %s", status, answer)
+	if status, response := post(t, srv, "/connect/v1/setup", `{"token":"`+token+`","finish":true}`); status != http.StatusGone {
+		t.Errorf("the setup twice: %d %s", status, response)
 	}
 	for _, body := range []string{"", "[]", `{"token":7}`, `{"token":"` + tokenOf(t, createLink(t, client, request)) + `","tool":"<none>","credentials":{"x":"wrong"}}`} {
-		if status, answer := post(t, srv, "/connect/v1/connect", body); status != http.StatusBadRequest {
-			t.Errorf("%q: %d %s", body, status, answer)
+		if status, response := post(t, srv, "/connect/v1/connect", body); status != http.StatusBadRequest {
+			t.Errorf("%q: %d %s", body, status, response)
 		}
 	}
 }
 
-// Setup steps that are left for later change nothing, and a setup link can be opened again.
+// Postponed setup steps change nothing, and a setup link can be opened again.
 func TestPageLeavesTheSetup(t *testing.T) {
 	t.Parallel()
 	srv, client := kombotest.Start(t, kombotest.Config{})
 	withSetup := request
 	withSetup.EnableFiltering, withSetup.LinkType, withSetup.IntegrationTool = true, kombo.LinkTypeMagicLink, "factorial"
 	token := tokenOf(t, createLink(t, client, withSetup))
-	if status, answer := post(t, srv, "/connect/v1/connect", `{"token":"`+token+`","credentials":{"api_key":"x"}}`); status != http.StatusOK || answer != `{"activation_token":"","setup":["filtering"]}` {
-		t.Errorf("%d %s", status, answer)
+	if status, response := post(t, srv, "/connect/v1/connect", `{"token":"`+token+`","credentials":{"api_key":"x"}}`); status != http.StatusOK || response != `{"activation_token":"","setup":["filtering"]}` {
+		t.Errorf("%d %s", status, response)
 	}
-	if status, answer := post(t, srv, "/connect/v1/setup", `{"token":"`+token+`","finish":false}`); status != http.StatusOK || answer != `{"activation_token":""}` {
-		t.Errorf("%d %s", status, answer)
+	if status, response := post(t, srv, "/connect/v1/setup", `{"token":"`+token+`","finish":false}`); status != http.StatusOK || response != `{"activation_token":""}` {
+		t.Errorf("%d %s", status, response)
 	}
 	integration := srv.Integrations()[0]
 	if integration.SetupStatus != kombo.SetupStatusIncomplete {
 		t.Errorf("integration = %+v", integration)
 	}
-	_, _, answer := send(t, srv, "POST", "/integrations/"+escaped(integration.ID)+"/setup-link", `{"link_type":"EMBEDDED"}`)
-	setup := tokenOf(t, data(t, answer)["link"].(string))
+	_, _, response := send(t, srv, "POST", "/integrations/"+escaped(integration.ID)+"/setup-link", `{"link_type":"EMBEDDED"}`)
+	setup := tokenOf(t, data(t, response)["link"].(string))
 	for _, finish := range []string{"false", "false", "true"} {
-		if status, answer := post(t, srv, "/connect/v1/setup", `{"token":"`+setup+`","finish":`+finish+`}`); status != http.StatusOK {
-			t.Errorf("%s: %d %s", finish, status, answer)
+		if status, response := post(t, srv, "/connect/v1/setup", `{"token":"`+setup+`","finish":`+finish+`}`); status != http.StatusOK {
+			t.Errorf("%s: %d %s", finish, status, response)
 		}
 	}
-	if status, answer := post(t, srv, "/connect/v1/connect", `{"token":"`+setup+`","credentials":{}}`); status != http.StatusGone {
-		t.Errorf("%d %s", status, answer)
+	if status, response := post(t, srv, "/connect/v1/connect", `{"token":"`+setup+`","credentials":{}}`); status != http.StatusGone {
+		t.Errorf("%d %s", status, response)
 	}
 	if got, _ := srv.Integration(integration.ID); got.SetupStatus != kombo.SetupStatusCompleted {
 		t.Errorf("integration = %+v", got)
 	}
 }
 
-// Each language of the SDK has every text, and no other can be asked for.
+// Each language of the SDK has every text. Other languages are refused.
 func TestPageTexts(t *testing.T) {
 	t.Parallel()
 	file, err := os.ReadFile("page/texts.json")

@@ -50,7 +50,7 @@ func TestPassthroughEchoes(t *testing.T) {
 	}
 }
 
-// What a service sends is what the test sees, and what a test answers is what the service sees.
+// The test's function gets the service's request, and the service gets the response of that function.
 func TestPassthroughCarriesExactly(t *testing.T) {
 	t.Parallel()
 	for _, data := range []string{
@@ -75,7 +75,7 @@ func TestPassthroughCarriesExactly(t *testing.T) {
 			}
 		})
 	}
-	// Without a function of the test, the whole request comes back.
+	// Without a function, the response echoes the whole request.
 	echoing, _ := kombotest.Start(t, kombotest.Config{})
 	const sent = `{"params":{},"path":"/x","method":"POST","data":null,"new":[1.0,9007199254740993]}`
 	if body := passthrough(t, echoing, sent); !strings.HasSuffix(body, `"data":`+sent+`},"warnings":[]}`) {
@@ -92,11 +92,11 @@ func passthrough(t *testing.T, srv *kombotest.Server, body string) string {
 	}
 	r.Header.Set("Authorization", "Bearer "+srv.APIKey())
 	r.Header.Set("X-Integration-Id", srv.Connect(t, request).ID)
-	status, _, answer := exchange(t, r)
+	status, _, response := exchange(t, r)
 	if status != http.StatusOK {
-		t.Fatalf("%d %s", status, answer)
+		t.Fatalf("%d %s", status, response)
 	}
-	return answer
+	return response
 }
 
 func TestPassthroughURL(t *testing.T) {
@@ -142,7 +142,7 @@ func TestPassthroughOfTheTest(t *testing.T) {
 				return kombo.PassthroughResponse{Data: json.RawMessage("<html>")}
 			}
 			if integrationID != id || tool != "personio" || api != "a/b" || r.Method != "DELETE" {
-				t.Errorf("asked for %s, %s, %s, %+v", integrationID, tool, api, r)
+				t.Errorf("the function got %s, %s, %s, %+v", integrationID, tool, api, r)
 			}
 			return want
 		},
@@ -191,13 +191,13 @@ func TestPassthroughInput(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var answer struct {
+		var envelope struct {
 			Error struct{ Code, Message string }
 		}
-		err = json.NewDecoder(response.Body).Decode(&answer)
+		err = json.NewDecoder(response.Body).Decode(&envelope)
 		_ = response.Body.Close()
-		if err != nil || response.StatusCode != http.StatusBadRequest || !strings.HasPrefix(answer.Error.Message, want) {
-			t.Errorf("%s: %d %+v, %v, want %s", body, response.StatusCode, answer, err, want)
+		if err != nil || response.StatusCode != http.StatusBadRequest || !strings.HasPrefix(envelope.Error.Message, want) {
+			t.Errorf("%s: %d %+v, %v, want %s", body, response.StatusCode, envelope, err, want)
 		}
 	}
 }

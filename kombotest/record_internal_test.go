@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// A server that runs for long does not remember everything.
+// A server that runs for a long time does not keep all records.
 func TestRecordForgets(t *testing.T) {
 	t.Parallel()
 	var r record[int]

@@ -47,20 +47,20 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// A server that runs for long remembers the beginning of long bodies.
+// Only the beginning of a long body is recorded.
 func TestLongBodiesAreRecordedInPart(t *testing.T) {
 	t.Parallel()
 	srv, _ := kombotest.Start(t, kombotest.Config{})
 	long := `{"end_user_email":"a@b.example","end_user_organization_name":"` + strings.Repeat("x", 100<<10) + `"}`
-	if status, _, answer := send(t, srv, "POST", "/connect/create-link", long); status != http.StatusOK {
-		t.Errorf("%d %s", status, answer)
+	if status, _, response := send(t, srv, "POST", "/connect/create-link", long); status != http.StatusOK {
+		t.Errorf("%d %s", status, response)
 	}
 	if got := string(srv.Requests()[0].Body); len(got) != 64<<10 || !strings.HasPrefix(long, got) {
 		t.Errorf("%d bytes are recorded", len(got))
 	}
 }
 
-// What is asked for and returned is the caller's own.
+// Arguments and results are copies: the caller may change them.
 func TestCopies(t *testing.T) {
 	t.Parallel()
 	srv, _ := kombotest.Start(t, kombotest.Config{WebhookURL: newReceiver(t, 204).URL})
@@ -84,7 +84,7 @@ func TestCopies(t *testing.T) {
 	}
 }
 
-// What a callback does with a request or a delivery does not change the record, nor what is sent next.
+// If a callback changes a request or delivery, neither the record nor later deliveries change.
 func TestCopiesInCallbacks(t *testing.T) {
 	t.Parallel()
 	app := newReceiver(t, 500, 204)

@@ -10,8 +10,8 @@ import (
 	"github.com/kombo-go/kombo/kombotest"
 )
 
-// The ready-made records refer to each other, by the ids that the integration gives them. A test in conformance compares them with
-// the OpenAPI document.
+// The predefined records refer to each other by the IDs in the integration. A test in conformance compares them with the
+// OpenAPI document.
 func TestSampleRecords(t *testing.T) {
 	t.Parallel()
 	srv, client := kombotest.Start(t, kombotest.Config{})
@@ -55,7 +55,7 @@ func TestSampleRecords(t *testing.T) {
 			t.Errorf("%s: ids %v and %v", path, mine[0]["id"], others[0]["id"])
 		}
 	}
-	// Another call returns other maps, and what is changed is served.
+	// Each call returns new maps, and a changed map is served as changed.
 	employees := kombotest.SampleRecords(id, "/hris/employees")
 	employees[0]["work_email"] = "new@acme.example"
 	if again := kombotest.SampleRecords(id, "/hris/employees"); again[0]["work_email"] == "new@acme.example" {

@@ -9,7 +9,7 @@ import (
 	"github.com/kombo-go/kombo/kombotest"
 )
 
-// The integrations of one server can be added to the next one.
+// The integrations of one server can be added to another.
 func TestAddIntegration(t *testing.T) {
 	t.Parallel()
 	first, _ := kombotest.Start(t, kombotest.Config{})

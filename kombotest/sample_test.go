@@ -32,7 +32,7 @@ var someone = kombotest.Integration{
 	State: kombo.StateInvalid, SetupStatus: kombo.SetupStatusIncomplete,
 }
 
-// Every type has a sample that the SDK reads, about the integration, and in Kombo's form.
+// Every type has a sample in Kombo's form, about the given integration, that the SDK can parse.
 func TestSample(t *testing.T) {
 	t.Parallel()
 	for _, eventType := range kombotest.EventTypes() {
@@ -66,7 +66,7 @@ func TestSample(t *testing.T) {
 	}
 }
 
-// Deliver writes what a sample holds, member by member, in the order of the payloads that Kombo documents.
+// Deliver writes every member of a sample in the order of the payloads that Kombo documents.
 func TestDeliveredSamples(t *testing.T) {
 	t.Parallel()
 	app := newReceiver(t, 204)
@@ -83,7 +83,7 @@ func TestDeliveredSamples(t *testing.T) {
 	}
 }
 
-// The payloads that Kombo documents come out as they went in: every member, null and list, but not the order.
+// The documented payloads survive a round trip: every member, null and list, though not the order.
 func TestDeliveredPayloads(t *testing.T) {
 	t.Parallel()
 	app := newReceiver(t, 204)
@@ -115,7 +115,7 @@ func TestDeliveredPayloads(t *testing.T) {
 	}
 }
 
-// Lists that Kombo always sends are [] if they are empty, at any depth.
+// Lists that Kombo always sends are [] and not null if they are empty, at any depth.
 func TestEmptyLists(t *testing.T) {
 	t.Parallel()
 	order := kombo.AssessmentOrderData{ID: "order1", IntegrationID: "personio:1"}
@@ -139,7 +139,7 @@ func TestEmptyLists(t *testing.T) {
 	}
 }
 
-// An event that a test wraps in a struct of its own is delivered with what the test adds to its data.
+// If a test embeds an event in its own struct, the members that it adds to the data are delivered.
 func TestWrappedEvent(t *testing.T) {
 	t.Parallel()
 	app := newReceiver(t, 204)
@@ -163,7 +163,7 @@ func TestWrappedEvent(t *testing.T) {
 	}
 }
 
-// What a test delivers by hand arrives as it is: numbers, order, and characters that other encoders escape.
+// A raw body is delivered unchanged: numbers, order, and characters that encoders escape.
 func TestCustomEventIsCarriedExactly(t *testing.T) {
 	t.Parallel()
 	app := newReceiver(t, 204)

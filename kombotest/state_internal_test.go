@@ -13,7 +13,7 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// The state is used in the functions that gate.run and gate.wait call, and nowhere else.
+// The state is used only in functions that gate.run and gate.wait call.
 func TestOnlyTheGateLocks(t *testing.T) {
 	t.Parallel()
 	names, err := filepath.Glob("*.go")
@@ -36,7 +36,7 @@ func TestOnlyTheGateLocks(t *testing.T) {
 	}
 }
 
-// The server's own callbacks run without the lock: they can read all of its state.
+// Callbacks run without the lock, so they can read all state of the server.
 func TestCallbacksReadTheServer(t *testing.T) {
 	t.Parallel()
 	var s *Server
@@ -75,7 +75,7 @@ func TestCallbacksReadTheServer(t *testing.T) {
 	}
 }
 
-// An event that nobody would deliver is a mistake of this package.
+// An event that is never delivered is a bug in this package.
 func TestEventsAreDelivered(t *testing.T) {
 	t.Parallel()
 	s, _ := Start(t, Config{})

@@ -28,7 +28,7 @@ func TestForceSync(t *testing.T) {
 	if want := (&kombo.SyncRun{ID: first.ID, AlreadyQueued: true, Type: kombo.SyncDelta}); err != nil || *again != *want {
 		t.Fatalf("%+v, %v, want %+v", again, err, want)
 	}
-	// One of the other type runs beside it.
+	// A sync of the other type runs at the same time.
 	other, err := client.Integrations.Sync(t.Context(), id, "")
 	if err != nil || other.AlreadyQueued || other.Type != kombo.SyncFull || other.ID == first.ID {
 		t.Fatalf("%+v, %v", other, err)
@@ -57,7 +57,7 @@ func TestForceSync(t *testing.T) {
 	if e := next[*kombo.IntegrationStateChangedEvent](t, app); e.Data.SetupStatus != kombo.SetupStatusCompleted {
 		t.Errorf("setup status %s, want COMPLETED", e.Data.SetupStatus)
 	}
-	// The oldest has ended; the other is still queued.
+	// The oldest sync has ended. The other one is still queued.
 	if got, err := client.Integrations.Sync(t.Context(), id, kombo.SyncFull); err != nil || !got.AlreadyQueued || got.ID != other.ID {
 		t.Errorf("%+v, %v, want %s again", got, err, other.ID)
 	}
@@ -67,7 +67,7 @@ func TestForceSync(t *testing.T) {
 	if ended := next[*kombo.SyncFinishedEvent](t, app); ended.Data.SyncID != other.ID {
 		t.Errorf("sync %s ended, want %s", ended.Data.SyncID, other.ID)
 	}
-	// The next one is new; and one that nobody has asked for can end, too, which completes nothing.
+	// The next sync is new. FinishSync also ends a sync that was not triggered, which completes nothing.
 	second, err := client.Integrations.Sync(t.Context(), id, "")
 	if err != nil || second.AlreadyQueued || second.Type != kombo.SyncFull || second.ID == first.ID {
 		t.Errorf("%+v, %v", second, err)
@@ -90,9 +90,9 @@ func TestIntegrationInTheHeader(t *testing.T) {
 	t.Parallel()
 	srv, client := kombotest.Start(t, kombotest.Config{})
 	for path, body := range map[string]string{"/force-sync": `{}`, "/passthrough/personio/api": `{"method":"GET","path":"/"}`} {
-		status, _, answer := send(t, srv, "POST", path, body)
-		if status != http.StatusBadRequest || !strings.Contains(answer, "X-Integration-Id: the header is missing") {
-			t.Errorf("%s: %d %s", path, status, answer)
+		status, _, response := send(t, srv, "POST", path, body)
+		if status != http.StatusBadRequest || !strings.Contains(response, "X-Integration-Id: the header is missing") {
+			t.Errorf("%s: %d %s", path, status, response)
 		}
 	}
 	if _, err := client.Integrations.Sync(t.Context(), "personio:unknown", ""); !errors.Is(err, kombo.ErrIntegrationNotFound) {

@@ -18,9 +18,9 @@ func TestTools(t *testing.T) {
 		{ID: "brandnew", Categories: []kombo.Category{kombo.CategoryLMS}},
 		{ID: "moodle", Label: "Our Moodle", Categories: []kombo.Category{kombo.CategoryLMS}},
 	}})
-	_, _, answer := send(t, srv, "GET", "/tools/lms", "")
+	_, _, response := send(t, srv, "GET", "/tools/lms", "")
 	labels := map[string]string{}
-	for _, tool := range data(t, answer)["tools"].([]any) {
+	for _, tool := range data(t, response)["tools"].([]any) {
 		labels[tool.(map[string]any)["id"].(string)] = tool.(map[string]any)["label"].(string)
 	}
 	want := map[string]string{
@@ -31,7 +31,7 @@ func TestTools(t *testing.T) {
 		t.Errorf("tools (-want +got):\n%s", diff)
 	}
 	for _, category := range []string{"hris", "ats", "assessment"} {
-		if _, _, answer := send(t, srv, "GET", "/tools/"+category, ""); len(data(t, answer)["tools"].([]any)) == 0 {
+		if _, _, response := send(t, srv, "GET", "/tools/"+category, ""); len(data(t, response)["tools"].([]any)) == 0 {
 			t.Errorf("no tools for %s", category)
 		}
 	}
@@ -42,7 +42,7 @@ func TestTools(t *testing.T) {
 	}
 }
 
-// Slugs that are newer than the list can be connected, unless the test wants them refused.
+// Unknown slugs can be connected, unless the test refuses them.
 func TestUnknownTools(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -50,7 +50,7 @@ func TestUnknownTools(t *testing.T) {
 		known, accepted bool
 	}{
 		{"personio", true, true},
-		{"trackerrms", true, true}, // of August 2026
+		{"trackerrms", true, true}, // added in August 2026
 		{"brandnew2027", false, true},
 		{"Personio", false, false},
 		{"", false, false},
@@ -62,8 +62,8 @@ func TestUnknownTools(t *testing.T) {
 		for strict, want := range map[bool]bool{false: test.accepted, true: test.known} {
 			srv, client := kombotest.Start(t, kombotest.Config{StrictTools: strict})
 			body := `{"end_user_email":"a@b.example","end_user_organization_name":"A","integration_tool":"` + test.slug + `"}`
-			if status, _, answer := send(t, srv, "POST", "/connect/create-link", body); (status == http.StatusOK) != want {
-				t.Errorf("a link to %q, strict %t: %d %s", test.slug, strict, status, answer)
+			if status, _, response := send(t, srv, "POST", "/connect/create-link", body); (status == http.StatusOK) != want {
+				t.Errorf("a link to %q, strict %t: %d %s", test.slug, strict, status, response)
 			}
 			if test.slug == "" {
 				continue // then the first is chosen
@@ -90,7 +90,7 @@ func TestNewTools(t *testing.T) {
 	}
 }
 
-// Some tools ask for a setup step that no link has enabled. It is left after the flow, and a setup link leads to it.
+// Some tools require a setup step that the link has not enabled. The step is open after the flow, and a setup link opens it.
 func TestSetupStepOfATool(t *testing.T) {
 	t.Parallel()
 	for _, tool := range []string{"greenhouse", "teamtailor", "scim"} {

@@ -61,7 +61,7 @@ func TestWebhookFaults(t *testing.T) {
 	}
 }
 
-// What was lost can be sent later, as if it had been delayed.
+// A lost webhook can be sent later, as if it had been delayed.
 func TestLostWebhookCanBeSent(t *testing.T) {
 	t.Parallel()
 	app := newReceiver(t, http.StatusNoContent)
@@ -83,7 +83,7 @@ func TestLostWebhookCanBeSent(t *testing.T) {
 	}
 }
 
-// A webhook that is delayed is overtaken by the next.
+// The next webhook overtakes a delayed one.
 func TestDelayedWebhook(t *testing.T) {
 	t.Parallel()
 	app := newReceiver(t, http.StatusNoContent)
@@ -101,7 +101,7 @@ func TestDelayedWebhook(t *testing.T) {
 	if len(bodies) != 2 || !strings.Contains(bodies[0], `"second"`) || !strings.Contains(bodies[1], `"first"`) {
 		t.Errorf("the receiver got %s", bodies)
 	}
-	// One that never comes does not keep Close from ending.
+	// A webhook that is never delivered does not block Close.
 	srv.InjectWebhookFault(kombotest.WebhookFault{Delay: time.Hour})
 	if err := srv.Deliver(t.Context(), dataChanged("third")); err != nil {
 		t.Fatal(err)
@@ -137,7 +137,7 @@ func TestWebhookFaultThatMakesNoSense(t *testing.T) {
 	}
 }
 
-// A fault strikes the event that comes next, in whatever order they are released.
+// A fault affects the next event, even if events are released in another order.
 func TestFaultOfAHeldWebhook(t *testing.T) {
 	t.Parallel()
 	app := newReceiver(t, http.StatusNoContent)

@@ -333,9 +333,9 @@ func deliveryError(ctx context.Context, d Delivery) error {
 	case d.Err != nil:
 		return fmt.Errorf("kombotest: delivering %s: %w", d.EventType, d.Err)
 	case d.StatusCode == http.StatusUnauthorized:
-		return fmt.Errorf("kombotest: delivering %s: the receiver answered %s; does it verify with Config.WebhookSecret?", d.EventType, statusText(d))
+		return fmt.Errorf("kombotest: delivering %s: the receiver returned %s; does it verify with Config.WebhookSecret?", d.EventType, statusText(d))
 	}
-	return fmt.Errorf("kombotest: delivering %s: the receiver answered %s", d.EventType, statusText(d))
+	return fmt.Errorf("kombotest: delivering %s: the receiver returned %s", d.EventType, statusText(d))
 }
 
 // forgedError returns nil if the receiver has rejected a forged webhook.
@@ -348,7 +348,7 @@ func forgedError(d Delivery) error {
 	case d.Accepted():
 		return fmt.Errorf("kombotest: the receiver accepted a forged %s: %d", d.EventType, d.StatusCode)
 	case d.StatusCode < 400, d.StatusCode > 499, d.StatusCode == http.StatusNotFound, d.StatusCode == http.StatusMethodNotAllowed:
-		return fmt.Errorf("kombotest: the receiver did not reject a forged %s, but answered %s", d.EventType, statusText(d))
+		return fmt.Errorf("kombotest: the receiver did not reject a forged %s, but returned %s", d.EventType, statusText(d))
 	}
 	return nil
 }

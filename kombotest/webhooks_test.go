@@ -43,7 +43,7 @@ func TestDeliver(t *testing.T) {
 	}
 }
 
-// A webhook that is not accepted comes again: the same id, the same bytes.
+// A webhook that is not accepted is delivered again with the same ID and the same bytes.
 func TestRedelivery(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -55,9 +55,9 @@ func TestRedelivery(t *testing.T) {
 	}{
 		{"accepted", kombotest.Redelivery{}, []int{204}, []int{204}, ""},
 		{"accepted at last", kombotest.Redelivery{}, []int{500, 302, 200}, []int{500, 302, 200}, ""},
-		{"never accepted", kombotest.Redelivery{}, []int{503}, []int{503, 503, 503}, "kombotest: delivering data-changed: the receiver answered 503 Service Unavailable"},
+		{"never accepted", kombotest.Redelivery{}, []int{503}, []int{503, 503, 503}, "kombotest: delivering data-changed: the receiver returned 503 Service Unavailable"},
 		{"more attempts", kombotest.Redelivery{MaxAttempts: 5, BaseDelay: time.Microsecond, MaxDelay: 2 * time.Microsecond}, []int{500, 500, 500, 500, 204}, []int{500, 500, 500, 500, 204}, ""},
-		{"no repetition", kombotest.Redelivery{MaxAttempts: 1}, []int{500}, []int{500}, "kombotest: delivering data-changed: the receiver answered 500 Internal Server Error"},
+		{"no retry", kombotest.Redelivery{MaxAttempts: 1}, []int{500}, []int{500}, "kombotest: delivering data-changed: the receiver returned 500 Internal Server Error"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -104,7 +104,7 @@ func TestDeliveryThatCannotBegin(t *testing.T) {
 	}
 }
 
-// What happens before there is an address can be sent when there is one.
+// Events from before the first webhook URL can be delivered later.
 func TestNowhereToDeliverTo(t *testing.T) {
 	t.Parallel()
 	app := newReceiver(t, http.StatusNoContent)
@@ -140,7 +140,7 @@ func TestWrongSecretIsHintedAt(t *testing.T) {
 	}
 }
 
-func TestFailedDeliveriesAreTold(t *testing.T) {
+func TestFailedDeliveriesAreReported(t *testing.T) {
 	t.Parallel()
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusTeapot)
@@ -152,10 +152,10 @@ func TestFailedDeliveriesAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	token, err := srv.CompleteFlow(t.Context(), link.URL, kombotest.Completion{})
-	if err == nil || !strings.Contains(err.Error(), "delivering integration-created: the receiver answered 418") {
+	if err == nil || !strings.Contains(err.Error(), "delivering integration-created: the receiver returned 418") {
 		t.Errorf("CompleteFlow = %v", err)
 	}
-	// The flow is finished nevertheless, and so is that of a reconnection.
+	// The flow is finished all the same, and so is that of a reconnection.
 	integration, err := client.Connect.IntegrationByToken(t.Context(), token)
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +165,7 @@ func TestFailedDeliveriesAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	token, err = srv.CompleteFlow(t.Context(), relink.URL, kombotest.Completion{})
-	if err == nil || !strings.Contains(err.Error(), "delivering integration-state-changed: the receiver answered 418") {
+	if err == nil || !strings.Contains(err.Error(), "delivering integration-state-changed: the receiver returned 418") {
 		t.Errorf("CompleteFlow = %v", err)
 	}
 	if same, err := client.Connect.IntegrationByToken(t.Context(), token); err != nil || same.ID != integration.ID {
@@ -186,7 +186,7 @@ func TestRedirectIsNoDelivery(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := srv.CompleteFlow(t.Context(), link.URL, kombotest.Completion{}); err == nil || !strings.Contains(err.Error(), "the receiver answered 302") {
+	if _, err := srv.CompleteFlow(t.Context(), link.URL, kombotest.Completion{}); err == nil || !strings.Contains(err.Error(), "the receiver returned 302") {
 		t.Errorf("CompleteFlow = %v", err)
 	}
 }
@@ -206,7 +206,7 @@ func TestDeliverForged(t *testing.T) {
 	}
 }
 
-// What nobody refuses is no proof that forged webhooks are refused, and what nobody gets was not accepted.
+// DeliverForged fails if the receiver accepts the forged webhook, and if there is no receiver.
 func TestDeliveriesThatProveNothing(t *testing.T) {
 	t.Parallel()
 	srv, _ := kombotest.Start(t, kombotest.Config{})
@@ -221,20 +221,20 @@ func TestDeliveriesThatProveNothing(t *testing.T) {
 	}
 	for status, want := range map[int]string{
 		400: "", 401: "", 403: "",
-		404: "kombotest: the receiver did not reject a forged data-changed, but answered 404 Not Found",
-		405: "kombotest: the receiver did not reject a forged data-changed, but answered 405 Method Not Allowed",
-		302: "kombotest: the receiver did not reject a forged data-changed, but answered 302 Found",
-		500: "kombotest: the receiver did not reject a forged data-changed, but answered 500 Internal Server Error",
+		404: "kombotest: the receiver did not reject a forged data-changed, but returned 404 Not Found",
+		405: "kombotest: the receiver did not reject a forged data-changed, but returned 405 Method Not Allowed",
+		302: "kombotest: the receiver did not reject a forged data-changed, but returned 302 Found",
+		500: "kombotest: the receiver did not reject a forged data-changed, but returned 500 Internal Server Error",
 		200: "kombotest: the receiver accepted a forged data-changed: 200",
 	} {
 		srv.SetWebhookURL(newReceiver(t, status).URL)
 		if got := errorText(srv.DeliverForged(t.Context(), dataChanged("event1"))); got != want {
-			t.Errorf("DeliverForged to one who answers %d = %q, want %q", status, got, want)
+			t.Errorf("DeliverForged to a receiver that responds with %d = %q, want %q", status, got, want)
 		}
 	}
 }
 
-// A forged webhook leaves nothing that could be sent again under its id.
+// A forged webhook cannot be delivered again by its ID.
 func TestRedeliverSendsWhatWasTrue(t *testing.T) {
 	t.Parallel()
 	app := newReceiver(t, http.StatusUnauthorized, http.StatusNoContent)
@@ -271,7 +271,7 @@ func TestSetWebhookSecret(t *testing.T) {
 	}
 }
 
-// A secret that no service can verify with is refused at once, rather than by crypto/hmac in the middle of a test.
+// A secret that no service can use is refused at the start, not by crypto/hmac in the middle of a test.
 func TestWebhookSecretThatCannotBe(t *testing.T) {
 	t.Parallel()
 	srv, _ := kombotest.Start(t, kombotest.Config{WebhookSecret: "test-secret"})
@@ -295,7 +295,7 @@ func TestWebhookSecretThatCannotBe(t *testing.T) {
 	}
 }
 
-// In the background webhooks come after what caused them, one after the other.
+// Background webhooks follow the request that caused them, one after the other.
 func TestDeliverInBackground(t *testing.T) {
 	t.Parallel()
 	app := newReceiver(t, http.StatusInternalServerError, http.StatusNoContent)
@@ -338,12 +338,12 @@ func TestDeliverInBackground(t *testing.T) {
 	mutex.Lock()
 	defer mutex.Unlock()
 	if deliveries != 6 || changes < deliveries {
-		t.Errorf("%d deliveries and %d changes were told, want 6 and more", deliveries, changes)
+		t.Errorf("%d deliveries and %d changes were reported, want 6 or more", deliveries, changes)
 	}
 }
 
-// A webhook that follows from a request comes after its answer.
-func TestWebhooksComeAfterTheAnswer(t *testing.T) {
+// The webhook that a request causes is delivered after the response.
+func TestWebhooksComeAfterTheResponse(t *testing.T) {
 	t.Parallel()
 	app := newReceiver(t, http.StatusNoContent)
 	seen := make(chan string, 10)
@@ -387,7 +387,7 @@ func TestTimesOfWebhooks(t *testing.T) {
 			t.Errorf("%s: %s", at, body)
 		}
 	}
-	// The data of an unknown event is the test's own.
+	// The test chooses the data of an unknown event.
 	raw := &kombo.UnknownEvent{EventHeader: kombo.EventHeader{ID: "event1", Type: "brand-new"}, Data: []byte(`{"seen_at":"2026-05-04T03:02:01+02:00"}`)}
 	if err := srv.Deliver(t.Context(), raw); err != nil {
 		t.Fatal(err)

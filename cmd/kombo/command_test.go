@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Each help fits on a screen of 80 columns and 24 lines.
+// The help of each command fits on a screen of 80 columns and 24 lines.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	p := &program{T: t}
@@ -41,7 +41,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// The doc comment lists the commands as the help does.
+// The doc comment and the help list the same commands.
 func TestDocComment(t *testing.T) {
 	t.Parallel()
 	file, err := parser.ParseFile(token.NewFileSet(), "main.go", nil, parser.ParseComments|parser.PackageClauseOnly)
@@ -164,7 +164,7 @@ func TestSetTime(t *testing.T) {
 	}
 }
 
-// Colors are for terminals, and for those who want them.
+// Colors are used on terminals, and if the user asks for them.
 func TestColors(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -15,7 +15,7 @@ import (
 	"github.com/kombo-go/kombo/kombotest"
 )
 
-// TestMain runs the program itself if a test starts this binary as one; see process_test.go.
+// TestMain runs the program if a test starts the test binary as a process; see process_test.go.
 func TestMain(m *testing.M) {
 	if os.Getenv("KOMBO_TEST_PROGRAM") != "" {
 		main()
@@ -85,7 +85,7 @@ func newProgram(t *testing.T) *program {
 	}}
 }
 
-// run is a command that runs, or has run.
+// run is a command that is running or has ended.
 type execution struct {
 	stdout, stderr *output
 	code           <-chan int
@@ -111,7 +111,7 @@ func (p *program) start(args ...string) *execution {
 	return x
 }
 
-// run runs a command to its end, and checks its exit code, and that it has printed no secret.
+// run runs a command, and checks its exit code and that it has printed no secret.
 func (p *program) run(wantCode int, args ...string) (stdout, stderr string) {
 	p.Helper()
 	x := p.start(args...)
@@ -132,7 +132,7 @@ func (p *program) run(wantCode int, args ...string) (stdout, stderr string) {
 	return stdout, stderr
 }
 
-// with returns a program with other environment variables, in pairs.
+// with returns a program with other environment variables, given as pairs.
 func (p *program) with(pairs ...string) *program {
 	other := *p
 	other.environment = map[string]string{}
@@ -143,7 +143,7 @@ func (p *program) with(pairs ...string) *program {
 	return &other
 }
 
-// connect makes an integration.
+// connect creates an integration.
 func (p *program) connect() *kombo.ConnectedIntegration {
 	p.Helper()
 	return p.server.Connect(p.T, kombo.CreateLinkRequest{

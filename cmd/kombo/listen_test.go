@@ -31,7 +31,7 @@ func (p *program) listen(args ...string) (x *execution, address string) {
 	return x, listeningAt.FindStringSubmatch(x.stderr.await("Ctrl-C"))[1]
 }
 
-// What is sent to listen is stored, forwarded and shown, and replay sends it again.
+// listen stores, forwards and shows each webhook, and replay sends it again.
 func TestSendListenReplay(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
@@ -162,7 +162,7 @@ func TestListenRefuses(t *testing.T) {
 	wantContains(t, x.stdout.String(), "  accepted\n", "401: webhook signature invalid", "401: webhook signature missing", "413: webhook payload too large")
 }
 
-// The sender gets the status of the receiver, so that it delivers again what was not accepted.
+// The sender gets the status of the receiver, so Kombo retries a webhook that was not accepted.
 func TestListenForwards(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
@@ -200,7 +200,7 @@ func TestListenFails(t *testing.T) {
 	wantContains(t, stderr, "KOMBO_WEBHOOK_SECRET starts or ends with white space")
 }
 
-// A receiver that fails gets each webhook once, and once more on request.
+// A receiver that fails gets each webhook once, and a second time on request.
 func TestReplayFailed(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
@@ -252,7 +252,7 @@ func storedSamples(t *testing.T, count int) (file string, events []string) {
 	return file, events
 }
 
-// Half a line, which a program that was killed has left, costs only itself.
+// Only the last line is lost if a killed program has written half of it.
 func TestReplayUnreadable(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
@@ -286,7 +286,7 @@ func TestReplayUnreadable(t *testing.T) {
 	p.run(exitUsage, "replay", file, "nowhere")
 }
 
-// Ten thousand deliveries arrive in order, and the memory does not grow with their number.
+// Ten thousand deliveries arrive in order, and memory does not grow with their number.
 func TestReplayMany(t *testing.T) {
 	t.Parallel()
 	count := 10_000
@@ -354,7 +354,7 @@ func TestReplayInterrupted(t *testing.T) {
 	wantContains(t, x.stderr.String(), "interrupted")
 }
 
-// Whoever waits for input can leave with Ctrl-C.
+// Ctrl-C ends a command that waits for input.
 func TestWebhookCommandsInterrupted(t *testing.T) {
 	t.Parallel()
 	never, writer := io.Pipe()

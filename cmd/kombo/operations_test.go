@@ -15,7 +15,7 @@ import (
 	"github.com/kombo-go/kombo/kombotest"
 )
 
-// regions is a transport to fakes of Kombo's regions.
+// regions is a transport to fakes of both regions.
 type regions map[string]*kombotest.Server
 
 func (r regions) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -52,10 +52,10 @@ func TestCheck(t *testing.T) {
 			"network  ok ", "region   failed   the key belongs to the region us: set KOMBO_REGION=us", "key      ok       accepted by the region us",
 		}},
 		"other region, from us": {"key-of-eu", "us", fakes, exitAuthentication, []string{"set KOMBO_REGION=eu"}},
-		"no region": {"key-of-nobody", "", fakes, exitAuthentication, []string{
+		"no region": {"unknown-key", "", fakes, exitAuthentication, []string{
 			"network  ok ", "the region us rejects the key, too", "key      failed   rejected: make a new one",
 		}},
-		"other region not reached": {"key-of-nobody", "", regions{"api.kombo.dev": fakes["api.kombo.dev"]}, exitAuthentication, []string{
+		"other region not reached": {"unknown-key", "", regions{"api.kombo.dev": fakes["api.kombo.dev"]}, exitAuthentication, []string{
 			"the region us could not be tried", "key      failed   rejected by the region eu",
 		}},
 		"no network": {"key-of-eu", "", regions{}, exitNetwork, []string{
@@ -104,7 +104,7 @@ func TestLink(t *testing.T) {
 		"-magic", "-tool", "bamboohr", "-category", "hris", "-lang", "DE", "-filtering", "-mapping")
 	links := p.server.OpenLinks()
 	if len(links) != 1 || stdout != links[0].URL+"\n" || stderr != "" {
-		t.Fatalf("it printed %q and %q; there are %v", stdout, stderr, links)
+		t.Fatalf("it printed %q and %q; the links are %v", stdout, stderr, links)
 	}
 	if links[0].LinkType != kombo.LinkTypeMagicLink || links[0].Tool != "bamboohr" || links[0].EndUser.OriginID != "42" {
 		t.Errorf("the link is %+v", links[0])
@@ -135,7 +135,7 @@ func TestRelink(t *testing.T) {
 	stdout, _ := p.run(exitOK, "relink", id, "-magic", "-lang", "fr", "-scope", "scope1")
 	links := p.server.OpenLinks()
 	if len(links) != 1 || stdout != links[0].URL+"\n" || links[0].IntegrationID != id || links[0].Kind != kombotest.LinkKindRelink {
-		t.Errorf("it printed %q; there are %v", stdout, links)
+		t.Errorf("it printed %q; the links are %v", stdout, links)
 	}
 }
 
@@ -203,7 +203,7 @@ func TestDelete(t *testing.T) {
 	}
 }
 
-// Whoever is asked for the ID can leave with Ctrl-C.
+// Ctrl-C ends a command that prompts for the ID.
 func TestDeleteInterrupted(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
@@ -252,7 +252,7 @@ func TestFailures(t *testing.T) {
 
 		_, stderr = p.with(varAPIKey, "not-the-key").run(exitAuthentication, append(args, "-json")...)
 		var failure struct{ Error map[string]any }
-		_, failed, _ := strings.Cut("\n"+stderr, "\n{") // after the question of delete
+		_, failed, _ := strings.Cut("\n"+stderr, "\n{") // after the prompt of delete
 		p.decode("{"+failed, &failure)
 		if failure.Error["code"] != "PLATFORM.AUTHENTICATION_INVALID" || failure.Error["exit_code"] != 3. {
 			t.Errorf("%q prints %s", args, stderr)
@@ -337,16 +337,16 @@ func TestList(t *testing.T) {
 	}
 	want := "/ats/jobs/j/1/applications?ids=a%2Cb&include_deleted=true&page_size=2&stage=x%2Cy&updated_after=2026-05-04T03%3A02%3A01.000Z personio:1"
 	if len(*queries) != 3 || (*queries)[0] != want {
-		t.Errorf("it asked for %q, want %s", *queries, want)
+		t.Errorf("it requested %q, want %s", *queries, want)
 	}
 	*queries = nil
 	stdout, _ = p.run(exitOK, "list", "-limit", "2", "/hris/employees")
 	if strings.Count(stdout, "\n") != 2 || len(*queries) != 1 {
-		t.Errorf("it asked for %q and printed %s", *queries, stdout)
+		t.Errorf("it requested %q and printed %s", *queries, stdout)
 	}
 }
 
-// A list of the sandbox's records, and what has changed since.
+// A list of the sandbox's records, and later of its changes.
 func TestListSandbox(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
@@ -371,7 +371,7 @@ func TestListSandbox(t *testing.T) {
 	wantContains(t, stderr, "404 PLATFORM.INTEGRATION_NOT_FOUND")
 }
 
-// The progress is for people who send the list elsewhere.
+// Progress is shown if the output is not a terminal.
 func TestListProgress(t *testing.T) {
 	t.Parallel()
 	server, _ := lists(t, 1)

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// startProcess starts the program as a process of its own.
+// startProcess starts the program in a separate process.
 func startProcess(t *testing.T, environment []string, args ...string) (process *exec.Cmd, stdout *bufio.Scanner) {
 	t.Helper()
 	process = exec.CommandContext(t.Context(), os.Args[0], args...)

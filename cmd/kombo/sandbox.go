@@ -101,7 +101,7 @@ func (s *sandboxRun) check() error {
 	}
 	if host, _, err := net.SplitHostPort(s.listen); err == nil && s.url == "" {
 		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-			return fmt.Errorf("-listen: nobody can open links to %q; give the address for others with -url", s.listen)
+			return fmt.Errorf("-listen: links cannot point to %q; give the address for others with -url", s.listen)
 		}
 	}
 	return nil

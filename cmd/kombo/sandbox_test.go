@@ -30,8 +30,8 @@ func postControl(t *testing.T, baseURL, path, body string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	if answer, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s %s (%v)", path, response.Status, answer, err)
+	if content, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s %s (%v)", path, response.Status, content, err)
 	}
 }
 
@@ -72,7 +72,7 @@ func TestSandbox(t *testing.T) {
 	}
 }
 
-// The secrets that it makes up are printed: nobody would know them otherwise.
+// Generated secrets are printed, because the user needs them.
 func TestSandboxMakesSecrets(t *testing.T) {
 	t.Parallel()
 	x := (&program{T: t}).start("sandbox", "-listen", "127.0.0.1:0")
@@ -129,8 +129,8 @@ func TestSandboxFlags(t *testing.T) {
 		{[]string{"-webhook-url", "localhost:3000"}, `-webhook-url: "localhost:3000" is not an http or https URL`},
 		{[]string{"-url", "kombo:8900"}, `-url: "kombo:8900" is not of the form http://host:port`},
 		{[]string{"-url", "http://kombo:8900/path"}, `-url: "http://kombo:8900/path" is not of the form http://host:port`},
-		{[]string{"-listen", "0.0.0.0:0", "-allow-remote"}, `-listen: nobody can open links to "0.0.0.0:0"; give the address for others with -url`},
-		{[]string{"-listen", ":0", "-allow-remote"}, `-listen: nobody can open links to ":0"; give the address for others with -url`},
+		{[]string{"-listen", "0.0.0.0:0", "-allow-remote"}, `-listen: links cannot point to "0.0.0.0:0"; give the address for others with -url`},
+		{[]string{"-listen", ":0", "-allow-remote"}, `-listen: links cannot point to ":0"; give the address for others with -url`},
 		{[]string{"start"}, `"start" is one argument too many`},
 		{[]string{"-api-key", "x"}, "flag provided but not defined: -api-key"},
 	}
@@ -143,7 +143,7 @@ func TestSandboxFlags(t *testing.T) {
 	}
 }
 
-// A service finds its integrations again after a restart of the sandbox.
+// The integrations of a service survive a restart of the sandbox.
 func TestSandboxState(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "state.json")
@@ -201,7 +201,7 @@ func TestSandboxState(t *testing.T) {
 	}
 }
 
-// A sandbox that cannot write its state says so at the first change.
+// A sandbox that cannot write its state reports that at the first change.
 func TestSandboxStateNotWritten(t *testing.T) {
 	t.Parallel()
 	directory := filepath.Join(t.TempDir(), "missing")
@@ -225,7 +225,7 @@ func TestSandboxFails(t *testing.T) {
 	wantContains(t, stderr, "KOMBO_API_KEY looks like a key of the real Kombo")
 }
 
-// What becomes of each delivery is said in a line, without the password that an address may hold.
+// Each delivery is reported in one line, without the password that a URL may contain.
 func TestDeliveryLines(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 5, 4, 3, 2, 1, 0, time.Local)
@@ -275,7 +275,7 @@ func TestRequestLines(t *testing.T) {
 	}
 }
 
-// What a script sends cannot look like a line of its own.
+// Values from a script cannot add lines to the output.
 func TestLinesStayLines(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -285,7 +285,7 @@ func TestLinesStayLines(t *testing.T) {
 	}
 }
 
-// Other machines are let in if the caller asks for it, under the name that they use.
+// Other machines have access only if the caller allows the host name that they use.
 func TestAllowRemote(t *testing.T) {
 	t.Parallel()
 	x := (&program{T: t}).start("sandbox", "-listen", "0.0.0.0:0", "-allow-remote", "-url", "http://kombo:8900")

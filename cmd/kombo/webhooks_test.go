@@ -68,7 +68,7 @@ func ids(events []kombo.Event) (ids []string) {
 	return ids
 }
 
-// webhooks returns a program that knows the webhook secret only.
+// webhooks returns a program that has only the webhook secret.
 func webhooks(t *testing.T) *program {
 	t.Helper()
 	return &program{T: t, environment: map[string]string{varWebhookSecret: testSecret}}
@@ -157,7 +157,7 @@ func TestSendChanged(t *testing.T) {
 	}
 }
 
-// The response is shown without what would harm the terminal, and without the secret.
+// The response is shown without control characters and without the secret.
 func TestSendResponse(t *testing.T) {
 	t.Parallel()
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -184,11 +184,11 @@ func TestSendResponse(t *testing.T) {
 	}
 }
 
-// Every way in which a webhook is changed on its way has its reason.
+// Each way to change a webhook in transit is reported with its reason.
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	var body, signature string
-	for !strings.ContainsAny(signature, "-_") { // which base64 has not
+	for !strings.ContainsAny(signature, "-_") { // which standard base64 does not use
 		body = string(kombotest.Sample(kombo.EventIntegrationCreated, kombotest.Integration{
 			ID: "personio:1", Tool: "personio", Category: kombo.CategoryHRIS, EndUser: kombo.EndUser{OrganizationName: "Söhne & Co. <x>"},
 		}).RawBody())
@@ -289,7 +289,7 @@ func TestVerifyHeader(t *testing.T) {
 	p.with(varWebhookSecret, "").run(exitUsage, "verify", "x")
 }
 
-// One signature in 64 begins with a hyphen, and is no flag.
+// One signature in 64 begins with a hyphen. It is not a flag.
 func TestVerifyHyphen(t *testing.T) {
 	t.Parallel()
 	p := webhooks(t)

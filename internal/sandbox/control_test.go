@@ -43,7 +43,7 @@ func TestLifeByScript(t *testing.T) {
 	}
 	relink := ask(t, srv, "POST", path+"/relink", `{"link_type":"MAGIC_LINK","scope_config_id":"scope2"}`, "link")
 	if token := ask(t, srv, "POST", "/_sandbox/flows/complete", `{"link":"`+relink+`"}`, "activation_token"); token != "" {
-		t.Errorf("a magic link gave the token %s", token)
+		t.Errorf("a magic link returned the token %s", token)
 	}
 	if got, _ := srv.Integration(integration.ID); got.State != kombo.StateActive || got.ScopeConfigID != "scope2" {
 		t.Errorf("integration = %+v", got)
@@ -70,7 +70,7 @@ func TestLifeByScript(t *testing.T) {
 	}
 }
 
-// Each type of event has a sample that the SDK reads, about an integration where one is named.
+// Each event type has a sample that the SDK can parse, about an integration if the call names one.
 func TestSampleEvents(t *testing.T) {
 	t.Parallel()
 	events := make(chan kombo.Event, 1)
@@ -96,7 +96,7 @@ func TestSampleEvents(t *testing.T) {
 	}
 }
 
-// Records are put, changed, deleted and reported by calls of their own.
+// The control API puts, changes, deletes and reports records.
 func TestRecordsByScript(t *testing.T) {
 	t.Parallel()
 	events := make(chan kombo.Event, 10)
@@ -107,7 +107,7 @@ func TestRecordsByScript(t *testing.T) {
 	path := "/_sandbox/integrations/" + id
 	lists := func() map[string][]string {
 		t.Helper()
-		status, answer := do(t, srv, "GET", path+"/records", "")
+		status, response := do(t, srv, "GET", path+"/records", "")
 		var got struct {
 			Lists []struct {
 				Path    string
@@ -115,8 +115,8 @@ func TestRecordsByScript(t *testing.T) {
 				Records []string
 			}
 		}
-		if err := json.Unmarshal([]byte(answer), &got); err != nil || status != http.StatusOK {
-			t.Fatalf("%d %s", status, answer)
+		if err := json.Unmarshal([]byte(response), &got); err != nil || status != http.StatusOK {
+			t.Fatalf("%d %s", status, response)
 		}
 		records := map[string][]string{}
 		for _, l := range got.Lists {
@@ -129,8 +129,8 @@ func TestRecordsByScript(t *testing.T) {
 	if got := lists(); len(got) != 0 {
 		t.Errorf("lists = %v", got)
 	}
-	if status, answer := do(t, srv, "POST", path+"/records", ""); status != http.StatusOK || answer != `{"records":6}` {
-		t.Errorf("%d %s", status, answer)
+	if status, response := do(t, srv, "POST", path+"/records", ""); status != http.StatusOK || response != `{"records":6}` {
+		t.Errorf("%d %s", status, response)
 	}
 	if got := lists(); len(got) != 3 || len(got["/ats/jobs"]) != 2 || !strings.Contains(got["/ats/jobs"][0], `"name":"Backend Engineer"`) {
 		t.Errorf("lists = %v", got)
@@ -154,8 +154,8 @@ func TestRecordsByScript(t *testing.T) {
 	for n := range 201 {
 		ask(t, srv, "POST", path+"/records", fmt.Sprintf(`{"path":"/ats/tags","record":{"id":"t%d"}}`, n), "")
 	}
-	if status, answer := do(t, srv, "GET", path+"/records", ""); status != http.StatusOK || !strings.Contains(answer, `"total":201`) || strings.Contains(answer, "t200") {
-		t.Errorf("%d %s", status, answer)
+	if status, response := do(t, srv, "GET", path+"/records", ""); status != http.StatusOK || !strings.Contains(response, `"total":201`) || strings.Contains(response, "t200") {
+		t.Errorf("%d %s", status, response)
 	}
 	if !strings.Contains(ask(t, srv, "POST", "/_sandbox/faults", `{"op":"GET /ats/jobs","status":503}`, "")+fmt.Sprint(srv.Faults()), "GET /ats/jobs") {
 		t.Errorf("faults = %+v", srv.Faults())
@@ -169,15 +169,15 @@ func TestRecordsByScript(t *testing.T) {
 		{"DELETE", path + "/records?path=/ats/jobs&record=x", "", `kombotest: the integration has no record "x" in /ats/jobs`},
 		{"POST", "/_sandbox/integrations/x/finish-sync", "", `kombotest: no integration "x"`},
 	} {
-		status, answer := do(t, srv, wrong.method, wrong.path, wrong.body)
+		status, response := do(t, srv, wrong.method, wrong.path, wrong.body)
 		var got struct{ Error string }
-		if err := json.Unmarshal([]byte(answer), &got); err != nil || status != http.StatusBadRequest || !strings.HasPrefix(got.Error, wrong.want) {
-			t.Errorf("%s %s: %d %s, want %s", wrong.method, wrong.path, status, answer, wrong.want)
+		if err := json.Unmarshal([]byte(response), &got); err != nil || status != http.StatusBadRequest || !strings.HasPrefix(got.Error, wrong.want) {
+			t.Errorf("%s %s: %d %s, want %s", wrong.method, wrong.path, status, response, wrong.want)
 		}
 	}
 }
 
-// Issues are raised and resolved by a call of their own.
+// The control API raises and resolves issues.
 func TestIssuesByScript(t *testing.T) {
 	t.Parallel()
 	events := make(chan kombo.Event, 1)
@@ -202,8 +202,8 @@ func TestIssuesByScript(t *testing.T) {
 	}
 }
 
-// The sandbox's own calls neither use up faults and limits, nor are listed among the service's requests. Nor are the
-// customer's pages.
+// Calls of the control API and the customer's pages do not use up faults and limits, and are not listed among the
+// service's requests.
 func TestOwnCallsAreNotRequests(t *testing.T) {
 	t.Parallel()
 	srv := newSandbox(t, kombotest.Config{Limits: kombotest.Limits{Rate: 1, Per: time.Hour, Concurrency: 1}})
@@ -211,7 +211,7 @@ func TestOwnCallsAreNotRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.CheckAPIKey(t.Context()); err != nil { // which takes all there is
+	if _, err := client.CheckAPIKey(t.Context()); err != nil { // which uses up the limit
 		t.Fatal(err)
 	}
 	ask(t, srv, "POST", "/_sandbox/faults", `{"times":-1,"status":503,"delay_ms":3600000}`, "")
@@ -228,8 +228,8 @@ func TestOwnCallsAreNotRequests(t *testing.T) {
 	ask(t, srv, "DELETE", path, "", "")
 	do(t, srv, "GET", "/", "")
 	for _, list := range []string{"state", "links", "integrations", "requests", "deliveries", "faults"} {
-		if status, answer := do(t, srv, "GET", "/_sandbox/"+list, ""); status != http.StatusOK {
-			t.Errorf("%s: %d %s", list, status, answer)
+		if status, response := do(t, srv, "GET", "/_sandbox/"+list, ""); status != http.StatusOK {
+			t.Errorf("%s: %d %s", list, status, response)
 		}
 	}
 	if faults := srv.Faults(); len(faults) != 1 || len(srv.Requests()) != 1 {
@@ -274,7 +274,7 @@ func TestEventsOnDemand(t *testing.T) {
 	}
 }
 
-// A call does not wait for a service that does not answer.
+// A call does not wait for a service that does not respond.
 func TestPatience(t *testing.T) {
 	t.Parallel()
 	hang := make(chan struct{})
@@ -290,7 +290,7 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-// What a call did not wait for, wait does.
+// wait waits for webhooks that an earlier call did not wait for.
 func TestWaitForCalls(t *testing.T) {
 	t.Parallel()
 	app := newService(t, func(kombo.Event) error { return errors.New("no") })
@@ -304,7 +304,7 @@ func TestWaitForCalls(t *testing.T) {
 	if got := ask(t, srv, "POST", "/_sandbox/events", `{"type":"data-changed"}`, "warning"); got == "" {
 		t.Error("no warning")
 	}
-	const want = "kombotest: delivering data-changed: the receiver answered 500 Internal Server Error"
+	const want = "kombotest: delivering data-changed: the receiver returned 500 Internal Server Error"
 	if got := ask(t, srv, "POST", "/_sandbox/wait", "", "warning"); got != want || len(srv.Deliveries()) != 3 {
 		t.Errorf("warning = %q after %d attempts, want %q", got, len(srv.Deliveries()), want)
 	}
@@ -313,7 +313,7 @@ func TestWaitForCalls(t *testing.T) {
 	}
 }
 
-// A script that goes away leaves its webhook to be repeated.
+// If a script disconnects, its webhook is still retried.
 func TestScriptGoesAway(t *testing.T) {
 	t.Parallel()
 	arrived := make(chan struct{}, 10)
@@ -353,7 +353,7 @@ func TestRefusedWebhooksAreWarnings(t *testing.T) {
 	app := httptest.NewServer(http.NotFoundHandler())
 	defer app.Close()
 	srv := newSandbox(t, kombotest.Config{WebhookURL: app.URL})
-	const want = "kombotest: delivering data-changed: the receiver answered 404 Not Found"
+	const want = "kombotest: delivering data-changed: the receiver returned 404 Not Found"
 	if got := ask(t, srv, "POST", "/_sandbox/events", `{"type":"data-changed"}`, "warning"); got != want {
 		t.Errorf("warning = %q, want %q", got, want)
 	}
@@ -375,9 +375,9 @@ func TestFaultsByScript(t *testing.T) {
 	if diff := cmp.Diff(want, srv.Faults()); diff != "" {
 		t.Errorf("faults (-want +got):\n%s", diff)
 	}
-	_, answer := do(t, srv, "GET", "/_sandbox/faults", "")
-	if want := `[{"op":"GET /check-api-key","times":3,"status":503,"code":"","body":"<html>","header":{"X-Proxy":"p"},"retry_after_seconds":2,"delay_ms":1,"cut":false,"truncate":false,"executed":true}]`; answer != want {
-		t.Errorf("faults = %s\nwant %s", answer, want)
+	_, response := do(t, srv, "GET", "/_sandbox/faults", "")
+	if want := `[{"op":"GET /check-api-key","times":3,"status":503,"code":"","body":"<html>","header":{"X-Proxy":"p"},"retry_after_seconds":2,"delay_ms":1,"cut":false,"truncate":false,"executed":true}]`; response != want {
+		t.Errorf("faults = %s\nwant %s", response, want)
 	}
 	ask(t, srv, "DELETE", "/_sandbox/faults", "", "")
 	if left := srv.Faults(); len(left) != 0 {
@@ -394,7 +394,7 @@ func TestFaultsByScript(t *testing.T) {
 	}
 }
 
-// What a script gets wrong it hears of.
+// A wrong call gets an error that says what is wrong.
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	srv := newSandbox(t, kombotest.Config{})
@@ -429,10 +429,10 @@ func TestMistakes(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.method+" "+test.path, func(t *testing.T) {
 			t.Parallel()
-			status, answer := do(t, srv, test.method, test.path, test.body)
+			status, response := do(t, srv, test.method, test.path, test.body)
 			var got struct{ Error string }
-			if err := json.Unmarshal([]byte(answer), &got); err != nil {
-				t.Fatalf("%d %s", status, answer)
+			if err := json.Unmarshal([]byte(response), &got); err != nil {
+				t.Fatalf("%d %s", status, response)
 			}
 			if status != http.StatusBadRequest || !strings.HasPrefix(got.Error, test.want) {
 				t.Errorf("%d %s, want 400 %s", status, got.Error, test.want)

@@ -14,7 +14,7 @@ import (
 	"github.com/kombo-go/kombo/kombotest"
 )
 
-// The dashboard runs under a policy that lets nothing in, so it must not need anything.
+// The content security policy of the dashboard forbids everything external, so the dashboard must not load anything.
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	srv := newSandbox(t, kombotest.Config{})
@@ -38,7 +38,7 @@ func TestDashboard(t *testing.T) {
 			t.Errorf("%s: policy %s", path, policy)
 		}
 		if found := regexp.MustCompile(`innerHTML|\son\w+="|style="|https?://[a-z]+\.(com|net|org|io|dev)`).Find(body); found != nil {
-			t.Errorf("%s holds %s", path, found)
+			t.Errorf("%s contains %s", path, found)
 		}
 	}
 	if status, _ := do(t, srv, "GET", "/elsewhere", ""); status != http.StatusNotFound {
@@ -46,7 +46,7 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// What the dashboard and the control API list by hand is complete.
+// The lists in the dashboard and the control API that are maintained by hand are complete.
 func TestDashboardLists(t *testing.T) {
 	t.Parallel()
 	page, err := dashboardFiles.ReadFile("dashboard/index.html")

@@ -16,8 +16,8 @@ func TestLists(t *testing.T) {
 	t.Parallel()
 	srv := newSandbox(t, kombotest.Config{APIKey: "the-key", WebhookSecret: "the-secret"})
 	for _, list := range []string{"links", "integrations", "requests", "deliveries", "faults"} {
-		if _, answer := do(t, srv, "GET", "/_sandbox/"+list, ""); answer != "[]" {
-			t.Errorf("%s = %s, want an empty list", list, answer)
+		if _, response := do(t, srv, "GET", "/_sandbox/"+list, ""); response != "[]" {
+			t.Errorf("%s = %s, want an empty list", list, response)
 		}
 	}
 	srv.Connect(t, kombo.CreateLinkRequest{EndUserEmail: "a@b.example", EndUserOrganizationName: "A"})
@@ -32,9 +32,9 @@ func TestLists(t *testing.T) {
 		}
 	}
 	ask(t, srv, "POST", "/_sandbox/wait", "", "")
-	_, answer := do(t, srv, "GET", "/_sandbox/state", "")
+	_, response := do(t, srv, "GET", "/_sandbox/state", "")
 	var state map[string]any
-	if err := json.Unmarshal([]byte(answer), &state); err != nil {
+	if err := json.Unmarshal([]byte(response), &state); err != nil {
 		t.Fatal(err)
 	}
 	for list, members := range map[string][]string{

@@ -33,7 +33,7 @@ func newService(t *testing.T, handle func(kombo.Event) error) *httptest.Server {
 	}
 	app := httptest.NewServer(verifier.Handler(kombo.EventHandlers{
 		Fallback: func(_ context.Context, event kombo.Event) error { return handle(event) },
-		OnError:  func(context.Context, error) {}, // the default is to log it
+		OnError:  func(context.Context, error) {}, // the default logs it
 	}))
 	t.Cleanup(app.Close)
 	return app
@@ -42,7 +42,7 @@ func newService(t *testing.T, handle func(kombo.Event) error) *httptest.Server {
 func accept(kombo.Event) error { return nil }
 
 // do makes one call of the control API, as a script does.
-func do(t *testing.T, srv *kombotest.Server, method, path, body string, header ...string) (status int, answer string) {
+func do(t *testing.T, srv *kombotest.Server, method, path, body string, header ...string) (status int, content string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, strings.TrimSuffix(srv.BaseURL(), "/v1")+path, strings.NewReader(body))
 	if err != nil {
@@ -60,20 +60,20 @@ func do(t *testing.T, srv *kombotest.Server, method, path, body string, header .
 		t.Fatal(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	content, err := io.ReadAll(response.Body)
+	all, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response.StatusCode, strings.TrimSpace(string(content))
+	return response.StatusCode, strings.TrimSpace(string(all))
 }
 
-// ask makes a call that has to succeed, and returns a member of its answer.
+// ask makes a call that must succeed, and returns a member of its response.
 func ask(t *testing.T, srv *kombotest.Server, method, path, body, member string) string {
 	t.Helper()
-	status, answer := do(t, srv, method, path, body)
+	status, response := do(t, srv, method, path, body)
 	var members map[string]any
-	if err := json.Unmarshal([]byte(answer), &members); err != nil || status != http.StatusOK {
-		t.Fatalf("%s %s: %d %s", method, path, status, answer)
+	if err := json.Unmarshal([]byte(response), &members); err != nil || status != http.StatusOK {
+		t.Fatalf("%s %s: %d %s", method, path, status, response)
 	}
 	text, _ := members[member].(string)
 	return text

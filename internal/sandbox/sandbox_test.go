@@ -11,7 +11,7 @@ import (
 	"github.com/kombo-go/kombo/kombotest"
 )
 
-// A web page somewhere cannot drive the sandbox of whoever looks at it, nor read its keys.
+// A page of another site cannot control the sandbox of its visitor or read its keys.
 func TestForeignPagesAreRefused(t *testing.T) {
 	t.Parallel()
 	srv := newSandbox(t, kombotest.Config{})
@@ -35,14 +35,14 @@ func TestForeignPagesAreRefused(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			if status, answer := do(t, srv, test.method, test.path, test.body, test.header...); status != test.want {
-				t.Errorf("%d %s, want %d", status, answer, test.want)
+			if status, response := do(t, srv, test.method, test.path, test.body, test.header...); status != test.want {
+				t.Errorf("%d %s, want %d", status, response, test.want)
 			}
 		})
 	}
 }
 
-// Between containers the sandbox has the name that it was given.
+// Between containers, the sandbox is reachable by its configured name.
 func TestNamedSandbox(t *testing.T) {
 	t.Parallel()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -65,7 +65,7 @@ func TestNamedSandbox(t *testing.T) {
 	}
 }
 
-// Who listens hears that something has changed.
+// The event stream reports each change.
 func TestStream(t *testing.T) {
 	t.Parallel()
 	told := make(chan struct{}, 100)
