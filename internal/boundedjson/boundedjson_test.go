@@ -37,7 +37,7 @@ type tree struct {
 	Named    map[string]tree
 }
 
-// own decodes itself in the usual way.
+// own has an UnmarshalJSON method of the usual form.
 type own struct {
 	List []record
 }
@@ -47,7 +47,7 @@ func (o *own) UnmarshalJSON(document []byte) error {
 	return json.Unmarshal(document, (*plain)(o))
 }
 
-// every has a field of every kind.
+// every has a field of each kind.
 type every struct {
 	Structs   []large
 	Pointers  []*large
@@ -81,12 +81,12 @@ type every struct {
 	}
 }
 
-// fill returns a list of so many bytes that repeats an element.
+// fill returns a list of about size bytes with many copies of an element.
 func fill(element string, size int) string {
 	return "[" + strings.Repeat(element+",", size/(len(element)+1)) + element + "]"
 }
 
-// keys returns an object of so many bytes with keys that all differ.
+// keys returns an object of about size bytes with distinct keys.
 func keys(value string, size int) string {
 	var b strings.Builder
 	for i := 0; b.Len() < size; i++ {
@@ -95,7 +95,7 @@ func keys(value string, size int) string {
 	return "{" + b.String()[1:] + "}"
 }
 
-// allocated returns how much f allocates. Tests that call it must not run in parallel with others.
+// allocated returns the number of bytes that f allocates. Tests that call it must not run in parallel.
 func allocated(f func()) int {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -108,11 +108,11 @@ func allocated(f func()) int {
 func TestUnmarshalAllocatesInProportion(t *testing.T) {
 	size, perByte := 64<<10, 9
 	if builtWith("-race", "true") {
-		size, perByte = 16<<10, 12 // what is smaller than 16 bytes takes 16 then
+		size, perByte = 16<<10, 12 // smaller objects take 16 bytes then
 	}
 	next := builtWith("GOEXPERIMENT", "jsonv2")
 	if next {
-		perByte = 12 // the next encoding/json makes more garbage of escapes
+		perByte = 12 // the next encoding/json produces more garbage for escapes
 	}
 	elements := []string{
 		`{}`, `null`, `""`, `[]`, `0`, `-12345678901234567890123456789012345`, `true`, `[0]`, `[""]`, `[[]]`, `[{}]`, `{"":0}`, `"a"`, `"\n"`, `"\u0041\""`, `"\\"`,
@@ -141,13 +141,13 @@ func TestUnmarshalAllocatesInProportion(t *testing.T) {
 				refused++
 			}
 			if next && err != nil {
-				continue // it makes garbage of each error, too
+				continue // it also produces garbage for each error
 			}
 			most := perByte*len(document) + floor
-			if f.Name == "Owns" { // each call of json.Unmarshal by a method leaves some garbage, which is not charged
+			if f.Name == "Owns" { // the garbage of json.Unmarshal calls in methods is not charged
 				most += 300 * len(document) / 3
 			}
-			if took > most { // the first document of a type also pays for what encoding/json caches of the type
+			if took > most { // the first document of a type includes encoding/json's cache for the type
 				took = allocated(decode)
 			}
 			if took > most {
@@ -197,7 +197,7 @@ func TestSuchDocumentsAreRefused(t *testing.T) {
 	}
 }
 
-// Members that the type does not have are charged, but ordinary ones never too much.
+// Unknown members are charged. Ordinary ones stay within the budget.
 func TestUnknownMembersPass(t *testing.T) {
 	t.Parallel()
 	ordinary := fill(`{"a":["}]","`+strings.Repeat("x", 200)+`"],"b":"`+strings.Repeat("\\\"", 200)+`","c":null}`, 1<<20)
@@ -212,7 +212,7 @@ func TestUnknownMembersPass(t *testing.T) {
 			t.Errorf("%s: error = %v", name, err)
 		}
 	}
-	// Without lists or maps in the type it does not matter what they are.
+	// If the type has no lists or maps, unknown members are free.
 	var flat struct {
 		String string
 		Raw    json.RawMessage
@@ -222,7 +222,7 @@ func TestUnknownMembersPass(t *testing.T) {
 	}
 }
 
-// Long lists of short plain values pass.
+// Long lists of short plain values are accepted.
 func TestPlainValuesPass(t *testing.T) {
 	t.Parallel()
 	var texts []string
@@ -235,7 +235,7 @@ func TestPlainValuesPass(t *testing.T) {
 	}
 }
 
-// A page of records, decoded into the types that callers may choose, is charged two thirds of the budget at most.
+// A page of records is charged at most two thirds of the budget, for all types that callers may choose.
 func TestOrdinaryPagesPass(t *testing.T) {
 	t.Parallel()
 	const employee = `{"id":"26vafvWSRmbhNcxJYqjCzuJg","remote_id":"32","first_name":"Ada","last_name":"Byron","job_title":null,"work_email":"ada@acme.example",
@@ -305,10 +305,10 @@ func chargeFor(document []byte, v any) int {
 	return chargeInvalid(document) + profileOf(reflect.TypeOf(v)).charge(document, 1<<50)
 }
 
-// retained returns the least that what a variable refers to takes.
+// retained returns a lower bound for the memory that a variable refers to.
 func retained(v reflect.Value) int {
 	total := 0
-	switch v.Kind() { //nolint:exhaustive // the others refer to nothing
+	switch v.Kind() { //nolint:exhaustive // other kinds refer to nothing
 	case reflect.String:
 		return v.Len()
 	case reflect.Slice:
@@ -341,7 +341,7 @@ func retained(v reflect.Value) int {
 	return total
 }
 
-// For any document: no panic, what json.Unmarshal decodes is charged for, and it is what Unmarshal decodes.
+// For any document, Unmarshal does not panic, decodes the same as json.Unmarshal, and charges for it.
 func FuzzUnmarshal(f *testing.F) {
 	for _, seed := range []string{
 		`{"structs":[{},null,{"id":"a","nested":{"list":[{"n":1}]},"Pointer":{},"X":"embedded"}],"STRUCTS":[{}],"\u0053tructs":[{}]}`,
@@ -357,7 +357,7 @@ func FuzzUnmarshal(f *testing.F) {
 		for _, v := range []any{new([]record), new([]*large), new(map[string]record), new(map[string][]string), new(tree), new([]own), new([]struct{ *Base })} {
 			_ = json.Unmarshal(document, v)
 			least := retained(reflect.ValueOf(v).Elem())
-			// Strings, numbers and what fields point to are not charged, as they are not far longer than in the document.
+			// Strings, numbers and values behind pointers are not charged, because they are not much longer than in the document.
 			if charged := chargeFor(document, v); json.Valid(document) && least > charged+5*len(document) {
 				t.Errorf("%T: charged %d for %d", v, charged, least)
 			}
@@ -367,7 +367,7 @@ func FuzzUnmarshal(f *testing.F) {
 		if least, charged := retained(reflect.ValueOf(want)), chargeFor(document, new(every)); json.Valid(document) && least > anyShare*charged+5*len(document) {
 			t.Errorf("charged %d for %d", charged, least)
 		}
-		// Behind so much white space the document is too long not to be looked at.
+		// The white space makes the document long enough to be checked.
 		gotErr := Unmarshal(append([]byte(strings.Repeat(" ", 4096)), document...), &got)
 		if errors.Is(gotErr, ErrTooMuch) {
 			return

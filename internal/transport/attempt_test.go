@@ -24,7 +24,7 @@ import (
 
 var jarring = Operation{Method: http.MethodPost, Path: "/connect/create-link"}
 
-// greedy adds to the request of an attempt whatever there is to add to.
+// greedy changes every part of the request that a transport can change.
 type greedy struct {
 	base http.RoundTripper
 	seen []string
@@ -55,7 +55,7 @@ func (g *greedy) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// Nothing that an attempt adds to its request is in the request of the next one.
+// A change to the request of one attempt does not affect the next attempt.
 func TestEachAttemptSendsAFreshRequest(t *testing.T) {
 	t.Parallel()
 	for name, failing := range map[string]step{"answered": {status: 503}, "cut": {err: errReset}} {
@@ -72,7 +72,7 @@ func TestEachAttemptSendsAFreshRequest(t *testing.T) {
 	}
 }
 
-// The values of headers are adjacent in memory: adding to one must not write over the next.
+// The values of headers are adjacent in memory: appending to one must not overwrite the next.
 func TestHeadersCanBeAddedTo(t *testing.T) {
 	t.Parallel()
 	seen := &recorder{}
@@ -91,8 +91,8 @@ func TestHeadersCanBeAddedTo(t *testing.T) {
 	}
 }
 
-// A load balancer moves the session to another node: each attempt sends the newest cookie, once, also if
-// the response that set it broke off.
+// If a load balancer moves the session to another node, each attempt sends the newest cookie once, even if the response
+// that set it was cut off.
 func TestCookiesOfRetries(t *testing.T) {
 	t.Parallel()
 	var got []string
@@ -141,8 +141,8 @@ func newJar(t *testing.T, address string, cookies ...*http.Cookie) http.CookieJa
 	return jar
 }
 
-// An attempt that ends by its time limit leaves net/http reading its request, while the next attempt
-// begins. Under the race detector this finds whatever they share.
+// After the time limit of an attempt, net/http may still read its request while the next attempt begins. The race
+// detector finds memory that both share.
 func TestAttemptsShareNothing(t *testing.T) {
 	t.Parallel()
 	cookies := make([]*http.Cookie, 20)
@@ -207,7 +207,7 @@ func TestAttemptsShareNothing(t *testing.T) {
 
 var noLog = log.New(io.Discard, "", 0)
 
-// Hooks that the caller or another RoundTripper has set are called beside those of this package.
+// httptrace hooks of the caller or of another RoundTripper are called in addition to those of this package.
 func TestHooksOfCallers(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -26,13 +26,13 @@ func gzipped(t *testing.T, text string) string {
 	return compressed.String()
 }
 
-// A body that cannot be decompressed has arrived: its status counts, also for retries. A body that breaks off
-// has not, compressed or not.
+// If a body arrives but cannot be decompressed, its status counts, also for retries. If a body is cut off, it has not
+// arrived, compressed or not.
 func TestCompressedBodies(t *testing.T) {
 	t.Parallel()
 	const text = `{"status":"error","error":{"message":"The text is long enough to be compressed."}}`
 	good := gzipped(t, text)
-	damaged := func(from int) string { // a byte that differs
+	damaged := func(from int) string { // flips a byte
 		bytes := []byte(good)
 		bytes[(from+len(bytes))%len(bytes)] ^= 0x55
 		return string(bytes)
@@ -152,7 +152,7 @@ func TestDecompressedBodyOverTheLimit(t *testing.T) {
 	}
 }
 
-// A transport that wants no compression is not made to ask for it. What comes compressed is decompressed.
+// If a transport disables compression, none is requested. A compressed response is decompressed all the same.
 func TestDisableCompression(t *testing.T) {
 	t.Parallel()
 	compressed := gzipped(t, "{}")

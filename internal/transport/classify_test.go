@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// classes are what the bodies of these tests mean.
+// classes has the class of each body in these tests.
 var classes = map[string]Classification{
 	"permanent": Permanent, "safe": SafeToRetry, "rate": RateLimited, "concurrency": ConcurrencyLimited,
 }
@@ -18,8 +18,8 @@ func classifying(c *Config) {
 	c.Classify = func(body []byte) Classification { return classes[string(body)] }
 }
 
-// Each attempt gets the same response; the table has the number of attempts of an idempotent operation and of
-// another, and whether the first may have been executed.
+// Each attempt gets the same response. The table has the number of attempts of an idempotent and of a non-idempotent
+// operation, and whether the first attempt may have been executed.
 func TestClassification(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -74,7 +74,7 @@ func TestClassification(t *testing.T) {
 	}
 }
 
-// A limit takes time to pass.
+// A rate limit takes time to reset.
 func TestWaitsAfterLimits(t *testing.T) {
 	t.Parallel()
 	const ms = time.Millisecond

@@ -51,7 +51,7 @@ func TestContextError(t *testing.T) {
 		{"cause that is a nil pointer", ended((*url.Error)(nil)), "context canceled", []error{context.Canceled}},
 		{"cause that cannot be compared", ended(uncomparable{"several", "errors"}), "context canceled: several, errors", []error{context.Canceled}},
 		{"several causes", ended(errors.Join(plain, leak)), "context canceled: shutting down\n" + `Get "https://api.example/?key=[redacted]": shutting down`, []error{context.Canceled, plain, leak}},
-		{"error of its own", ownContext{t.Context(), fmt.Errorf("%w, says %w", context.Canceled, leak)}, `context canceled, says Get "https://api.example/?key=[redacted]": shutting down`, []error{context.Canceled, plain, leak}},
+		{"custom error", ownContext{t.Context(), fmt.Errorf("%w, says %w", context.Canceled, leak)}, `context canceled, says Get "https://api.example/?key=[redacted]": shutting down`, []error{context.Canceled, plain, leak}},
 		{"error of its own that cannot be compared", ownContext{context.Background(), uncomparable{"with", testKey}}, "with, [redacted]", nil},
 		{"cause of the parent", child(ended(plain)), "context canceled: shutting down", []error{context.Canceled, plain}},
 	}
@@ -81,16 +81,16 @@ type uncomparable []string
 
 func (u uncomparable) Error() string { return strings.Join(u, ", ") }
 
-// ownContext is a context that is not of package context.
+// ownContext is a context that does not come from package context.
 type ownContext struct {
-	context.Context //nolint:containedctx // it is one
+	context.Context //nolint:containedctx // it embeds one
 	err             error
 }
 
 func (c ownContext) Err() error { return c.err }
 
-// net/http returns the cause in place of the context's error, wrapped or not: it is not told twice.
-func TestCauseIsToldOnce(t *testing.T) {
+// net/http returns the cause instead of the context's error, wrapped or not. The text contains it once.
+func TestCauseIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("shutting down")
 	headers := func(_ http.ResponseWriter, r *http.Request, end func()) {
@@ -130,7 +130,7 @@ func TestCauseIsToldOnce(t *testing.T) {
 	}
 }
 
-// wrapping is a RoundTripper that reports errors as an http.Client does.
+// wrapping is a RoundTripper that wraps errors as http.Client does.
 type wrapping struct{ base http.RoundTripper }
 
 func (w wrapping) RoundTrip(r *http.Request) (*http.Response, error) {

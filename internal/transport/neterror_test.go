@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// Whatever fails before there is a connection proves that nothing was sent, so it is also retried if the
-// operation is not idempotent.
+// A failure before there is a connection proves that nothing was sent, so operations that are not idempotent are
+// retried, too.
 func TestFailuresBeforeTheConnection(t *testing.T) {
 	t.Parallel()
 	closed := httptest.NewServer(http.NotFoundHandler())
@@ -65,7 +65,7 @@ func TestFailuresBeforeTheConnection(t *testing.T) {
 	}
 }
 
-// The connection pool of this package knows the status with which a proxy refuses, whatever its text.
+// The connection pool of this package knows the status with which a proxy refuses CONNECT, with any text.
 func TestRefusedConnect(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -119,12 +119,12 @@ func TestRefusedConnect(t *testing.T) {
 	}
 }
 
-// Every alert over a real connection, from a server that ends the handshake with it.
+// Each alert ends the handshake of a real connection.
 func TestAlerts(t *testing.T) {
 	t.Parallel()
 	for alert := range tls.AlertError(128) {
 		if alert == 0 {
-			continue // close_notify is an ordinary end
+			continue // close_notify is an orderly close
 		}
 		t.Run(alert.Error(), func(t *testing.T) {
 			t.Parallel()

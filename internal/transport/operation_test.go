@@ -58,7 +58,7 @@ func TestExpand(t *testing.T) {
 	}
 }
 
-// Whatever the value is, the server sees one segment that decodes to it.
+// For any value, the server sees one path segment that decodes to the value.
 func FuzzExpand(f *testing.F) {
 	for _, seed := range []string{"personio:CBNMt7dS", "a/../b", "..", "%2F", "a b+c", "ä\x00\xff", "?x#y", ""} {
 		f.Add(seed)

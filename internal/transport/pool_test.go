@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// forwarder passes connections on to a server. A connection that is silenced stays open, but its
-// bytes go nowhere: what a firewall does to a connection that it has forgotten.
+// forwarder forwards connections to a server. A silenced connection stays open, but its bytes are dropped. Firewalls do
+// that to connections that they have forgotten.
 type forwarder struct {
 	net.Listener
 	connections atomic.Int64
-	silenced    atomic.Int64 // connections up to this one
+	silenced    atomic.Int64 // connections up to this number
 }
 
 func newForwarder(t *testing.T, server string) *forwarder {
@@ -64,7 +64,7 @@ func (f *forwarder) pass(number int64, from, to net.Conn) {
 	}
 }
 
-// A connection that dies in silence must not take every call and every attempt with it.
+// A connection that dies silently must not fail every attempt of every call.
 func TestDeadHTTP2Connection(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

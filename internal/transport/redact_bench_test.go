@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// benchmarkTexts are ordinary and hostile texts, with the secrets that are looked for in them.
+// benchmarkTexts are ordinary and hostile texts, with the secrets to redact.
 func benchmarkTexts() (texts map[string]string, secrets []string) {
 	key := "kombo_live_8f3kQ2mZ7xW1pT5vB9nC4rY6"
 	token := "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9." + strings.Repeat("eyJzdWIiOiIxMjM0NTY3ODkwIiwi", 8) + ".dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
@@ -48,8 +48,8 @@ func benchmarkTexts() (texts map[string]string, secrets []string) {
 
 var sink int
 
-// turns measures both in turns, and returns the fastest of each, so that what else the machine does hits
-// both alike. The floor looks at each byte once.
+// turns measures both alternately and returns the fastest time of each, so other load on the machine affects both. The
+// floor reads each byte once.
 func turns(text string, secrets []string, more func() bool) (floor, took time.Duration) {
 	floor, took = math.MaxInt64, math.MaxInt64
 	for more() {
@@ -71,13 +71,13 @@ func BenchmarkRedact(b *testing.B) {
 			floor, took := turns(texts[name], secrets, b.Loop)
 			b.ReportMetric(float64(took)/float64(len(texts[name])), "ns/B")
 			b.ReportMetric(float64(took)/float64(floor), "redact/floor")
-			b.ReportMetric(0, "ns/op") // of both together, which says nothing
+			b.ReportMetric(0, "ns/op") // the time of both together is meaningless
 		})
 	}
 }
 
-// No text takes more than some hundred times as long as looking at it: if the time grew with the square of
-// its length, or of the secret's, it would be some ten thousand times.
+// Redacting takes at most some hundred times as long as reading the text. If the time grew with the square of the length
+// of the text or the secret, it would be some ten thousand times.
 func TestRedactTakesLinearTime(t *testing.T) { //nolint:paralleltest // measures time
 	texts, secrets := benchmarkTexts()
 	for _, c := range []string{"a", "%", `\`, "%25", "&#", "&amp;", "token", "eyJ"} {

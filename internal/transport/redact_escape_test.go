@@ -12,13 +12,13 @@ import (
 	"unicode/utf16"
 )
 
-// An encoding is a way to write a text that a program would undo.
+// An encoding is a reversible way to write a text.
 type encoding struct {
 	name   string
 	encode func(string) string
 }
 
-// eachRune replaces the characters of a text that are chosen.
+// eachRune replaces the selected characters of a text.
 func eachRune(chosen func(rune) bool, replacement func(rune) string) func(string) string {
 	return func(s string) string {
 		var out strings.Builder
@@ -70,7 +70,7 @@ func asJSON(s string) string {
 	return string(encoded[1 : len(encoded)-1])
 }
 
-// asReference writes a character as HTML does if its encoder knows all names.
+// asReference writes a character as an HTML reference, by name if there is one.
 func asReference(r rune) string {
 	for name, value := range map[rune]string{
 		'&': "&amp;", '+': "&plus;", '=': "&equals;", '/': "&sol;", ':': "&colon;", '.': "&period;", '_': "&lowbar;", '%': "&percnt;",
@@ -84,7 +84,7 @@ func asReference(r rune) string {
 	return string(r)
 }
 
-// withoutSemicolons is how careless programs write references. Letters and digits need theirs.
+// withoutSemicolons writes references as careless programs do. References before letters and digits need the semicolon.
 func withoutSemicolons(s string) string {
 	var out strings.Builder
 	runes := []rune(s)
@@ -124,7 +124,7 @@ var encodings = []encoding{
 	{"HTML, without semicolons", withoutSemicolons},
 }
 
-// keys are secrets of the kinds that there are, and of kinds that there may be.
+// keys are secrets of known kinds and of possible future kinds.
 var keys = []string{
 	"kombo_live_8f3kQ2mZ7xW1pT5vB9nC4rY6", "key-0123456789", "YWJj+ZGVm/Z2hp==",
 	"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
@@ -132,7 +132,7 @@ var keys = []string{
 	"https://connect.kombo.dev/v1?token=opaque&x=1", "00000000000000000000000000",
 }
 
-// strangeKeys have what looks like an escape, and are escaped once.
+// strangeKeys contain text that looks like an escape. They are escaped once.
 var strangeKeys = []string{
 	"opaque%2Ftoken%", "%%%%%%%%%%", "%25%2525%25", `back\\slash\"quote`, `\\\\\\\\\\`, `\u0041\u00u0041`, "tab\tand\nbreak\n",
 	"\x00zero\x00\x00\x00\x00", "<a&b>='c'/d", "a&amp;b&lt;c&#43;d",
@@ -169,13 +169,13 @@ func TestRedactEveryEscape(t *testing.T) {
 	}
 }
 
-// However often a text is encoded, up to a limit.
+// The text is encoded several times, up to a limit.
 func TestRedactEveryLayer(t *testing.T) {
 	t.Parallel()
 	const secret = "key+0123/456"
 	for _, e := range encodings {
 		if strings.Contains(e.name, "every") || strings.HasPrefix(e.name, `\x`) || e.name == "%u" {
-			continue // these make a text many times longer each time
+			continue // these make the text many times longer in each round
 		}
 		encoded := secret
 		for n := 1; n <= maxLayers; n++ {
@@ -187,7 +187,7 @@ func TestRedactEveryLayer(t *testing.T) {
 	}
 }
 
-// The token of a link is not known beforehand, and is found by its name in any encoding of the whole.
+// The token of a link is not known in advance. It is found by its name in any encoding of the whole text.
 func TestRedactEscapedLinks(t *testing.T) {
 	t.Parallel()
 	const token = "GinuMJCpUQ9xdpLmD2ocw8qdiK3qiPCizDCv754EXri2vAX4"
@@ -208,7 +208,7 @@ func TestRedactEscapedLinks(t *testing.T) {
 	}
 }
 
-// What is no secret stays, however much it looks like one.
+// Text that only looks like a secret is not redacted.
 func TestRedactLeavesTheRest(t *testing.T) {
 	t.Parallel()
 	secrets := []string{"kombo_live_8f3kQ2mZ7xW1pT5vB9nC4rY6", "eyJhbGciOiJIUzI1NiJ9.eyJqdGkiOiJ0ZXN0In0.c2lnbmF0dXJl", "%20%20%20", "tok"}
@@ -233,7 +233,7 @@ var (
 	backslashEscape = regexp.MustCompile(`(?s)(\\u[0-9a-fA-F]{4}){1,2}|\\x[0-9a-fA-F]{2}|\\["'\\/bfnrt]`)
 )
 
-// decoders undo one kind of encoding each. They have nothing in common with redact.
+// Each decoder undoes one kind of encoding. The decoders share no code with redact.
 var decoders = []func(string) string{
 	html.UnescapeString,
 	func(s string) string {
@@ -262,7 +262,7 @@ var decoders = []func(string) string{
 	func(s string) string { return strings.ReplaceAll(s, "+", " ") },
 }
 
-// reveals reports whether secret is in text, or appears when it is decoded at most so many times.
+// reveals reports whether text contains secret, or would after at most the given number of decodings.
 func reveals(text, secret string, times int) bool {
 	if strings.Contains(text, secret) {
 		return true

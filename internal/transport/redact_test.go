@@ -95,7 +95,7 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-// Each secret is found in each form in which a URL or JSON can hold it.
+// Each secret is found in each form in which a URL or JSON can contain it.
 func TestRedactEveryForm(t *testing.T) {
 	t.Parallel()
 	secrets := []string{
@@ -148,7 +148,7 @@ func TestRedactEveryForm(t *testing.T) {
 	}
 }
 
-// A token that is no text at all is a token nevertheless.
+// A token that is not text is redacted all the same.
 func TestRedactInvalidUTF8(t *testing.T) {
 	t.Parallel()
 	const secret = "token\xff\xfe\xc3-token"
@@ -198,12 +198,12 @@ func TestRedactSecretInASecret(t *testing.T) {
 	}
 }
 
-// withoutMarks puts a byte that the secret does not have in the place of each mark, the beginning of one at
-// the end included: with harmless text before it, a mark can look like the end of a secret.
+// withoutMarks replaces each mark by a byte that is not in the secret, also the beginning of a mark at the end: after
+// harmless text, a mark can look like the end of a secret.
 func withoutMarks(text, secret string) string {
 	gap := 0
 	for strings.IndexByte(secret, byte(gap)) >= 0 {
-		gap++ // at most as often as the secret has bytes
+		gap++ // at most once for each byte of the secret
 	}
 	text = strings.ReplaceAll(text, redacted, string([]byte{byte(gap)}))
 	for n := len(redacted) - 1; n > 0; n-- {
@@ -214,8 +214,7 @@ func withoutMarks(text, secret string) string {
 	return text
 }
 
-// Whatever the text, and whichever encodings the secret went through, decoding what is left does not give
-// the secret.
+// For any text and any encodings of the secret, decoding the redacted text does not reveal the secret.
 func FuzzRedact(f *testing.F) {
 	f.Add("a ", " b", "0123456789abcdef", 100, []byte{})
 	f.Add("token=", "&", "%25%25%2", 3, []byte{})
@@ -229,7 +228,7 @@ func FuzzRedact(f *testing.F) {
 		f.Add(`a\`, `\b`, "kombo_live+8f3kQ2mZ7xW1pT5vB9nC4rY6/", 30, []byte{byte(i), byte(3 * i), byte(7 * i)})
 	}
 	f.Fuzz(func(t *testing.T, before, after, secret string, limit int, layers []byte) {
-		// What redacting writes itself holds no secret worth the name.
+		// A secret that is part of the mark itself is too short to be a secret.
 		marks := "eyJ" + redacted + "token=" + redacted
 		if len(secret) > 100 || len(secret) < shortestSecret || strings.Contains(marks, secret) || strings.Contains(secret, redacted) {
 			return
@@ -237,7 +236,8 @@ func FuzzRedact(f *testing.F) {
 		limit = min(max(limit, 0), noLimit)
 		encoded := secret
 		layers = layers[:min(len(layers), 3)]
-		// After a stray %, part of a short secret is taken for an escape; so is the end of one that ends as an escape begins.
+		// After a stray %, part of a short secret looks like an escape. So does the end of a secret that ends like the beginning
+		// of an escape.
 		if len(secret) < enoughOfSecret && strings.ContainsAny(before, `%\&`) || strings.ContainsAny(secret, `%\&`) {
 			layers = nil
 		}
@@ -254,7 +254,7 @@ func FuzzRedact(f *testing.F) {
 	})
 }
 
-// encodeAs encodes all of a text in one way, or each character in another. Spaces are encoded all alike.
+// encodeAs encodes a whole text in one way, or each character in a different way. All spaces are encoded alike.
 func encodeAs(layer byte, text string) string {
 	if int(layer) < len(encodings) {
 		return encodings[layer].encode(text)
@@ -336,7 +336,7 @@ func TestRedactedErrorIsStillUseful(t *testing.T) {
 	}
 }
 
-// ownAsError is an error with an As method, which offers what is inside of it.
+// ownAsError is an error whose As method returns the error inside.
 type ownAsError struct{ plainError }
 
 func (ownAsError) As(target any) bool {
@@ -351,7 +351,7 @@ func (ownAsError) As(target any) bool {
 	return false
 }
 
-// A redactedError finds what errors.As finds, of the types that it may reveal.
+// errors.As finds errors in a redactedError, if their type may be revealed.
 func TestRedactedErrorAs(t *testing.T) {
 	t.Parallel()
 	inside := []error{
@@ -396,7 +396,7 @@ func TestRedactedErrorAs(t *testing.T) {
 	}
 }
 
-// Cutting never makes invalid what was valid.
+// Truncation keeps valid UTF-8 valid.
 func FuzzTruncate(f *testing.F) {
 	f.Add("é€𝄞", 4)
 	f.Fuzz(func(t *testing.T, text string, size int) {

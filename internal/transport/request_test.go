@@ -53,8 +53,8 @@ func TestQueryAndIntegration(t *testing.T) {
 	}
 }
 
-// With GetBody, net/http repeats a request by itself, also after errors that do not prove that it never ran.
-func TestNobodyElseRepeatsWhatActsOnce(t *testing.T) {
+// With GetBody, net/http resends a request itself, also after errors that do not prove that it was not executed.
+func TestNonIdempotentOperationsAreNotResentByNetHTTP(t *testing.T) {
 	t.Parallel()
 	for _, once := range []bool{true, false} {
 		seen := &recorder{}
@@ -82,7 +82,7 @@ func TestCheckHeaderValue(t *testing.T) {
 			t.Errorf("%q: %v, want %q", value, err, want)
 		}
 	}
-	// It is bad input, not a call that failed, and nothing is sent.
+	// That is invalid input and not a failed call, so nothing is sent.
 	seen := &recorder{}
 	transport := New(Config{AttemptTimeout: limit(0), MaxBody: testMaxBody, BaseURL: "https://api.example/v1", APIKey: testKey, HTTPClient: &http.Client{Transport: seen}, Retry: RetryPolicy{MaxAttempts: 1}})
 	_, err := transport.Do(t.Context(), Request{Operation: Operation{Method: http.MethodPost, Path: "/force-sync"}, IntegrationID: "a\nb"})

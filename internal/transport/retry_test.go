@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Each attempt is answered alike; the table says after how many the call gives up.
+// Each attempt gets the same response. The table has the number of attempts.
 func TestWhatIsRetried(t *testing.T) {
 	t.Parallel()
 	const all = 4
@@ -91,7 +91,7 @@ func TestWhatIsRetried(t *testing.T) {
 						if err != nil || resp.StatusCode != test.step.status || resp.Attempts != want {
 							t.Fatalf("response = %+v, %v, want status %d", resp, err, test.step.status)
 						}
-						// What the last attempt did, the answer itself tells.
+						// The response shows what the last attempt did.
 						if want := want > 1 && test.step.status >= 500; resp.MayHaveExecuted != want {
 							t.Errorf("MayHaveExecuted = %v, want %v", resp.MayHaveExecuted, want)
 						}
@@ -110,7 +110,7 @@ func TestWhatIsRetried(t *testing.T) {
 	}
 }
 
-func TestRetriesEndWithTheAnswer(t *testing.T) {
+func TestRetriesEndWithTheResponse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{steps: []step{{status: 503, body: "down"}, {err: errReset}, {status: 200, body: "up"}}}
@@ -131,7 +131,7 @@ func TestMayHaveExecuted(t *testing.T) {
 		first step
 		want  bool
 	}{
-		{"answered at once", step{status: 404}, false},
+		{"response at once", step{status: 404}, false},
 		{"rate limited", step{status: 429}, false},
 		{"never sent", step{err: errRefused}, false},
 		{"cut", step{err: errReset}, true},
@@ -198,7 +198,7 @@ func TestWaitsBetweenAttempts(t *testing.T) {
 	}
 }
 
-// A wait that would pass the deadline helps nobody: the caller gets the real error at once.
+// If the deadline would pass during the wait, the call ends at once with the error of the attempt.
 func TestWaitPastTheDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

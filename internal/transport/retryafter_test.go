@@ -11,7 +11,7 @@ import (
 
 func retryAfterHeader(value string) http.Header { return http.Header{"Retry-After": {value}} }
 
-// headers makes a header of lines.
+// headers returns a header with the given lines.
 func headers(lines ...string) http.Header {
 	header := http.Header{}
 	for _, line := range lines {
@@ -23,8 +23,8 @@ func headers(lines ...string) http.Header {
 
 const longest = (1<<63 - 1) / time.Second * time.Second
 
-// How long a response asks to wait, by a clock that starts at midnight, 1 January 2000.
-func TestAskedWait(t *testing.T) {
+// The wait that a response asks for. The clock starts at midnight, 1 January 2000.
+func TestRequestedWait(t *testing.T) {
 	t.Parallel()
 	const s, ms = time.Second, time.Millisecond
 	tests := []struct {
@@ -83,7 +83,7 @@ func TestAskedWait(t *testing.T) {
 				if got, asks := retryAfter(test.header, true); got != test.want || asks != test.asks {
 					t.Errorf("retryAfter = %v, %v, want %v, %v", got, asks, test.want, test.asks)
 				}
-				// Without a rate limit, RateLimit-Reset is only for information.
+				// Without a rate limit, RateLimit-Reset is informational.
 				test.header.Del("RateLimit-Reset")
 				want, asks := retryAfter(test.header, true)
 				test.header.Set("RateLimit-Reset", "5")
@@ -95,15 +95,15 @@ func TestAskedWait(t *testing.T) {
 	}
 }
 
-// What a response asks for is waited for, up to MaxRetryAfter; and it is reported.
-func TestWaitThatIsAskedFor(t *testing.T) {
+// A call waits as long as the response asks for, up to MaxRetryAfter, and reports the wait.
+func TestWaitThatTheServerRequests(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name        string
-		header      http.Header
-		wantAsked   time.Duration
-		attempts    int
-		least, most time.Duration
+		name           string
+		header         http.Header
+		wantRetryAfter time.Duration
+		attempts       int
+		least, most    time.Duration
 	}{
 		{"at the limit", headers("Retry-After: 30"), 30 * time.Second, 2, 30 * time.Second, 30 * time.Second},
 		{"over the limit", headers("Retry-After: 31"), 31 * time.Second, 1, 0, 0},
@@ -132,9 +132,9 @@ func TestWaitThatIsAskedFor(t *testing.T) {
 							t.Errorf("wait = %v, want %v to %v", wait, test.least, test.most)
 						}
 					}
-					// Without a Date, a date asks for less the later it arrives.
-					if passed := time.Since(s.times[0]); resp.RetryAfter > test.wantAsked || resp.RetryAfter < test.wantAsked-passed {
-						t.Errorf("RetryAfter = %v, want %v", resp.RetryAfter, test.wantAsked)
+					// Without a Date header, the wait until a date gets shorter with each attempt.
+					if passed := time.Since(s.times[0]); resp.RetryAfter > test.wantRetryAfter || resp.RetryAfter < test.wantRetryAfter-passed {
+						t.Errorf("RetryAfter = %v, want %v", resp.RetryAfter, test.wantRetryAfter)
 					}
 				})
 			})

@@ -31,20 +31,20 @@ var (
 	once = Operation{Method: http.MethodPost, Path: "/force-sync/{token}", NonIdempotent: true, Secret: true}
 )
 
-// step is what happens at one attempt.
+// step is the result of one attempt.
 type step struct {
 	status int
 	header http.Header
 	body   string
 	err    error
-	// both lets the transport return a response beside the error.
+	// both makes the transport return both a response and the error.
 	both bool
-	// hang waits for the end of the context, delay for a moment.
+	// hang waits for the end of the context; delay is a short wait.
 	hang  bool
 	delay time.Duration
 }
 
-// script is an http.RoundTripper that does one step for each attempt, the last one for ever.
+// script is an http.RoundTripper with one step for each attempt. It repeats the last step.
 type script struct {
 	steps []step
 
@@ -123,8 +123,8 @@ var (
 	errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 )
 
-// go-retryablehttp drops the body of the last answer unless it is told not to.
-func TestBodyOfTheLastAnswerIsKept(t *testing.T) {
+// go-retryablehttp drops the body of the last response unless there is an ErrorHandler.
+func TestBodyOfTheLastResponseIsKept(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{steps: []step{{status: 500, body: "first"}, {status: 502, body: "last"}}}
@@ -151,7 +151,7 @@ func TestResponseBesideAnErrorIsClosed(t *testing.T) {
 
 type silent struct{}
 
-func (silent) RoundTrip(*http.Request) (*http.Response, error) { return nil, nil } //nolint:nilnil // a broken RoundTripper is the point
+func (silent) RoundTrip(*http.Request) (*http.Response, error) { return nil, nil } //nolint:nilnil // the test needs a broken RoundTripper
 
 func TestRoundTripperWithoutResult(t *testing.T) {
 	t.Parallel()
@@ -285,7 +285,7 @@ func TestCancellationAfterALostConnection(t *testing.T) {
 		time.AfterFunc(time.Millisecond, cancel)
 		leak := &url.Error{Op: "Get", URL: "https://api.example/" + testToken, Err: errReset}
 		s := &script{steps: []step{{err: leak}}}
-		// The wait is random, but next to never shorter than the millisecond.
+		// The wait is random, and almost never shorter than the millisecond.
 		_, err := newTest(s, func(c *Config) { c.Retry.BaseDelay, c.Retry.MaxDelay = 1e6*time.Hour, 1e6*time.Hour }).do(ctx, read)
 		const want = `context canceled (before that: Get "https://api.example/[redacted]": read: connection reset by peer)`
 		if !errors.Is(err, context.Canceled) || errors.Is(err, errReset) || err.Error() != want {
@@ -331,7 +331,7 @@ func TestAttemptTimeout(t *testing.T) {
 	}
 }
 
-func TestAnswerOverTheLimit(t *testing.T) {
+func TestResponseOverTheLimit(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		size int
@@ -348,14 +348,14 @@ func TestAnswerOverTheLimit(t *testing.T) {
 	}
 }
 
-// announcing is an http.RoundTripper whose answer is shorter than its header says.
+// announcing is an http.RoundTripper whose response is shorter than its Content-Length.
 type announcing int64
 
 func (a announcing) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: int64(a), Body: io.NopCloser(strings.NewReader("x")), Request: r}, nil
 }
 
-// A length is a word only: it must not make room for what does not come.
+// A Content-Length is only a claim, so it must not reserve memory for bytes that never arrive.
 func TestAnnouncedLengthReservesLittle(t *testing.T) { //nolint:paralleltest // counts allocated bytes
 	for _, length := range []announcing{testMaxBody, 1 << 30} {
 		var before, after runtime.MemStats
@@ -386,7 +386,7 @@ func (e *endlessTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 500, Header: http.Header{}, Body: &e.body, Request: r}, nil
 }
 
-func TestEndlessAnswerIsNotReadOn(t *testing.T) {
+func TestEndlessResponseIsNotReadOn(t *testing.T) {
 	t.Parallel()
 	e := &endlessTransport{}
 	resp, err := newTest(e, func(c *Config) { c.Retry.MaxAttempts = 1 }).do(t.Context(), read)
@@ -398,7 +398,7 @@ func TestEndlessAnswerIsNotReadOn(t *testing.T) {
 	}
 }
 
-// The caller checks the base URL; should that let one pass which is none, the path is not told.
+// The caller validates the base URL. If an invalid one gets through, the error does not contain the path.
 func TestImpossibleURLTellsNoSecret(t *testing.T) {
 	t.Parallel()
 	_, err := newTest(silent{}, func(c *Config) { c.BaseURL = "https://api.example:port" }).do(t.Context(), read)
