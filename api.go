@@ -204,7 +204,7 @@ func checkTarget(t reflect.Type) error {
 		if p := reflect.PointerTo(t); p.Implements(reflect.TypeFor[json.Unmarshaler]()) || p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
 			return nil
 		}
-		switch t.Kind() { //nolint:exhaustive // all others can be decoded into
+		switch t.Kind() { // all others can be decoded into
 		case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
 			return inputError("the type of the data cannot be decoded into")
 		case reflect.Interface:
@@ -243,13 +243,14 @@ const maxTargetDepth = 32
 
 // needsData reports whether a null cannot be the data of type t: a struct with fields, or a plain value.
 func needsData(t reflect.Type) bool {
-	switch t.Kind() { //nolint:exhaustive // the others are plain values
+	switch t.Kind() {
 	case reflect.Interface, reflect.Map, reflect.Slice:
 		return false
 	case reflect.Struct:
 		return t.NumField() > 0
+	default:
+		return true
 	}
-	return true
 }
 
 // ListRequest selects what a [List] reads. The filters are sent again with every page.

@@ -126,7 +126,6 @@ func contents(size int, all bool) map[string]string {
 	return filled
 }
 
-//nolint:paralleltest // it measures the heap
 func TestNoResponseTakesFarMoreMemoryThanItsSize(t *testing.T) {
 	type call struct {
 		// where has %s at the position of the content.
@@ -246,7 +245,6 @@ func signed(body string) (content []byte, signature string) {
 	return []byte(body), kombo.SignWebhook(testSecret, []byte(body))
 }
 
-//nolint:paralleltest // it measures the heap
 func TestNoWebhookTakesFarMoreMemoryThanItsSize(t *testing.T) {
 	verifier := newVerifier(t, testSecret)
 	for i, where := range []string{
@@ -348,7 +346,7 @@ func serveGzip(t *testing.T, status int, body string) *kombo.Client {
 }
 
 // Of a list of 100,000 items, only one page is in memory, after a few pages as after many.
-func TestListHoldsOnePage(t *testing.T) { //nolint:paralleltest // measures the heap
+func TestListHoldsOnePage(t *testing.T) {
 	pages, pageSize := 400, 250
 	if brief() {
 		pages = 40

@@ -258,7 +258,7 @@ func outcomeOf(id string, faults []*soakFault, link *kombo.Link, err error) stri
 
 // Under load, one response in ten is faulty and one caller in a hundred gives up. Each call's result matches its last
 // response, and the footprint does not grow.
-func TestSoak(t *testing.T) { //nolint:paralleltest // counts the goroutines and the heap of the process
+func TestSoak(t *testing.T) {
 	duration := soakTime(t)
 	var open, calls, failed, attempts, canceled, busy atomic.Int64
 	before := measure(&open)
@@ -436,7 +436,7 @@ func (h *soakHook) raw(length int, signature string, write func(*net.TCPConn) er
 
 // Under load, one delivery in ten is forged, too large, truncated or slow. The handler sends the right status to each,
 // handles each valid one once, and the footprint does not grow.
-func TestSoakWebhooks(t *testing.T) { //nolint:paralleltest // counts the goroutines and the heap of the process
+func TestSoakWebhooks(t *testing.T) {
 	duration := soakTime(t)
 	var open atomic.Int64
 	before := measure(&open)

@@ -199,7 +199,7 @@ func TestActionThatIsSlow(t *testing.T) {
 	began, ended := make(chan struct{}), make(chan error)
 	srv.HandleFunc(createApplication, func(r *http.Request) (*kombo.Response[any], error) {
 		if r.PathValue("job_id") == "fast" {
-			return nil, nil //nolint:nilnil // an empty response
+			return nil, nil // an empty response
 		}
 		began <- struct{}{}
 		<-r.Context().Done()
@@ -283,7 +283,7 @@ func TestActionWithALargeBody(t *testing.T) {
 func TestActionThatCannotBe(t *testing.T) {
 	t.Parallel()
 	srv, _ := kombotest.Start(t, kombotest.Config{})
-	handle := func(*http.Request) (*kombo.Response[any], error) { return nil, nil } //nolint:nilnil // an empty response
+	handle := func(*http.Request) (*kombo.Response[any], error) { return nil, nil } // an empty response
 	for op, want := range map[string]string{
 		"":                             "is not an operation about data",
 		"/ats/jobs":                    "is not an operation about data",

@@ -78,7 +78,7 @@ func TestAwaitDeliveryOfAnIntegration(t *testing.T) {
 // fakeTB is a test that fails.
 type fakeTB struct {
 	testing.TB
-	ctx    context.Context //nolint:containedctx // the context of a test
+	ctx    context.Context
 	failed chan string
 }
 

@@ -120,7 +120,7 @@ func (f Fault) replaces() bool { return f.Status != 0 || f.Code != "" || f.Body 
 
 // statusOf returns the status of an error code. Kombo documents few of these pairs; some are known from its own tests.
 func statusOf(code kombo.ErrorCode) int {
-	switch code { //nolint:exhaustive // the others are 400
+	switch code { // the others are 400
 	case kombo.CodeIntegrationSetupIncomplete, kombo.CodeIntegrationSetupSyncPending, kombo.CodeIntegrationQAFailed:
 		return http.StatusConflict // documented, since May 2026
 	case kombo.CodeRateLimitExceeded, kombo.CodeConcurrencyLimitExceeded, kombo.CodeRemoteRateLimitExceeded:

@@ -56,7 +56,7 @@ func (r *replay) run(ctx context.Context, file, failedFile string) (err error) {
 	if file == "-" {
 		input = r.env.input(ctx)
 	} else {
-		opened, err := os.Open(file) //nolint:gosec // the caller names it
+		opened, err := os.Open(file)
 		if err != nil {
 			return &usageError{err}
 		}

@@ -252,7 +252,7 @@ func (e *env) readFile(ctx context.Context, name string) ([]byte, error) {
 	if name == "-" {
 		return e.readStdin(ctx)
 	}
-	file, err := os.Open(name) //nolint:gosec // the caller names it
+	file, err := os.Open(name)
 	if err != nil {
 		return nil, &usageError{err}
 	}

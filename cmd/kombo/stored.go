@@ -85,7 +85,7 @@ type store struct {
 
 // openStore opens a file to append to. Only its owner can read it, because events contain personal data.
 func openStore(name string) (*store, error) {
-	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600) //nolint:gosec // the caller names it
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}

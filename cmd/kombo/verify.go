@@ -57,7 +57,7 @@ type webhookHeader struct {
 // readHeader reads a file with the header of a request, as a log or "curl -v" has it.
 func readHeader(name string) (webhookHeader, error) {
 	var header webhookHeader
-	file, err := os.Open(name) //nolint:gosec // the caller names it
+	file, err := os.Open(name)
 	if err != nil {
 		return header, &usageError{err}
 	}

@@ -248,7 +248,7 @@ func (t *Tab) Photographs(screen string) {
 	picture := command(t, page.CaptureScreenshot, page.CaptureScreenshotParams{}).Data
 	t.pictures++
 	name := fmt.Sprintf("%s-%02d-%s.png", strings.ReplaceAll(t.Name(), "/", "-"), t.pictures, screen)
-	if err := errors.Join(os.MkdirAll(folder, 0o750), os.WriteFile(filepath.Join(folder, name), picture, 0o600)); err != nil { //nolint:gosec // whoever runs the tests says where
+	if err := errors.Join(os.MkdirAll(folder, 0o750), os.WriteFile(filepath.Join(folder, name), picture, 0o600)); err != nil {
 		t.Error(err)
 	}
 }

@@ -171,7 +171,7 @@ func initializations(ctx context.Context, directory, program string) ([]string, 
 	if err != nil {
 		return nil, err
 	}
-	started := exec.CommandContext(ctx, path) //nolint:gosec // built above
+	started := exec.CommandContext(ctx, path)
 	started.Env = append(os.Environ(), "GODEBUG=inittrace=1", "KOMBO_API_KEY=", "KOMBO_WEBHOOK_SECRET=")
 	var said bytes.Buffer
 	started.Stderr = &said
@@ -222,7 +222,7 @@ func buildTime(ctx context.Context, directory string, out io.Writer) error {
 }
 
 func goCommand(ctx context.Context, environment []string, arguments ...string) (string, error) {
-	started := exec.CommandContext(ctx, "go", arguments...) //nolint:gosec // the arguments are those above
+	started := exec.CommandContext(ctx, "go", arguments...)
 	started.Env = append(os.Environ(), environment...)
 	var said bytes.Buffer
 	started.Stderr = &said

@@ -159,7 +159,7 @@ func (s storm) count(t *testing.T, table string) (n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // it was only read
+	defer db.Close()
 	if err := db.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM `+table).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func endsGracefully(t *testing.T, binary string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close() //nolint:errcheck // it was only read, at last
+	defer func() { _ = s.Close() }()
 	session, err := s.StartSession(t.Context(), "acme", time.Hour)
 	if err != nil {
 		t.Fatal(err)
@@ -535,7 +535,7 @@ func (h *history) compare(t *testing.T, dsn string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close() //nolint:errcheck // it was only read
+	defer func() { _ = s.Close() }()
 	for _, customer := range h.customers {
 		connections, err := s.Connections(t.Context(), customer)
 		if err != nil {

@@ -51,7 +51,7 @@ func TestFailures(t *testing.T) {
 	cancel()
 	tests := []struct {
 		name        string
-		ctx         context.Context //nolint:containedctx // one for each row
+		ctx         context.Context
 		args        []string
 		environment map[string]string
 		want        string

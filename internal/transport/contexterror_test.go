@@ -35,7 +35,7 @@ func TestContextError(t *testing.T) {
 	long := errors.New(strings.Repeat("x", 1<<20))
 	tests := []struct {
 		name string
-		ctx  context.Context //nolint:containedctx // one for each case
+		ctx  context.Context
 		want string
 		is   []error
 	}{
@@ -83,8 +83,8 @@ func (u uncomparable) Error() string { return strings.Join(u, ", ") }
 
 // ownContext is a context that does not come from package context.
 type ownContext struct {
-	context.Context //nolint:containedctx // it embeds one
-	err             error
+	context.Context
+	err error
 }
 
 func (c ownContext) Err() error { return c.err }

@@ -151,7 +151,7 @@ func TestResponseBesideAnErrorIsClosed(t *testing.T) {
 
 type silent struct{}
 
-func (silent) RoundTrip(*http.Request) (*http.Response, error) { return nil, nil } //nolint:nilnil // the test needs a broken RoundTripper
+func (silent) RoundTrip(*http.Request) (*http.Response, error) { return nil, nil } // the test needs a broken RoundTripper
 
 func TestRoundTripperWithoutResult(t *testing.T) {
 	t.Parallel()

@@ -102,7 +102,7 @@ func (s *Store) failedFlows(ctx context.Context, customerID string) (alerts []Al
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
+	defer rows.Close()
 	for rows.Next() {
 		alert := Alert{Kind: KindFlowFailed}
 		var received int64

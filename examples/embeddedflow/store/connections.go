@@ -104,7 +104,7 @@ func (s *Store) connections(ctx context.Context, customerID string) (connections
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
+	defer rows.Close()
 	for rows.Next() {
 		row, err := scan(rows)
 		if err != nil {

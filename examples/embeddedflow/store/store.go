@@ -174,7 +174,7 @@ func (s *Store) transact(ctx context.Context, do func(context.Context, *sql.Tx) 
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // without effect after Commit
+	defer tx.Rollback()
 	if err := do(ctx, tx); err != nil {
 		return err
 	}

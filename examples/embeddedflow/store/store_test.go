@@ -187,7 +187,7 @@ func TestContextEndsWhileWaiting(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer block.Rollback() //nolint:errcheck // for a test that ends early
+		defer block.Rollback()
 		if db.postgres {
 			if _, err := block.Exec(`LOCK TABLE versions IN EXCLUSIVE MODE`); err != nil {
 				t.Fatal(err)
