@@ -23,8 +23,8 @@ import (
 //go:embed web
 var webFiles embed.FS
 
-// Kombo's browser library on the CDN that its documentation names: one version, and the hash of its file, so that
-// browsers run nothing else. For another version:
+// Kombo's browser library on the CDN from its documentation: a fixed version and the hash of its file, so browsers run
+// no other code. For another version:
 //
 //	npm pack @kombo-api/connect@1.3.0 && tar xzf kombo-api-connect-1.3.0.tgz
 //	openssl dgst -sha384 -binary package/dist/index.js | base64
@@ -38,9 +38,9 @@ type appConfig struct {
 	client      *kombo.Client
 	verifier    *kombo.WebhookVerifier
 	log         *slog.Logger
-	hosts       []string // the names of the product, besides those of loopback
+	hosts       []string // host names of the product, in addition to loopback
 	https       bool     // whether browsers use TLS, which may end at a proxy
-	library     string   // a file, or "" for the CDN
+	library     string   // file of the browser library, or "" for the CDN
 	frameSource string   // the origin of Kombo's pages
 	sandboxURL  string   // the fake Kombo's dashboard, if any
 }
@@ -51,10 +51,10 @@ type app struct {
 	http.Handler
 
 	templates *template.Template
-	// streams ends when the server shuts down: pages that listen would keep it from that.
-	streams    context.Context //nolint:containedctx // it is the app's life, not a call's
+	// streams ends when the server shuts down, because open streams would block that.
+	streams    context.Context //nolint:containedctx // it lives as long as the app
 	endStreams context.CancelFunc
-	// changed tells the streams of this process; other replicas are seen by asking the store.
+	// changed wakes the streams of this process. They poll the store for changes by other replicas.
 	mutex   sync.Mutex
 	changed chan struct{}
 }
@@ -69,7 +69,7 @@ func newApp(config appConfig) (*app, error) {
 	flow, err := kombo.NewEmbeddedFlow(config.client, kombo.EmbeddedFlowConfig{
 		Link: a.link, SignedIn: a.signedInID, Relink: a.relink, Connected: a.connected,
 		OnError: func(ctx context.Context, status int, err error) {
-			if status != 499 { // else the browser has left, which is no failure
+			if status != 499 { // 499: the browser has left, which is not a failure
 				a.log.WarnContext(ctx, "embedded flow", "status", status, "error", err)
 			}
 		},
@@ -87,22 +87,22 @@ func newApp(config appConfig) (*app, error) {
 	mux.Handle("/integrations/kombo/init", flow.InitHandler())
 	mux.Handle("/integrations/kombo/relink", flow.RelinkHandler())
 	mux.Handle("/integrations/kombo/activate", flow.ActivateHandler())
-	mux.HandleFunc("POST /integrations/magic-link", answering(a, a.magicLink))
-	mux.HandleFunc("POST /integrations/disconnect", answering(a, a.disconnect))
-	mux.HandleFunc("POST /attention/dismiss", answering(a, a.dismiss))
+	mux.HandleFunc("POST /integrations/magic-link", jsonHandler(a, a.magicLink))
+	mux.HandleFunc("POST /integrations/disconnect", jsonHandler(a, a.disconnect))
+	mux.HandleFunc("POST /attention/dismiss", jsonHandler(a, a.dismiss))
 	mux.HandleFunc("GET /static/{file}", a.static)
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
-	// Kombo is no browser: its requests are let in by their signature.
+	// Kombo is not a browser: the signature protects its requests.
 	root := http.NewServeMux()
 	root.Handle("/webhooks/kombo", config.verifier.Handler(a.events()))
-	root.Handle("/", a.secured(http.NewCrossOriginProtection().Handler(mux)))
+	root.Handle("/", a.securityHeaders(http.NewCrossOriginProtection().Handler(mux)))
 	a.Handler = a.knownHosts(root)
 	return a, nil
 }
 
-// knownHosts answers 421 to requests for other hosts: a page of another site can make its own name lead here
-// (DNS rebinding), and is then of the same origin for browsers.
+// knownHosts rejects requests for other hosts with a 421. Otherwise a page of another site could point its own host name
+// here (DNS rebinding) and have the same origin.
 func (a *app) knownHosts(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := strings.ToLower((&url.URL{Host: r.Host}).Hostname())
@@ -111,12 +111,12 @@ func (a *app) knownHosts(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		a.log.WarnContext(r.Context(), "unknown host: start with -url if it is the product's", "host", host)
-		http.Error(w, "this host is not known here", http.StatusMisdirectedRequest)
+		a.log.WarnContext(r.Context(), "unknown host; if it is the product's, set -url", "host", host)
+		http.Error(w, "unknown host", http.StatusMisdirectedRequest)
 	})
 }
 
-// events says what webhooks do: the store decides what is new.
+// events returns the handlers of webhooks. The store decides if an event is new.
 func (a *app) events() kombo.EventHandlers {
 	return kombo.EventHandlers{
 		IntegrationStateChanged: func(ctx context.Context, e *kombo.IntegrationStateChangedEvent) error {
@@ -128,7 +128,7 @@ func (a *app) events() kombo.EventHandlers {
 		},
 		ConnectionFlowFailed: func(ctx context.Context, e *kombo.ConnectionFlowFailedEvent) error {
 			changed, err := a.apply(ctx, e)
-			if changed { // no warning: the customer may still finish the flow
+			if changed { // not a warning, because the customer may still finish the flow
 				a.log.InfoContext(ctx, "an attempt to connect failed", "customer", e.Data.EndUser.OriginID, "tool", e.Data.IntegrationTool, "log", e.Data.LogURL)
 			}
 			return err
@@ -148,7 +148,7 @@ func (a *app) events() kombo.EventHandlers {
 	}
 }
 
-// logIssue is for the vendor: what a customer can do about an issue is known from the connection's state.
+// logIssue logs an issue for the vendor. Customers see the connection's state instead.
 func (a *app) logIssue(ctx context.Context, data kombo.IssueStatusChangedData) {
 	level, customer := slog.LevelInfo, "" // an issue of the whole environment has no customer
 	if data.Change == kombo.IssueChangeRaised {
@@ -163,12 +163,12 @@ func (a *app) logIssue(ctx context.Context, data kombo.IssueStatusChangedData) {
 func (a *app) apply(ctx context.Context, event kombo.Event) (changed bool, err error) {
 	changed, err = a.store.Apply(ctx, event)
 	if changed {
-		a.tell()
+		a.notify()
 	}
 	return changed, err
 }
 
-// link is for whom a flow begins, and what it connects.
+// link returns the customer and the category of a new flow.
 func (a *app) link(r *http.Request, companyID string) (kombo.CreateLinkRequest, error) {
 	var choice struct {
 		Category kombo.Category `json:"category"`
@@ -197,7 +197,7 @@ func (a *app) signedInID(r *http.Request) (string, error) {
 	return signedIn.ID, err
 }
 
-// relink finds the integration behind a connection of the customer who is signed in, and of nobody else.
+// relink returns the integration of a connection, if the connection belongs to the signed-in customer.
 func (a *app) relink(r *http.Request, companyID string) (integrationID string, request kombo.RelinkRequest, err error) {
 	var choice struct {
 		Connection    string `json:"connection"`
@@ -216,33 +216,31 @@ func (a *app) relink(r *http.Request, companyID string) (integrationID string, r
 	return connection.IntegrationID, kombo.RelinkRequest{ScopeConfigID: choice.ScopeConfigID}, err
 }
 
-// connected stores what a token named, a new connection or one that was reconnected. EmbeddedFlow has made sure that
-// it is the signed-in customer's.
+// connected stores a new or reconnected integration. EmbeddedFlow has checked that it belongs to the signed-in customer.
 //
-// A token tells neither the category nor the state: after a reconnection the row still says that the credentials
-// do not work. Webhooks will say what is right now, and Get does so at once. Should Get fail, the row is stored
-// already.
+// The token exchange returns neither the category nor the state, so after a reconnection the row still has the state
+// INVALID. A webhook will report the new state; Get returns it now. If Get fails, the row is already stored.
 func (a *app) connected(ctx context.Context, integration *kombo.ConnectedIntegration) error {
-	defer a.tell()
+	defer a.notify()
 	connection, err := a.store.Connected(ctx, integration.EndUserOriginID, "", integration)
 	if errors.Is(err, store.ErrOtherCustomer) {
 		return fmt.Errorf("%w: %w", kombo.ErrFlowForbidden, err)
 	} else if err != nil {
 		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, 10*time.Second) // the customer waits
+	limited, cancel := context.WithTimeout(ctx, 10*time.Second) // the customer is waiting
 	defer cancel()
 	now, err := a.client.Integrations.Get(limited, integration.ID)
 	if err == nil {
 		err = a.store.Read(ctx, connection, now)
 	}
 	if err != nil {
-		a.log.WarnContext(ctx, "connected, and the state is not known yet", "error", err)
+		a.log.WarnContext(ctx, "connected; the state is not known yet", "error", err)
 	}
 	return nil
 }
 
-// problem is an error with its answer.
+// problem is an error with the status and text of its response.
 type problem struct {
 	status int
 	text   string
@@ -253,13 +251,13 @@ func (p *problem) Error() string { return p.text }
 var (
 	errNotSignedIn = &problem{http.StatusUnauthorized, "sign in first"}
 	errMalformed   = &problem{http.StatusBadRequest, "the request is malformed"}
-	errGone        = &problem{http.StatusNotFound, "this does not exist any more"}
+	errGone        = &problem{http.StatusNotFound, "this no longer exists"}
 	errInternal    = &problem{http.StatusInternalServerError, "something went wrong"}
 	errKombo       = &problem{http.StatusBadGateway, "the connection service is not available; try again"}
 )
 
-// answering makes a handler of a function that takes JSON and returns JSON.
-func answering[In any](a *app, serve func(r *http.Request, in In) (any, error)) http.HandlerFunc {
+// jsonHandler returns a handler for a function that takes and returns JSON.
+func jsonHandler[In any](a *app, serve func(r *http.Request, in In) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var in In
 		result, err := any(nil), error(errMalformed)
@@ -277,7 +275,7 @@ func answering[In any](a *app, serve func(r *http.Request, in In) (any, error)) 
 			default:
 				known = errInternal
 			}
-			if known.status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) { // the browser has left
+			if known.status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) { // canceled: the browser has left
 				a.log.ErrorContext(r.Context(), "request", "path", r.URL.Path, "error", err)
 			}
 			status, result = known.status, map[string]string{"error": known.text}
@@ -289,7 +287,7 @@ func answering[In any](a *app, serve func(r *http.Request, in In) (any, error)) 
 	}
 }
 
-// magicLink makes a link for a customer's administrator who has no login here.
+// magicLink creates a link for an administrator of the customer who has no account here.
 func (a *app) magicLink(r *http.Request, in struct {
 	Category kombo.Category `json:"category"`
 },
@@ -324,14 +322,14 @@ func (a *app) disconnect(r *http.Request, in struct {
 	} else if err != nil {
 		return nil, err
 	}
-	// Once Kombo has deleted the integration, the row has to go, too. Should the process end in between, the
-	// customer can try again: what Kombo does not know any more is as good as deleted.
-	err = toTheEnd(r, func(ctx context.Context) error { return a.client.Integrations.Delete(ctx, connection.IntegrationID) })
+	// After Kombo has deleted the integration, the row must be deleted, too. If the process ends between the two, the
+	// customer can try again: ErrIntegrationNotFound counts as deleted.
+	err = uninterrupted(r, func(ctx context.Context) error { return a.client.Integrations.Delete(ctx, connection.IntegrationID) })
 	if err != nil && !errors.Is(err, kombo.ErrIntegrationNotFound) {
 		return nil, fmt.Errorf("%w: %w", errKombo, err)
 	}
-	defer a.tell()
-	return struct{}{}, toTheEnd(r, func(ctx context.Context) error {
+	defer a.notify()
+	return struct{}{}, uninterrupted(r, func(ctx context.Context) error {
 		return a.store.Disconnected(ctx, signedIn.ID, connection.Key, time.Now())
 	})
 }
@@ -344,7 +342,7 @@ func (a *app) dismiss(r *http.Request, in struct {
 	if err != nil {
 		return nil, err
 	}
-	defer a.tell()
+	defer a.notify()
 	err = a.store.Dismiss(r.Context(), signedIn.ID, in.Key)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, errGone

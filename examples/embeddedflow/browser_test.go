@@ -20,7 +20,7 @@ import (
 
 const browserLibrary = "../../conformance/typescript/node_modules/@kombo-api/connect/dist/index.js"
 
-// The customers of the product, in a browser, with the browser library and the pages of kombotest.
+// Customers use the product in a browser, with Kombo's browser library and the pages of kombotest.
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	chromium := browser.Start(t, browserLibrary)
@@ -59,7 +59,7 @@ func TestBrowser(t *testing.T) {
 			c.says("[data-alert=invalid] h3", "Personio no longer accepts the credentials")
 			c.shows("invalid")
 
-			// As it was, from the list of what needs attention.
+			// Reconnect from the list of alerts, with the same scope.
 			c.Clicks("[data-alert=invalid] [data-action=reconnect]")
 			c.Finds("#dialog-scopes[open]")
 			c.shows("dialog reconnect")
@@ -77,7 +77,7 @@ func TestBrowser(t *testing.T) {
 				t.Errorf("integration = %+v", again)
 			}
 
-			// With other permissions, from the row.
+			// Reconnect from the row, with another scope.
 			p.breaks(first.ID)
 			c.Finds(row + "[data-state=INVALID]")
 			c.Clicks(row + " .row-actions > [data-action=reconnect]")
@@ -85,7 +85,7 @@ func TestBrowser(t *testing.T) {
 			c.Clicks("#dialog-scopes [data-action=confirm]")
 			c.Sees("credentials")
 			if notice := c.Text("[data-notice=scope]"); !strings.Contains(notice, "rosterly-basic") {
-				t.Errorf("the notice says %q", notice)
+				t.Errorf("the notice is %q", notice)
 			}
 			c.Connects()
 			c.Presses("done")
@@ -259,7 +259,7 @@ func TestBrowser(t *testing.T) {
 		c.row("HRIS", "personio")
 		c.hears("BambooHR is connected.")
 
-		// Another category has nothing yet, so that nothing is asked.
+		// Another category has no connection yet, so there is no question.
 		c.Clicks("[data-category=ATS] [data-action=connect]")
 		c.Sees("tools")
 		c.Presses("close")
@@ -359,7 +359,7 @@ func TestBrowser(t *testing.T) {
 		c.Visits(p.url)
 		c.signsIn("globex")
 		c.says(".who strong", "Globex Corporation")
-		// What the page asks for while it is left comes too late.
+		// Responses that arrive after the page is left are ignored.
 		c.Expects(p.url+"settings/", http.StatusUnauthorized)
 		c.Presses("sign-out")
 		c.Finds("[data-company=acme]")
@@ -372,14 +372,14 @@ func TestBrowser(t *testing.T) {
 
 const connectHRIS = "[data-category=HRIS] [data-action=connect]"
 
-// product is the whole example, with its own fake Kombo.
+// product is the whole example with its fake Kombo.
 type product struct {
 	*testing.T
 
 	url, sandbox string // with a slash at the end
 }
 
-// startProduct runs the example as its users do, and ends it with the test.
+// startProduct runs the example as users do, until the test ends.
 func startProduct(t *testing.T) *product {
 	t.Helper()
 	reader, writer := io.Pipe()
@@ -395,7 +395,7 @@ func startProduct(t *testing.T) *product {
 					addresses <- strings.TrimSpace(address)
 				}
 			}
-			// A page that is left takes its requests back.
+			// The browser cancels the requests of a page that is left.
 			if strings.Contains(line, "level=ERROR") && !strings.Contains(line, "context canceled") {
 				t.Error("the product logs an error")
 			}
@@ -445,14 +445,14 @@ func (p *product) control(method, path string, in, out any) {
 		p.Fatal(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	answer, err := io.ReadAll(response.Body)
+	got, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode != http.StatusOK {
-		p.Fatalf("%s %s: %d %s (%v)", method, path, response.StatusCode, answer, err)
+		p.Fatalf("%s %s: %d %s (%v)", method, path, response.StatusCode, got, err)
 	}
 	if out == nil {
 		return
 	}
-	if err := json.Unmarshal(answer, out); err != nil {
+	if err := json.Unmarshal(got, out); err != nil {
 		p.Fatal(err)
 	}
 }
@@ -464,7 +464,7 @@ func (p *product) integrations() []kombotest.Integration {
 	return all
 }
 
-// integration is the only one that there is.
+// integration returns the only integration.
 func (p *product) integration() kombotest.Integration {
 	p.Helper()
 	all := p.integrations()
@@ -474,43 +474,43 @@ func (p *product) integration() kombotest.Integration {
 	return all[0]
 }
 
-// breaks lets the credentials of an integration expire.
+// breaks makes the credentials of an integration invalid.
 func (p *product) breaks(integrationID string) {
 	p.Helper()
 	p.control(http.MethodPost, "integrations/"+integrationID+"/state", map[string]any{"state": kombo.StateInvalid}, nil)
 }
 
-// settles waits until the webhooks are delivered.
+// settles waits until all webhooks are delivered.
 func (p *product) settles() {
 	p.Helper()
-	var answer struct{ Warning string }
-	if p.control(http.MethodPost, "wait", struct{}{}, &answer); answer.Warning != "" {
-		p.Error(answer.Warning)
+	var got struct{ Warning string }
+	if p.control(http.MethodPost, "wait", struct{}{}, &got); got.Warning != "" {
+		p.Error(got.Warning)
 	}
 }
 
-// link makes a link for a company.
+// link creates a link for a company.
 func (p *product) link(companyID string, category kombo.Category) string {
 	p.Helper()
-	var answer struct{ Link string }
+	var got struct{ Link string }
 	p.control(http.MethodPost, "links", kombo.CreateLinkRequest{
 		EndUserEmail: "someone@" + companyID + ".example", EndUserOrganizationName: companyID, EndUserOriginID: companyID,
 		IntegrationCategory: category,
-	}, &answer)
-	return answer.Link
+	}, &got)
+	return got.Link
 }
 
-// connect lets a company connect a tool somewhere else, and returns the activation token.
+// connect connects a tool outside of the page, and returns the activation token.
 func (p *product) connect(companyID string, category kombo.Category, tool string) string {
 	p.Helper()
-	var answer struct {
+	var got struct {
 		Token string `json:"activation_token"`
 	}
-	p.control(http.MethodPost, "flows/complete", map[string]any{"link": p.link(companyID, category), "tool": tool}, &answer)
-	return answer.Token
+	p.control(http.MethodPost, "flows/complete", map[string]any{"link": p.link(companyID, category), "tool": tool}, &got)
+	return got.Token
 }
 
-// customer sits in front of the product.
+// customer is a person who uses the product in a browser.
 type customer struct {
 	*browser.Tab
 }
@@ -518,7 +518,7 @@ type customer struct {
 func (p *product) open(chromium browser.Browser, view browser.Viewport) *customer {
 	p.Helper()
 	c := &customer{chromium.Open(p.T, view)}
-	// That credentials are refused is said with a status.
+	// The status shows that the credentials were refused.
 	c.Expects(p.sandbox+"connect/v1", http.StatusUnprocessableEntity)
 	return c
 }
@@ -529,7 +529,7 @@ func (c *customer) signsIn(companyID string) {
 	c.settled()
 }
 
-// settled waits for the settings page, which from then on is not to be loaded again.
+// settled waits for the settings page, which must not be reloaded afterwards.
 func (c *customer) settled() {
 	c.Helper()
 	c.Await(c.Top, `document.readyState === "complete" && document.getElementById("live") !== null && (window.mark = "there")`)
@@ -542,7 +542,7 @@ func (c *customer) hasNotReloaded() {
 	}
 }
 
-// row waits for a connection that works, and returns where it is.
+// row waits for a working connection, and returns the selector of its row.
 func (c *customer) row(category, tool string) string {
 	c.Helper()
 	c.Finds("[data-category=" + category + "] [data-tool='" + tool + "'][data-state=ACTIVE]")
@@ -550,13 +550,13 @@ func (c *customer) row(category, tool string) string {
 	return "[data-connection=" + string(key) + "]"
 }
 
-// says waits until an element says something.
+// says waits until an element contains a text.
 func (c *customer) says(selector, text string) {
 	c.Helper()
 	c.Await(c.Flow, browser.JS(`(s, text) => document.querySelector(s)?.innerText.trim() === text`, selector, text))
 }
 
-// hears waits for the only message, which comes when an action is over, and closes it.
+// hears waits for the message at the end of an action, which must be the only one, and closes it.
 func (c *customer) hears(text string) {
 	c.Helper()
 	c.says(".toast:only-child p", text)
@@ -564,7 +564,7 @@ func (c *customer) hears(text string) {
 	c.Misses("[data-toast]")
 }
 
-// closes waits until the page knows that a dialog is closed, which is after one can see it.
+// closes waits until the page has handled the close of a dialog, which is after the dialog disappears.
 func (c *customer) closes(dialog string, do func()) {
 	c.Helper()
 	c.Await(c.Top, browser.JS(`s => document.querySelector(s).addEventListener("close", () => { window.shut = s; }, { once: true }) ?? true`, dialog))
@@ -574,13 +574,13 @@ func (c *customer) closes(dialog string, do func()) {
 	c.Misses("dialog[open]")
 }
 
-// isBack waits until the flow is closed, and the page can be used again.
+// isBack waits until the flow is closed and the page can be used again.
 func (c *customer) isBack() {
 	c.Helper()
 	c.Await(c.Top, `document.querySelector("iframe") === null && !document.getElementById("app").inert && document.querySelector("[aria-busy=true]") === null`)
 }
 
-// shows checks that the page is not wider than the window.
+// shows checks that the page fits the width of the window.
 func (c *customer) shows(screen string) {
 	c.Helper()
 	c.Photographs(strings.ReplaceAll(screen, " ", "-"))

@@ -1,11 +1,11 @@
-// Embeddedflow teaches how a product lets its customers connect their HR systems: a settings page, the embedded flow,
-// a webhook receiver, and a table of what is connected.
+// Embeddedflow shows how a product lets its customers connect their HR systems: a settings page, the embedded flow,
+// a webhook receiver, and a table of connections.
 //
 //	go run ./examples/embeddedflow
 //
-// It starts its own fake Kombo, and ends with Ctrl-C; the table stays in embeddedflow.db. With
-// KOMBO_API_KEY and KOMBO_WEBHOOK_SECRET set (and KOMBO_REGION, eu or us) it uses the real one, whose webhooks must
-// reach /webhooks/kombo.
+// It starts its own fake Kombo and runs until Ctrl-C. The table is stored in embeddedflow.db. If KOMBO_API_KEY and
+// KOMBO_WEBHOOK_SECRET are set (and KOMBO_REGION, eu or us), it uses the real Kombo, whose webhooks must reach
+// /webhooks/kombo.
 package main
 
 import (
@@ -45,17 +45,17 @@ func run(ctx context.Context, args []string, getenv func(string) string, output 
 	flags := flag.NewFlagSet("embeddedflow", flag.ContinueOnError)
 	flags.SetOutput(output)
 	var (
-		listen    = flags.String("listen", "127.0.0.1:8080", "where the product listens")
-		database  = flags.String("database", "embeddedflow.db", "a file for SQLite, or postgres://…")
-		sandboxAt = flags.String("sandbox", "127.0.0.1:8900", "where the fake Kombo listens, without KOMBO_API_KEY")
-		libraryAt = flags.String("library", "", "the file of @kombo-api/connect (default: one that npm has installed nearby, else the CDN)")
-		publicURL = flags.String("url", "", "what browsers and Kombo call the product, if not by a loopback address, such as https://app.example.com")
+		listen    = flags.String("listen", "127.0.0.1:8080", "address of the product")
+		database  = flags.String("database", "embeddedflow.db", "SQLite file, or postgres://… address")
+		sandboxAt = flags.String("sandbox", "127.0.0.1:8900", "address of the fake Kombo, which runs if KOMBO_API_KEY is not set")
+		libraryAt = flags.String("library", "", "file of @kombo-api/connect (default: a copy that npm has installed nearby, else the CDN)")
+		publicURL = flags.String("url", "", "public URL of the product, such as https://app.example.com (default: loopback only)")
 	)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 {
-		return fmt.Errorf("%q is no flag", flags.Arg(0))
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	public, err := url.Parse(*publicURL)
 	if *publicURL != "" && (err != nil || public.Hostname() == "" || public.Scheme != "http" && public.Scheme != "https") {
@@ -104,20 +104,20 @@ func run(ctx context.Context, args []string, getenv func(string) string, output 
 	if config.sandboxURL != "" {
 		fmt.Fprintf(output, "A fake Kombo  %s\n", config.sandboxURL)
 	} else if *publicURL == "" {
-		fmt.Fprintf(output, "Webhooks have to reach %s/webhooks/kombo: with a tunnel, start with -url and its address.\n", product)
+		fmt.Fprintf(output, "Kombo must reach %s/webhooks/kombo. With a tunnel, set -url to its address.\n", product)
 	}
 	select {
 	case err := <-served:
 		return err
 	case <-ctx.Done():
 	}
-	// What is under way, webhooks above all, comes to its end.
+	// Requests in progress, above all webhooks, are completed.
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	return server.Shutdown(deadline)
 }
 
-// reachable returns an address at which this machine reaches the listener.
+// reachable returns the address at which programs on this machine reach the listener.
 func reachable(listener net.Listener) netip.AddrPort {
 	address := netip.MustParseAddrPort(listener.Addr().String())
 	if address.Addr().IsUnspecified() {
@@ -126,7 +126,7 @@ func reachable(listener net.Listener) netip.AddrPort {
 	return address
 }
 
-// connectKombo makes the client and the verifier, of the real Kombo where there is a key, else of a fake one.
+// connectKombo creates the client and the verifier: for the real Kombo if there is an API key, else for a fake one.
 func connectKombo(ctx context.Context, config *appConfig, getenv func(string) string, sandboxAt, product string) (closeKombo func(), err error) {
 	if apiKey := getenv("KOMBO_API_KEY"); apiKey != "" {
 		return func() {}, connectRealKombo(config, apiKey, getenv)
@@ -161,7 +161,7 @@ func connectRealKombo(config *appConfig, apiKey string, getenv func(string) stri
 		options = append(options, kombo.WithRegion(kombo.Region(strings.ToLower(region))))
 	}
 	config.frameSource = "https://connect.kombo.dev"
-	if baseURL := getenv("KOMBO_BASE_URL"); baseURL != "" { // a sandbox that runs elsewhere
+	if baseURL := getenv("KOMBO_BASE_URL"); baseURL != "" { // for example, of a sandbox in another process
 		options = append(options, kombo.WithBaseURL(baseURL))
 		config.frameSource = strings.TrimSuffix(baseURL, "/v1")
 	}
@@ -176,7 +176,7 @@ func connectRealKombo(config *appConfig, apiKey string, getenv func(string) stri
 	return err
 }
 
-// findLibrary returns the file of Kombo's browser library, "" where npm has not installed it.
+// findLibrary returns the file of Kombo's browser library, or "" if npm has not installed it.
 func findLibrary(file string) string {
 	if file != "" {
 		return file

@@ -13,7 +13,7 @@ import (
 	"github.com/kombo-go/kombo/examples/embeddedflow/store"
 )
 
-// category is a kind of system that the product works with.
+// category is a kind of HR system that the product supports.
 type category struct {
 	ID, Label, Description string
 	Connections            []connection
@@ -25,7 +25,7 @@ var offeredCategories = []category{
 	{ID: string(kombo.CategoryLMS), Label: "Learning", Description: "Courses and certificates"},
 }
 
-// scope is a scope config that a reconnection can change to. The real ones are in Kombo's dashboard.
+// scope is a scope config that a reconnection can select. Real ones are created in Kombo's dashboard.
 type scope struct{ ID, Label string }
 
 var offeredScopes = []scope{
@@ -47,18 +47,18 @@ type connection struct {
 	Key, Tool, ToolLabel, State, SetupStatus, ConnectedBy string
 
 	ConnectedAt, ChangedAt time.Time
-	// Duplicate is true where the same tool is connected more than once.
+	// Duplicate reports whether the same tool is connected more than once.
 	Duplicate bool
 }
 
-// page is what the settings page shows.
+// page is the data of the settings page.
 type page struct {
 	Company                company
 	Categories             []category
 	Attention              []store.Alert
 	Scopes                 []scope
 	LibraryURL, SandboxURL string
-	LibraryIntegrity       string // "" for a file of the product's own
+	LibraryIntegrity       string // "" if the product serves the file itself
 }
 
 func (a *app) page(ctx context.Context, signedIn company) (*page, error) {
@@ -78,7 +78,7 @@ func (a *app) page(ctx context.Context, signedIn company) (*page, error) {
 		p.LibraryURL, p.LibraryIntegrity = "/static/kombo-connect.js", ""
 	}
 	if a.sandboxURL != "" {
-		p.Scopes = offeredScopes // the real Kombo does not know these
+		p.Scopes = offeredScopes // they do not exist in the real Kombo
 	}
 	tools := map[string]int{}
 	for _, c := range connections {
@@ -86,7 +86,7 @@ func (a *app) page(ctx context.Context, signedIn company) (*page, error) {
 	}
 	p.Categories = append(p.Categories, offeredCategories...)
 	for _, c := range connections {
-		// Until integration-created tells the category, the first one shows it.
+		// Before integration-created reports the category, the connection is shown in the first one.
 		index := 0
 		for i := range p.Categories {
 			if p.Categories[i].ID == string(c.Category) {
@@ -95,7 +95,7 @@ func (a *app) page(ctx context.Context, signedIn company) (*page, error) {
 		}
 		p.Categories[index].Connections = append(p.Categories[index].Connections, connection{
 			Key: c.Key, Tool: c.Tool, ToolLabel: label(c.Tool),
-			// What nobody has said anything about works: the customer has just connected it.
+			// A connection without a known state works: the customer has just connected it.
 			State:       string(cmp.Or(c.State, kombo.StateActive)),
 			SetupStatus: string(cmp.Or(c.SetupStatus, kombo.SetupStatusCompleted)),
 			ConnectedBy: c.CreatedBy, ConnectedAt: c.ConnectedAt, ChangedAt: c.ChangedAt, Duplicate: tools[c.Tool] > 1,
@@ -104,7 +104,7 @@ func (a *app) page(ctx context.Context, signedIn company) (*page, error) {
 	return p, nil
 }
 
-// label is a tool's name for people. A product would keep those that [kombo.ConnectService] lists.
+// label returns the display name of a tool. A real product would store the names that [kombo.ConnectService.Tools] lists.
 func label(tool string) string {
 	known := map[string]string{
 		"personio": "Personio", "bamboohr": "BambooHR", "hibob": "HiBob", "workday": "Workday", "factorial": "Factorial",
@@ -127,7 +127,7 @@ func (a *app) showSignIn(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// showPage shows the settings page, or the part of it that changes.
+// showPage serves the settings page, or the part of it that changes.
 func (a *app) showPage(name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		signedIn, err := a.signedIn(r)
@@ -152,7 +152,7 @@ func (a *app) showPage(name string) http.HandlerFunc {
 }
 
 func (a *app) failed(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() == nil { // else the browser has left the page
+	if r.Context().Err() == nil { // otherwise the browser has left the page
 		a.log.ErrorContext(r.Context(), "page", "error", err)
 	}
 	http.Error(w, "something went wrong", http.StatusInternalServerError)
@@ -183,8 +183,8 @@ func (a *app) static(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// secured lets pages load what is theirs, and Kombo's pages in a frame.
-func (a *app) secured(next http.Handler) http.Handler {
+// securityHeaders allows pages to load only their own files, and Kombo's pages in a frame.
+func (a *app) securityHeaders(next http.Handler) http.Handler {
 	scripts := "'self'"
 	if a.library == "" {
 		scripts += " " + libraryCDN
@@ -199,8 +199,8 @@ func (a *app) secured(next http.Handler) http.Handler {
 	})
 }
 
-// tell wakes the pages that listen to this process.
-func (a *app) tell() {
+// notify wakes the streams of this process.
+func (a *app) notify() {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	close(a.changed)
@@ -213,7 +213,7 @@ func (a *app) listen() <-chan struct{} {
 	return a.changed
 }
 
-// stream tells a page whenever what it shows has changed, on whichever replica.
+// stream sends an event to a page when its data has changed, on any replica.
 func (a *app) stream(w http.ResponseWriter, r *http.Request) {
 	signedIn, err := a.signedIn(r)
 	if errors.Is(err, kombo.ErrFlowNotSignedIn) {
@@ -233,20 +233,20 @@ func (a *app) stream(w http.ResponseWriter, r *http.Request) {
 		changed := a.listen()
 		version, err := a.store.Version(r.Context(), signedIn.ID)
 		if err == nil {
-			_, err = a.signedIn(r) // the session may have ended meanwhile
+			_, err = a.signedIn(r) // the session may have ended
 		}
 		if err != nil {
-			return // the page comes again
+			return // the page reconnects
 		}
 		line := ""
 		switch {
 		case version != last:
 			last, line = version, "event: change\ndata: {}\n\n"
 		case asked%20 == 0:
-			line = ": still here\n\n" // for proxies that end silent connections
+			line = ": still here\n\n" // for proxies that close idle connections
 		}
 		if line != "" {
-			// A page that does not read is not waited for.
+			// Do not wait for a page that does not read.
 			_ = controller.SetWriteDeadline(time.Now().Add(10 * time.Second))
 			if _, err := fmt.Fprint(w, line); err != nil || controller.Flush() != nil {
 				return

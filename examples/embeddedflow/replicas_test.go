@@ -35,7 +35,7 @@ import (
 // patience is how long a process may take to start or to end.
 const patience = 20 * time.Second
 
-// The product as it is deployed: processes that share a database, and that end at any time.
+// The product as deployed: several processes share a database, and each may end at any time.
 func TestReplicas(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -63,7 +63,7 @@ func TestReplicas(t *testing.T) {
 	})
 }
 
-// storm delivers events to replicas that are killed meanwhile.
+// storm delivers events to replicas while they are killed.
 type storm struct {
 	binary, driver, dsn                   string
 	replicas, events, integrations, kills int
@@ -87,7 +87,7 @@ func (s storm) run(t *testing.T) {
 	}
 	begun := time.Now()
 	var starting sync.WaitGroup
-	for _, r := range replicas { // all at once, so that they migrate at once
+	for _, r := range replicas { // all at once, so that they migrate concurrently
 		starting.Go(r.start)
 	}
 	starting.Wait()
@@ -122,8 +122,7 @@ func (s storm) run(t *testing.T) {
 		if t.Failed() {
 			break
 		}
-		// Evenly over the sendings, all senders being busy, and one replica at a time: the killer is ready
-		// when the last one is back.
+		// Kills are spread evenly over the deliveries. One replica is killed at a time, after the previous one is back.
 		if kills < s.kills && i >= (kills+1)*len(sendings)/(s.kills+1) {
 			kill <- replicas[random.IntN(len(replicas))]
 			kills++
@@ -148,7 +147,7 @@ func (s storm) run(t *testing.T) {
 		}
 	}
 	if refused == 0 || kills != s.kills {
-		t.Errorf("%d deliveries failed, and %d replicas were killed: the test shows nothing", refused, kills)
+		t.Errorf("%d deliveries failed, and %d replicas were killed: the test proves nothing", refused, kills)
 	}
 	t.Logf("%d events, %d sendings, %d failed attempts, %d kills, %.1f s", len(past.events), len(sendings), refused, kills, delivered.Seconds())
 }
@@ -166,8 +165,7 @@ func (s storm) count(t *testing.T, table string) (n int) {
 	return n
 }
 
-// A delivery that is under way when the process is told to end comes to its end, and a page that listens is no
-// reason to stay.
+// On SIGTERM, a delivery in progress is completed, and open streams do not delay the exit.
 func endsGracefully(t *testing.T, binary string) {
 	srv, _ := kombotest.Start(t, kombotest.Config{})
 	r := newReplica(t, binary, srv, filepath.Join(t.TempDir(), "store.db"))
@@ -212,12 +210,12 @@ func endsGracefully(t *testing.T, binary string) {
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
-	// "Continue" tells that the handler has begun to read the body.
+	// "Continue" means that the handler has begun to read the body.
 	fmt.Fprintf(conn, "POST /webhooks/kombo HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s: %s\r\nExpect: 100-continue\r\n\r\n",
 		r.address, len(body), kombo.SignatureHeader, kombo.SignWebhook(srv.WebhookSecret(), body))
 	answers := bufio.NewReader(conn)
 	if line, err := answers.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
-		t.Fatalf("the answer is %q, %v", line, err)
+		t.Fatalf("the response is %q, %v", line, err)
 	}
 	if _, err := answers.ReadString('\n'); err != nil {
 		t.Fatal(err)
@@ -244,7 +242,7 @@ func endsGracefully(t *testing.T, binary string) {
 	}
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusNoContent {
-		t.Errorf("the answer is %s", response.Status)
+		t.Errorf("the response is %s", response.Status)
 	}
 	r.awaitEnd()
 	if got, err := s.Connections(t.Context(), "acme"); err != nil || len(got) != 1 || got[0].IntegrationID != "personio:1" {
@@ -252,20 +250,18 @@ func endsGracefully(t *testing.T, binary string) {
 	}
 }
 
-// ---- processes ----
-
-// replica is a process of the product, which has the same address each time.
+// replica is a process of the product. It keeps its address across restarts.
 type replica struct {
 	t                    *testing.T
 	binary, address, dsn string
 	environment          []string
 
 	command *exec.Cmd
-	output  *bytes.Buffer // of command, to be read when it has ended
+	output  *bytes.Buffer // of command; read it only after the process has ended
 	ended   chan error    // of command
 }
 
-// newReplica does not start it yet. When the test ends, it ends, and says so by its status.
+// newReplica returns a replica that is not started. At the end of the test the process must exit with status 0.
 func newReplica(t *testing.T, binary string, srv *kombotest.Server, dsn string) *replica {
 	r := &replica{t: t, binary: binary, address: freeAddress(t), dsn: dsn, environment: append(os.Environ(),
 		"KOMBO_API_KEY="+srv.APIKey(), "KOMBO_WEBHOOK_SECRET="+srv.WebhookSecret(), "KOMBO_BASE_URL="+srv.BaseURL(),
@@ -284,7 +280,7 @@ func newReplica(t *testing.T, binary string, srv *kombotest.Server, dsn string) 
 
 func (r *replica) url() string { return "http://" + r.address }
 
-// start starts the process, and returns once it serves.
+// start starts the process and waits until it serves requests.
 func (r *replica) start() {
 	r.output, r.ended = new(bytes.Buffer), make(chan error, 1)
 	r.command = exec.Command(r.binary, "-listen", r.address, "-database", r.dsn)
@@ -316,7 +312,7 @@ func (r *replica) start() {
 // kill ends the process by SIGKILL.
 func (r *replica) kill() {
 	if r.command == nil {
-		return // it could not be started, and the test has failed
+		return // it did not start, and the test has failed
 	}
 	if err := r.command.Process.Kill(); err != nil {
 		r.t.Errorf("SIGKILL: %v", err)
@@ -327,7 +323,7 @@ func (r *replica) kill() {
 	r.command = nil
 }
 
-// awaitEnd waits until the process has ended by itself, without an error.
+// awaitEnd waits until the process has exited without an error.
 func (r *replica) awaitEnd() {
 	select {
 	case err := <-r.ended:
@@ -341,7 +337,7 @@ func (r *replica) awaitEnd() {
 	r.command = nil
 }
 
-// freeAddress returns an address that stays free: its port is none of those that systems give to outgoing connections.
+// freeAddress returns an address that stays free, because its port is outside the range of outgoing connections.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for range 100 {
@@ -357,7 +353,7 @@ func freeAddress(t *testing.T) string {
 	return ""
 }
 
-// balance starts a load balancer that gives each request to any replica, be it alive or not, and returns its address.
+// balance starts a load balancer that sends each request to a random replica, alive or not, and returns its address.
 func balance(t *testing.T, replicas []*replica) string {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 16}
@@ -375,7 +371,7 @@ func balance(t *testing.T, replicas []*replica) string {
 	server := httptest.NewServer(proxy)
 	t.Cleanup(func() {
 		server.Close()
-		// A server that ends waits for connections that were never used.
+		// A server that shuts down waits for connections that were never used.
 		transport.CloseIdleConnections()
 	})
 	return server.URL
@@ -393,9 +389,7 @@ func waitUntil(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// ---- what happens, and what has to come of it ----
-
-// life is that of one integration, as it has to be shown; nil where it is not to be.
+// life is the expected connection of one integration, or nil if there must be none.
 type life struct {
 	id, tool, customer string
 	category           kombo.Category
@@ -403,7 +397,7 @@ type life struct {
 	shown              *store.Connection
 }
 
-// history is made in the order in which things happen, so that what has to come of it needs no rules about time.
+// history generates events in order, so the expected result needs no rules about time.
 type history struct {
 	events    []kombo.Event
 	lives     []*life
@@ -449,7 +443,7 @@ func (h *history) header(eventType kombo.EventType) kombo.EventHeader {
 	return kombo.EventHeader{ID: fmt.Sprintf("event%d", len(h.events)), Type: eventType}
 }
 
-// now is the time of the next event, to the millisecond as Kombo writes it.
+// now returns the time of the next event in milliseconds, as Kombo writes it.
 func (h *history) now() time.Time {
 	return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).Add(time.Duration(len(h.events)) * time.Millisecond)
 }
@@ -486,7 +480,7 @@ func (h *history) deleted(l *life) {
 	}})
 }
 
-// flowFailed is in a category that nobody connects anything of, which would make the alert disappear.
+// flowFailed uses a category without connections, because a connection would remove the alert.
 func (h *history) flowFailed(customer string) {
 	event := &kombo.ConnectionFlowFailedEvent{EventHeader: h.header(kombo.EventConnectionFlowFailed), Data: kombo.ConnectionFlowFailedData{
 		IntegrationTool: "moodle", IntegrationCategory: kombo.CategoryLMS, EndUser: endUser(customer),
@@ -497,7 +491,7 @@ func (h *history) flowFailed(customer string) {
 	h.failed[customer] = append(h.failed[customer], store.Alert{Kind: store.KindFlowFailed, Tool: "moodle", Category: kombo.CategoryLMS, LogURL: event.Data.LogURL})
 }
 
-// again tells what was told before under another id, which changes nothing.
+// again returns an earlier event with another ID, which changes nothing.
 func (h *history) again(event kombo.Event) {
 	header := h.header(event.EventType())
 	switch event := event.(type) {
@@ -512,7 +506,7 @@ func (h *history) again(event kombo.Event) {
 	}
 }
 
-// expected is what has to be shown to a customer, in the order of ids and logs.
+// expected returns the connections and alerts of a customer, in the order of IDs and logs.
 func (h *history) expected(customer string) (connections []store.Connection, alerts []store.Alert) {
 	alerts = slices.Clone(h.failed[customer])
 	for _, l := range h.lives {
@@ -521,14 +515,14 @@ func (h *history) expected(customer string) (connections []store.Connection, ale
 		}
 		connections = append(connections, *l.shown)
 		if l.shown.State == kombo.StateInvalid {
-			// The connection's key is random: its id stands for it.
+			// The key of a connection is random, so its ID replaces it.
 			alerts = append(alerts, store.Alert{Kind: store.KindInvalid, Tool: l.tool, Category: l.category, At: l.shown.ChangedAt, ConnectionKey: l.id})
 		}
 	}
 	return connections, alerts
 }
 
-// compare compares what is stored with what has to be.
+// compare compares the store with the expected state.
 func (h *history) compare(t *testing.T, dsn string) {
 	t.Helper()
 	s, err := store.Open(t.Context(), dsn)
@@ -545,7 +539,7 @@ func (h *history) compare(t *testing.T, dsn string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Keys and the times of arrival are not known before.
+		// Keys and arrival times are not known in advance.
 		ids := map[string]string{}
 		for i, c := range connections {
 			if c.Key == "" || ids[c.Key] != "" || time.Since(c.ConnectedAt) > time.Hour {

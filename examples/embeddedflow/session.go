@@ -11,12 +11,12 @@ import (
 	"github.com/kombo-go/kombo/examples/embeddedflow/store"
 )
 
-// company is a customer of the product. ID is what Kombo knows as the end user's origin id.
+// company is a customer of the product. ID is the end user's origin ID at Kombo.
 type company struct {
 	ID, Name, Initials, Email string
 }
 
-// companies can sign in without a password: this is a demo.
+// companies can sign in without a password, because this is a demo.
 var companies = []company{
 	{"acme", "Acme, Inc.", "AC", "ada@acme.example"},
 	{"globex", "Globex Corporation", "GX", "hank@globex.example"},
@@ -36,8 +36,8 @@ const (
 	sessionLifetime = 12 * time.Hour
 )
 
-// signedIn returns who is signed in, or [kombo.ErrFlowNotSignedIn]. The cookie contains a random id, and the store
-// knows whose it is and until when: a copy of the cookie is worth nothing after the customer has signed out.
+// signedIn returns the signed-in company, or [kombo.ErrFlowNotSignedIn]. The cookie contains only a random ID, and the
+// store has its company and its end. After the customer signs out, a copy of the cookie is worthless.
 func (a *app) signedIn(r *http.Request) (company, error) {
 	cookie, err := r.Cookie(sessionCookie)
 	if err != nil {
@@ -58,10 +58,10 @@ func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	signedIn, ok := companyByID(r.PostFormValue("company"))
 	if !ok {
-		http.Error(w, "there is no such company", http.StatusBadRequest)
+		http.Error(w, "unknown company", http.StatusBadRequest)
 		return
 	}
-	err := a.endSession(r) // of whoever was signed in before
+	err := a.endSession(r) // the previous session
 	if err == nil {
 		var id string
 		if id, err = a.store.StartSession(r.Context(), signedIn.ID, sessionLifetime); err == nil {
@@ -84,12 +84,12 @@ func (a *app) endSession(r *http.Request) error {
 	if err != nil {
 		return nil //nolint:nilerr // nobody is signed in
 	}
-	return toTheEnd(r, func(ctx context.Context) error { return a.store.EndSession(ctx, cookie.Value) })
+	return uninterrupted(r, func(ctx context.Context) error { return a.store.EndSession(ctx, cookie.Value) })
 }
 
-// setCookie makes the browser forget the cookie if the lifetime is negative.
+// setCookie sets the session cookie. A negative lifetime deletes it.
 func (a *app) setCookie(w http.ResponseWriter, r *http.Request, value string, lifetime time.Duration) {
-	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure if the browser uses TLS, which a demo on loopback has not
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure if the browser uses TLS, which a demo on loopback does not
 		Name: sessionCookie, Value: value, Path: "/", MaxAge: int(lifetime / time.Second),
 		HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: r.TLS != nil || a.https || r.Header.Get("X-Forwarded-Proto") == "https",
@@ -104,8 +104,8 @@ func (a *app) redirect(w http.ResponseWriter, r *http.Request, to string, err er
 	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
-// toTheEnd does work that a browser that leaves must not interrupt halfway.
-func toTheEnd(r *http.Request, work func(context.Context) error) error {
+// uninterrupted does work that must be completed even if the browser disconnects.
+func uninterrupted(r *http.Request, work func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Minute)
 	defer cancel()
 	return work(ctx)

@@ -18,30 +18,29 @@ const (
 	// KindFlowFailed is an attempt to connect that failed. The customer may still finish the flow: the alert
 	// stays until it is dismissed or the customer connects something of the same category.
 	KindFlowFailed = "flow-failed"
-	// KindInvalid is a connection that the customer must renew. It stays until that is done.
+	// KindInvalid is a connection that the customer must reconnect. The alert stays until that is done.
 	KindInvalid = "invalid"
 )
 
-// Alert is something that a customer should look at.
+// Alert is a problem that needs the customer's attention.
 type Alert struct {
-	// Key names the alert for [Store.Dismiss]. It is random, and that of the connection for [KindInvalid].
+	// Key identifies the alert for [Store.Dismiss]. It is random. For [KindInvalid] it is the key of the connection.
 	Key string
 	// Kind is [KindFlowFailed] or [KindInvalid].
 	Kind string
 	// Tool is the slug of the tool.
 	Tool     string
 	Category kombo.Category
-	// LogURL leads to the log of a failed flow in Kombo's dashboard, which only the vendor can open: it is not
-	// for customers.
+	// LogURL is the log of a failed flow in Kombo's dashboard. Only the vendor can open it, so do not show it to
+	// customers.
 	LogURL string
-	// At is when a failed flow became known, or when a connection's state changed.
+	// At is the time at which the failed flow was reported, or the state of the connection changed.
 	At time.Time
 	// ConnectionKey is the key of the connection that is invalid.
 	ConnectionKey string
 }
 
-// flowFailed adds an alert. The log's address tells flows apart, so that a delivery under another event id
-// is not another alert.
+// flowFailed adds an alert. The URL of the log identifies the flow, so a second event about it adds no second alert.
 func flowFailed(ctx context.Context, tx *sql.Tx, event *kombo.ConnectionFlowFailedEvent, now int64) (changed bool, err error) {
 	data, customerID := event.Data, indexed(event.Data.EndUser.OriginID)
 	changed, err = affected(tx.ExecContext(ctx, `INSERT INTO alerts (customer_id, tool, category, flow, log_url, key, received_at)
@@ -56,9 +55,9 @@ func flowFailed(ctx context.Context, tx *sql.Tx, event *kombo.ConnectionFlowFail
 	return true, grow(ctx, tx, customerID)
 }
 
-// Attention returns what the customer should look at: first the connections that are invalid, which is worse,
-// then failed flows that are neither dismissed nor followed by a successful one for the same category; of each
-// kind the newest first. The time of a failed flow is that of its arrival.
+// Attention returns the alerts of a customer: first the invalid connections, then the failed flows that are neither
+// dismissed nor followed by a successful flow for the same category. Within each kind, the newest is first. The time of
+// a failed flow is its arrival.
 func (s *Store) Attention(ctx context.Context, customerID string) ([]Alert, error) {
 	alerts, err := s.failedFlows(ctx, customerID)
 	if err != nil {
@@ -88,11 +87,11 @@ func severity(a Alert) int {
 
 func (s *Store) failedFlows(ctx context.Context, customerID string) (alerts []Alert, err error) {
 	if customerID == "" {
-		return nil, nil // not those whose customer is not known
+		return nil, nil // and not the rows without a customer
 	}
-	// A flow has succeeded when a token named its integration. integration-created proves it too, but may be late:
-	// then other events were heard of before. What only those tell of may be older than this store. Deleted
-	// integrations count, since their flows succeeded too.
+	// A flow has succeeded if a token was exchanged for its integration, or if integration-created has arrived. That
+	// event may be late, after other events. An integration that only other events mention may be older than this store.
+	// Deleted integrations count, because their flows succeeded, too.
 	rows, err := s.reader.QueryContext(ctx, `SELECT key, tool, category, log_url, received_at FROM alerts a
 		WHERE customer_id = $1 AND dismissed_at IS NULL AND NOT EXISTS (
 			SELECT 1 FROM integrations i
@@ -115,8 +114,8 @@ func (s *Store) failedFlows(ctx context.Context, customerID string) (alerts []Al
 	return alerts, rows.Err()
 }
 
-// Dismiss takes a failed flow off the list; to do so twice is no error. It fails with [ErrNotFound] where
-// the customer has no such alert. An invalid connection cannot be dismissed, only renewed or deleted.
+// Dismiss removes a failed flow from the list. To dismiss it twice is not an error. It fails with [ErrNotFound] if the
+// customer has no such alert. An invalid connection cannot be dismissed, only reconnected or deleted.
 func (s *Store) Dismiss(ctx context.Context, customerID, alertKey string) error {
 	if customerID == "" {
 		return ErrNotFound

@@ -37,7 +37,7 @@ func TestAttention(t *testing.T) {
 	dismiss := func(n int) func(*testing.T, *store.Store) {
 		return func(t *testing.T, s *store.Store) {
 			key := attention(t, s, "42")[n].Key
-			for range 2 { // twice is no error
+			for range 2 { // twice is not an error
 				if err := s.Dismiss(t.Context(), "42", key); err != nil {
 					t.Error(err)
 				}

@@ -14,8 +14,7 @@ import (
 
 // Connection is an integration that a customer has connected and that is not deleted.
 type Connection struct {
-	// Key names the connection where others can see it. It is random: the integration id is not for public
-	// display.
+	// Key identifies the connection in pages. It is random, because the integration ID is not for public display.
 	Key string
 	// IntegrationID is for calls of the API only.
 	IntegrationID string
@@ -23,27 +22,26 @@ type Connection struct {
 	// Tool is the slug of the connected tool.
 	Tool     string
 	Category kombo.Category
-	// State is "" until an event has told it.
+	// State is "" until an event has reported it.
 	State       kombo.State
 	SetupStatus kombo.SetupStatus
-	// CreatedBy is the e-mail address of the person who connected, "" where Kombo has none.
+	// CreatedBy is the e-mail address of the person who connected, or "" if Kombo has none.
 	CreatedBy    string
 	Organization string
-	// ConnectedAt is when the store first heard of the connection: Kombo does not tell when it was made.
+	// ConnectedAt is when the store first received the connection. Kombo does not report when it was created.
 	ConnectedAt time.Time
-	// ChangedAt is when the state changed last, by Kombo's clock; ConnectedAt where that is not known.
+	// ChangedAt is the last change of the state by Kombo's clock, or ConnectedAt if that is unknown.
 	ChangedAt time.Time
 }
 
-// Connected notes the integration that a customer's token named. It may come before integration-created,
-// after it or at the same time, and more than once. The category, which may be "", is what the customer
-// was to connect; it counts until an event tells.
+// Connected stores the integration of a token exchange. It may be called before, after or during
+// integration-created, and more than once. The category is the one that the flow asked for, or "". It counts until an
+// event reports the category.
 //
-// After a reconnection it returns the connection as it was before, often [kombo.StateInvalid]: a token does not
-// tell the state. An event will, and [Store.Read] takes it in at once.
+// After a reconnection it returns the connection with its old state, often [kombo.StateInvalid], because a token exchange
+// does not return the state. An event will report it, and [Store.Read] stores it at once.
 //
-// It fails with [ErrOtherCustomer], and changes nothing, where the integration or the token belongs to
-// another customer.
+// It fails with [ErrOtherCustomer] and changes nothing if the integration or the token belongs to another customer.
 func (s *Store) Connected(ctx context.Context, customerID string, category kombo.Category, i *kombo.ConnectedIntegration) (connection Connection, err error) {
 	switch {
 	case customerID == "":
@@ -65,13 +63,14 @@ func (s *Store) Connected(ctx context.Context, customerID string, category kombo
 		return err
 	})
 	if err != nil && !errors.Is(err, ErrOtherCustomer) {
-		err = fmt.Errorf("store: noting a connection: %w", err)
+		err = fmt.Errorf("store: storing a connection: %w", err)
 	}
 	return connection, err
 }
 
-// Read notes what [kombo.IntegrationsService.Get] returned for a connection that was read from the store before.
-// It has no time: its state counts until the next event that reports one, and not if one has come meanwhile.
+// Read stores the result of [kombo.IntegrationsService.Get] for a connection that was read from the store before the call.
+// The result has no time, so its state counts until the next event with a state, and not if such an event has arrived
+// since.
 func (s *Store) Read(ctx context.Context, before Connection, got *kombo.Integration) error {
 	now := s.now().UnixMicro()
 	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
@@ -82,12 +81,12 @@ func (s *Store) Read(ctx context.Context, before Connection, got *kombo.Integrat
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("store: noting what an integration is now: %w", err)
+		return fmt.Errorf("store: storing the state of an integration: %w", err)
 	}
 	return nil
 }
 
-// Connections returns what the customer has connected, the oldest first.
+// Connections returns the customer's connections, the oldest first.
 func (s *Store) Connections(ctx context.Context, customerID string) ([]Connection, error) {
 	connections, err := s.connections(ctx, customerID)
 	if err != nil {
@@ -98,7 +97,7 @@ func (s *Store) Connections(ctx context.Context, customerID string) ([]Connectio
 
 func (s *Store) connections(ctx context.Context, customerID string) (connections []Connection, err error) {
 	if customerID == "" {
-		return nil, nil // not the rows whose customer is not known
+		return nil, nil // and not the rows without a customer
 	}
 	rows, err := s.reader.QueryContext(ctx, `SELECT `+columns+` FROM integrations WHERE customer_id = $1 AND deleted_at IS NULL`, indexed(customerID))
 	if err != nil {
@@ -112,15 +111,15 @@ func (s *Store) connections(ctx context.Context, customerID string) (connections
 		}
 		connections = append(connections, row.connection(customerID))
 	}
-	// Sorted here, because databases do not agree on the order of texts.
+	// Sorted here, because databases differ in the order of text.
 	slices.SortFunc(connections, func(a, b Connection) int {
 		return cmp.Or(a.ConnectedAt.Compare(b.ConnectedAt), cmp.Compare(a.IntegrationID, b.IntegrationID))
 	})
 	return connections, rows.Err()
 }
 
-// Connection returns one of the customer's connections. It fails with [ErrNotFound] where there is none
-// with that key, where it is another customer's, and where it is deleted.
+// Connection returns one of the customer's connections. It fails with [ErrNotFound] if none has the key, if it belongs
+// to another customer, or if it is deleted.
 func (s *Store) Connection(ctx context.Context, customerID, key string) (Connection, error) {
 	row, err := find(ctx, s.reader, customerID, key)
 	switch {
@@ -132,24 +131,23 @@ func (s *Store) Connection(ctx context.Context, customerID, key string) (Connect
 	return row.connection(customerID), nil
 }
 
-// find returns a row, deleted or not, of a customer, or [sql.ErrNoRows].
+// find returns a row of a customer, deleted or not, or [sql.ErrNoRows].
 func find(ctx context.Context, db interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }, customerID, key string,
 ) (integration, error) {
 	if customerID == "" {
-		return integration{}, sql.ErrNoRows // not the rows whose customer is not known
+		return integration{}, sql.ErrNoRows // and not the rows without a customer
 	}
 	return scan(db.QueryRowContext(ctx, `SELECT `+columns+` FROM integrations WHERE key = $1 AND customer_id = $2`, clean(key), indexed(customerID)))
 }
 
-// Disconnected notes that the customer's connection was deleted by the API. The event
-// integration-deleted may come before, after or never. It fails with [ErrNotFound] where the customer has
-// never had such a connection; one that is deleted already is no error.
+// Disconnected marks a connection as deleted by the API. The event integration-deleted may arrive before, after or never.
+// It fails with [ErrNotFound] if the customer never had the connection. If it is already deleted, that is not an error.
 func (s *Store) Disconnected(ctx context.Context, customerID, key string, at time.Time) error {
 	now := s.now().UnixMicro()
 	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		// A row keeps its customer and its key, so this needs no lock.
+		// The customer and the key of a row never change, so this needs no lock.
 		row, err := find(ctx, tx, customerID, key)
 		if err != nil {
 			return err
@@ -164,7 +162,7 @@ func (s *Store) Disconnected(ctx context.Context, customerID, key string, at tim
 	case errors.Is(err, sql.ErrNoRows):
 		return ErrNotFound
 	case err != nil:
-		return fmt.Errorf("store: noting a disconnection: %w", err)
+		return fmt.Errorf("store: storing a disconnection: %w", err)
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func TestEffects(t *testing.T) {
 			want: with(func(c *store.Connection) { c.State, c.SetupStatus, c.ChangedAt = "DREAMING", "HALF", minutes(1) }),
 		},
 		{
-			// As texts, these times would compare the other way round.
+			// As text, these times would have the opposite order.
 			name: "newer by a microsecond", tell: []func(*testing.T, *store.Store){
 				event(personio.changed("1", kombo.StateInvalid, "", minutes(1).Truncate(time.Second).Add(time.Microsecond))),
 				event(personio.changed("2", kombo.StateActive, "", minutes(1).Truncate(time.Second))),
@@ -178,7 +178,7 @@ func TestEffects(t *testing.T) {
 	}
 }
 
-// Applying tells whether there was something new.
+// Apply reports whether an event has changed something.
 func TestChanged(t *testing.T) {
 	t.Parallel()
 	dataChanged := &kombo.DataChangedEvent{EventHeader: header("data", kombo.EventDataChanged), Data: kombo.DataChangedData{IntegrationID: "personio:1"}}
@@ -212,7 +212,7 @@ func TestChanged(t *testing.T) {
 			}
 		}
 		if got := count(t, s, "events"); got != 11 {
-			t.Errorf("%d ids are noted", got)
+			t.Errorf("%d IDs are stored", got)
 		}
 	})
 }
@@ -238,7 +238,7 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
-// Nobody sees or changes what is another customer's.
+// A customer cannot see or change the connections of another customer.
 func TestOtherCustomer(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db database) {
@@ -252,7 +252,7 @@ func TestOtherCustomer(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		// A token without customer, so that the row alone tells, and then one with the wrong customer.
+		// A token without a customer, so only the row has one, and then a token with the wrong customer.
 		token := life{"personio:1", ""}.token()
 		token.EndUserOrganizationName = "AAA"
 		wantError(t, "Connected", only(s.Connected(t.Context(), "43", kombo.CategoryATS, token)), store.ErrOtherCustomer)
@@ -363,7 +363,7 @@ func TestOldestFirst(t *testing.T) {
 	})
 }
 
-// Every order of what is told of an integration, with repetitions, ends in the same row.
+// Every order of the events of an integration, with duplicates, ends in the same row.
 func TestPermutations(t *testing.T) {
 	t.Parallel()
 	type step func(s *store.Store, l life, copies string) error
@@ -385,7 +385,7 @@ func TestPermutations(t *testing.T) {
 			return l.changed(l.id+"new"+copies, kombo.StateActive, "", minutes(2))
 		}),
 		"deleted": event(func(l life, copies string) kombo.Event { return l.deleted(l.id+"deleted"+copies, minutes(3)) }),
-		// Of an event without customer.
+		// From an event without a customer.
 		"nobody's": event(func(l life, copies string) kombo.Event {
 			e := l.created(l.id + "nobody" + copies)
 			e.Data.EndUser.OriginID = ""
@@ -410,7 +410,7 @@ func TestPermutations(t *testing.T) {
 				var want []store.Connection
 				number := 0
 				permute(test.tells, func(order []string) {
-					// The first order is that of what happened.
+					// The first order is the real one.
 					number++
 					suffix := time.Duration(number).String()
 					l := life{"personio:" + suffix, "customer" + suffix}
@@ -421,7 +421,7 @@ func TestPermutations(t *testing.T) {
 							}
 						}
 					}
-					// Repeated at once, after the rest, and under other ids in another order.
+					// Duplicates: at once, at the end, and with other IDs in another order.
 					tell(order[:1+number%len(order)], "")
 					tell(order, "")
 					if number > 1 {
@@ -459,7 +459,7 @@ func TestPermutations(t *testing.T) {
 	}
 }
 
-// permute calls do with each order of the items, that of the items first.
+// permute calls do with each order of the items. The given order is first.
 func permute(items []string, do func([]string)) {
 	var extend func(order, rest []string)
 	extend = func(order, rest []string) {
@@ -474,7 +474,7 @@ func permute(items []string, do func([]string)) {
 	extend(nil, items)
 }
 
-// After a reconnection a token does not tell the state: Get does, until the next event.
+// After a reconnection, the token exchange does not return the state. Get does, and its state counts until the next event.
 func TestRead(t *testing.T) {
 	t.Parallel()
 	get := func(state kombo.State) *kombo.Integration {
@@ -535,7 +535,7 @@ func TestRead(t *testing.T) {
 				if alerts := attention(t, s, "42"); len(alerts) != wantAlerts {
 					t.Errorf("attention = %+v", alerts)
 				}
-				// Nobody else's row.
+				// Rows of other customers are unchanged.
 				wantError(t, "another customer's token", only(s.Connected(t.Context(), "43", "", life{"personio:1", ""}.token())), store.ErrOtherCustomer)
 			})
 		})

@@ -9,13 +9,12 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// Apply writes the effect of an event and its id in one transaction: when it returns nil, Kombo may be told
-// that the event is safe. changed is false for an event that was applied before, and for one that tells
-// nothing that is not known: it is older, or comes again under another id. Events about other things than
-// connections have no effect but their id; they are changed the first time.
+// Apply stores the effect of an event and its ID in one transaction. If it returns nil, the webhook may be acknowledged.
+// changed is false if the event was applied before, is older than the stored state, or is a duplicate with another ID. Of
+// events that are not about connections only the ID is stored; changed is true the first time.
 func (s *Store) Apply(ctx context.Context, event kombo.Event) (changed bool, err error) {
 	if event == nil || event.EventID() == "" {
-		return false, errors.New("store: an event needs an id")
+		return false, errors.New("store: the event has no ID")
 	}
 	now := s.now().UnixMicro()
 	err = s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
@@ -29,7 +28,7 @@ func (s *Store) Apply(ctx context.Context, event kombo.Event) (changed bool, err
 }
 
 func apply(ctx context.Context, tx *sql.Tx, event kombo.Event, now int64) (changed bool, err error) {
-	// Of two that apply the same event at once, the second waits here until the first is done.
+	// If two processes apply the same event at once, the second waits here until the first has committed.
 	fresh, err := affected(tx.ExecContext(ctx, `INSERT INTO events (id, type, received_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING`,
 		indexed(event.EventID()), clean(string(event.EventType())), now))
 	if err != nil || !fresh {

@@ -17,16 +17,16 @@ import (
 	"github.com/kombo-go/kombo/examples/internal/postgres"
 )
 
-// start is when tests begin: their clocks stand still unless they are set.
+// start is the time at which tests begin. Their clocks stand still unless they are set.
 var start = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
 
-// database is an empty one of the test's own.
+// database returns a new, empty database.
 type database struct {
 	dsn      string
 	postgres bool
 }
 
-// open returns a store on the database, of which there can be several.
+// open opens a store on the database. Several stores can share it.
 func (d database) open(t testing.TB) *store.Store {
 	t.Helper()
 	s, err := store.Open(context.Background(), d.dsn)
@@ -44,7 +44,7 @@ func (d database) open(t testing.TB) *store.Store {
 
 func sqliteDatabase(t testing.TB) database {
 	t.Helper()
-	// An awkward name: a "?" would begin the settings of a DSN.
+	// An awkward name: in a DSN, "?" begins the parameters.
 	return database{dsn: filepath.Join(t.TempDir(), "a store?%41#.db")}
 }
 
@@ -66,7 +66,7 @@ func eachDatabase(t *testing.T, test func(*testing.T, database)) {
 	})
 }
 
-// life makes what is told of one integration.
+// life generates the events of one integration.
 type life struct{ id, customer string }
 
 var personio = life{"personio:1", "42"}
@@ -112,7 +112,7 @@ func failed(event, customer string, category kombo.Category, logURL string) *kom
 	}}
 }
 
-// apply applies events that must not fail, and returns whether the last has changed something.
+// apply applies events, which must succeed, and reports whether the last one has changed something.
 func apply(t testing.TB, s *store.Store, events ...kombo.Event) (changed bool) {
 	t.Helper()
 	for _, event := range events {
@@ -131,7 +131,7 @@ func connect(t testing.TB, s *store.Store, l life, category kombo.Category) {
 	}
 }
 
-// only returns the error of a call.
+// only drops all results of a call except the error.
 func only[T any](_ T, err error) error { return err }
 
 func connections(t testing.TB, s *store.Store, customer string) []store.Connection {
@@ -161,7 +161,7 @@ func version(t testing.TB, s *store.Store, customer string) int64 {
 	return got
 }
 
-// compare compares but for keys, which are random and must be there.
+// compare compares everything except keys, which are random and must not be empty.
 func compare[T any](t testing.TB, what string, want, got []T) {
 	t.Helper()
 	random := cmp.FilterPath(func(p cmp.Path) bool {
@@ -172,8 +172,8 @@ func compare[T any](t testing.TB, what string, want, got []T) {
 	}
 }
 
-// dump returns the row of an integration, nil where there is none, without what may differ between two
-// histories that tell the same: the random key, the integration's id and the ids of the events.
+// dump returns the row of an integration, or nil. It leaves out what may differ between two equivalent histories: the
+// random key, the ID of the integration and the IDs of the events.
 func dump(t testing.TB, s *store.Store, id string) map[string]any {
 	t.Helper()
 	rows, err := s.DB().Query(`SELECT * FROM integrations WHERE integration_id = $1`, id)

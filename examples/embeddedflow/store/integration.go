@@ -10,14 +10,14 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// integration is a row of its table. Its methods merge what is told into it. Each rule gives the same
-// whatever the order and however often: the greatest time, the earliest time, the smallest text.
+// integration is a row of the table. Its methods merge events into it. Each rule has the same result for any order and
+// any number of duplicates: the latest time, the earliest time, the smallest text.
 type integration struct {
-	// id is the indexed integrationID; key names the row for others.
+	// id is the indexed integrationID; key identifies the row in pages.
 	id, integrationID, key                  string
 	customer, tool, createdBy, organization string
-	// What a token exchange says of category and setup status is its caller's word or has no time. It is
-	// kept apart, and shown until an event has told. A claimed state is shown until the next event tells.
+	// The category of a token exchange is a claim of its caller, and its setup status has no time. They are stored
+	// separately, and shown until an event reports them. A claimed state is shown until the next event with a state.
 	category, claimedCategory        string
 	state, qaStatus, stateEvent      string
 	claimedState                     string
@@ -29,9 +29,9 @@ type integration struct {
 	announcedAt, linkedAt, deletedAt sql.NullInt64
 }
 
-// describe takes in what does not change over an integration's life.
+// describe merges the properties that never change.
 func (i *integration) describe(tool string, category kombo.Category, user kombo.EndUser) {
-	// The customer decides who sees the row: once known it stays.
+	// The customer decides who sees the row, so the first known one stays.
 	i.customer = cmp.Or(i.customer, indexed(user.OriginID))
 	i.tool = either(i.tool, tool)
 	i.category = either(i.category, string(category))
@@ -39,14 +39,14 @@ func (i *integration) describe(tool string, category kombo.Category, user kombo.
 	i.organization = either(i.organization, user.OrganizationName)
 }
 
-// linked takes in what a token exchange told.
+// linked merges the result of a token exchange.
 func (i *integration) linked(customerID string, category kombo.Category, told *kombo.ConnectedIntegration, now int64) error {
 	if i.customer != "" && i.customer != indexed(customerID) {
 		return ErrOtherCustomer
 	}
 	i.describe(told.Tool, "", kombo.EndUser{OriginID: customerID, CreatorEmail: told.EndUserEmail, OrganizationName: told.EndUserOrganizationName})
 	i.claimedCategory = either(i.claimedCategory, string(category))
-	// The smallest happens to be the furthest: COMPLETED, FINAL_SYNC_PENDING, INCOMPLETE.
+	// In alphabetical order, the most advanced status is first: COMPLETED, FINAL_SYNC_PENDING, INCOMPLETE.
 	i.claimedSetupStatus = either(i.claimedSetupStatus, string(told.SetupStatus))
 	if !i.linkedAt.Valid || now > i.linkedAt.Int64 {
 		i.linkedAt = at(now)
@@ -54,10 +54,10 @@ func (i *integration) linked(customerID string, category kombo.Category, told *k
 	return nil
 }
 
-// announced takes in that integration-created came. It has no time but that.
+// announced merges the arrival of integration-created. The event has no other time.
 func (i *integration) announced(now int64) { i.announcedAt = earlier(i.announcedAt, now) }
 
-// changed takes in a state. The setup status has a time of its own, since older events lack it.
+// changed merges a state. The setup status has a separate time, because older events lack it.
 func (i *integration) changed(event string, data kombo.IntegrationStateChangedData) {
 	event = clean(event)
 	updated := data.UpdatedAt.UnixMicro()
@@ -71,7 +71,7 @@ func (i *integration) changed(event string, data kombo.IntegrationStateChangedDa
 	}
 }
 
-// read takes in what Get returned after the row was as before.
+// read merges the result of a Get that was called when the row was as before.
 func (i *integration) read(before Connection, got *kombo.Integration) {
 	i.describe(got.Tool.ID, got.Category, got.EndUser)
 	i.claimedSetupStatus = either(i.claimedSetupStatus, string(got.SetupStatus))
@@ -80,10 +80,10 @@ func (i *integration) read(before Connection, got *kombo.Integration) {
 	}
 }
 
-// deleted takes in the end of the integration. Nothing takes it back.
+// deleted merges the deletion of the integration, which is final.
 func (i *integration) deleted(deletedAt int64) { i.deletedAt = earlier(i.deletedAt, deletedAt) }
 
-// shown is the row without what only decides between events to come.
+// shown returns the part of the row that customers see, without the fields that only order events.
 func (i integration) shown() integration {
 	i.stateEvent, i.setupEvent, i.setupAt = "", "", sql.NullInt64{}
 	return i
@@ -96,7 +96,7 @@ func (i integration) changedAt() time.Time {
 	return fromMicros(i.connectedAt)
 }
 
-// connection is the row as its customer sees it.
+// connection returns the row as the customer sees it.
 func (i integration) connection(customerID string) Connection {
 	return Connection{
 		Key: i.key, IntegrationID: i.integrationID, CustomerID: customerID, Tool: i.tool,
@@ -109,7 +109,7 @@ func (i integration) connection(customerID string) Connection {
 	}
 }
 
-// either returns the one that is known; of two, which Kombo does not send, the smaller.
+// either returns the known value. If both are known, which Kombo does not send, it returns the smaller one.
 func either(known, told string) string {
 	told = clean(told)
 	if known == "" || (told != "" && told < known) {
@@ -127,7 +127,7 @@ func earlier(known sql.NullInt64, told int64) sql.NullInt64 {
 	return at(told)
 }
 
-// newer reports whether an event is newer than the one that is known. The id decides between events of the same time.
+// newer reports whether an event is newer than the known one. If the times are equal, the ID decides.
 func newer(knownAt sql.NullInt64, knownEvent string, toldAt int64, toldEvent string) bool {
 	return !knownAt.Valid || cmp.Or(cmp.Compare(toldAt, knownAt.Int64), cmp.Compare(toldEvent, knownEvent)) > 0
 }
@@ -143,10 +143,10 @@ func scan(row interface{ Scan(...any) error }) (i integration, err error) {
 	return i, err
 }
 
-// update merges what learn takes in into the row of an integration, which it makes where there is none.
-// It reports whether that has changed what is shown.
+// update calls learn to merge something into the row of an integration, which it creates if there is none. It reports
+// whether the customer sees a change.
 func update(ctx context.Context, tx *sql.Tx, integrationID string, now int64, learn func(*integration) error) (changed bool, err error) {
-	// Setting the id to what it is locks the row and returns it as it is now, in both databases.
+	// Setting the ID to its own value locks the row and returns it, in both databases.
 	before, err := scan(tx.QueryRowContext(ctx, `INSERT INTO integrations (id, integration_id, key, connected_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (id) DO UPDATE SET id = excluded.id
 		RETURNING `+columns, indexed(integrationID), clean(integrationID), rand.Text(), now))

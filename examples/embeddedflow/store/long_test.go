@@ -10,7 +10,7 @@ import (
 	"github.com/kombo-go/kombo/examples/embeddedflow/store"
 )
 
-// randomText is text that a database cannot compress.
+// randomText returns text that a database cannot compress.
 func randomText(seed uint64, size int) string {
 	const alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -21,12 +21,12 @@ func randomText(seed uint64, size int) string {
 	return string(text)
 }
 
-// Any text may be long, also those in an index, of which Postgres refuses more than 2,704 bytes.
+// Any text may be long, also in an index, although Postgres refuses more than 2,704 bytes there.
 func TestLongTexts(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{255, 256, 2_704, 2_705, 9_000, 200_000} {
 		long := func(seed uint64) string { return randomText(seed, size-1) + "1" }
-		// Only the end differs, so that nothing may be cut off.
+		// Only the ends differ, so nothing may be cut off.
 		sibling := func(s string) string { return s[:len(s)-1] + "2" }
 		eachDatabase(t, func(t *testing.T, db database) {
 			s := db.open(t)
@@ -97,7 +97,7 @@ func TestLongTexts(t *testing.T) {
 	}
 }
 
-// A key that stands for a long text is no other text's.
+// The hash of a long text differs from every other text.
 func TestKeyOfALongText(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db database) {
@@ -113,7 +113,7 @@ func TestKeyOfALongText(t *testing.T) {
 	})
 }
 
-// A database that was made before keys were bounded keeps what is in it.
+// A database from before keys were bounded keeps its content.
 func TestMigration(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db database) {

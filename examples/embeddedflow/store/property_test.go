@@ -14,12 +14,12 @@ import (
 	"github.com/kombo-go/kombo/examples/embeddedflow/store"
 )
 
-// told is one thing that is told of an integration, made of four bytes.
+// told is one event or result about an integration, generated from four bytes.
 type told struct{ kind, minute, variant, copies byte }
 
 func (x told) event(l life) kombo.Event {
 	l.customer = []string{"", l.customer}[x.variant>>3&1]
-	// Some ids come twice with the same content, some contents with two ids.
+	// Some IDs occur twice with the same content, and some contents with two IDs.
 	id := fmt.Sprintf("%s-%d-%d-%d-%d", l.id, x.kind, x.minute, x.variant, x.copies)
 	switch x.kind {
 	case 0:
@@ -48,7 +48,7 @@ func parse(data []byte) (all []told) {
 	return all
 }
 
-// model says what must come of a set of what is told, as plainly as can be.
+// model computes the expected row of a set of events in the simplest way.
 func model(l life, all []told) (want store.Connection, deleted *time.Time) {
 	type dated struct {
 		at    time.Time
@@ -105,7 +105,7 @@ func model(l life, all []told) (want store.Connection, deleted *time.Time) {
 	return want, deleted
 }
 
-// check tells a store everything in the order given, and compares with the model.
+// check applies everything to a store in the given order, and compares the result with the model.
 func check(t *testing.T, s *store.Store, l life, all []told) {
 	t.Helper()
 	before := version(t, s, l.customer)
@@ -145,7 +145,7 @@ func check(t *testing.T, s *store.Store, l life, all []told) {
 	}
 }
 
-// Random histories, told in a random order and with repetitions.
+// Random histories in a random order and with duplicates.
 func TestRandomHistories(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db database) {

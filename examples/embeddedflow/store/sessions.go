@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// StartSession signs a customer in until the lifetime is over or [Store.EndSession] is called. It returns the
-// session's id, which is a secret: the database contains only its hash.
+// StartSession signs a customer in until the lifetime ends or [Store.EndSession] is called. It returns the session ID,
+// which is a secret: the database has only its hash.
 func (s *Store) StartSession(ctx context.Context, customerID string, lifetime time.Duration) (id string, err error) {
 	id = rand.Text()
 	err = s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
@@ -30,7 +30,7 @@ func (s *Store) StartSession(ctx context.Context, customerID string, lifetime ti
 	return id, nil
 }
 
-// Session returns who is signed in. It fails with [ErrNotFound] if the session is unknown, over or ended.
+// Session returns the signed-in customer. It fails with [ErrNotFound] if the session is unknown, expired or ended.
 func (s *Store) Session(ctx context.Context, id string) (customerID string, err error) {
 	err = s.reader.QueryRowContext(ctx, `SELECT customer_id FROM sessions WHERE id = $1 AND expires_at > $2`,
 		hashed(id), s.now().UnixMicro()).Scan(&customerID)
@@ -43,7 +43,7 @@ func (s *Store) Session(ctx context.Context, id string) (customerID string, err 
 	return customerID, nil
 }
 
-// EndSession signs out, for every replica and at once. An unknown session is no error.
+// EndSession ends a session at once, for all replicas. An unknown session is not an error.
 func (s *Store) EndSession(ctx context.Context, id string) error {
 	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE id = $1`, hashed(id))

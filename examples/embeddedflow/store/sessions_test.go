@@ -44,7 +44,7 @@ func TestSessions(t *testing.T) {
 		for _, id := range []string{"", "42", first[1:], first + "A", strings.ToLower(first), "\x00", "\xff", strings.Repeat("x", 10_000)} {
 			signedIn(id, "")
 		}
-		for range 2 { // twice is no error
+		for range 2 { // twice is not an error
 			if err := replica.EndSession(t.Context(), first); err != nil {
 				t.Error(err)
 			}
@@ -57,10 +57,10 @@ func TestSessions(t *testing.T) {
 		signedIn(second, "")
 		signedIn(begin("44"), "44")
 		if got := count(t, s, "sessions"); got != 1 {
-			t.Errorf("%d sessions are kept", got)
+			t.Errorf("%d sessions are stored", got)
 		}
 
-		// Who reads the database cannot sign in.
+		// The content of the database is not enough to sign in.
 		var id string
 		if err := s.DB().QueryRow(`SELECT id FROM sessions`).Scan(&id); err != nil {
 			t.Fatal(err)

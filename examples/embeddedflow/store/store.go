@@ -1,10 +1,9 @@
-// Package store keeps what the customers of a service have connected, in SQLite or Postgres.
+// Package store stores the connections of the customers of a service, in SQLite or Postgres.
 //
-// Webhooks come late, twice and in any order, and the token exchange runs beside them. So each row is a
-// function of the set of what was told, not of the order: what has a time is decided by it, the rest is
-// merged by rules that do not depend on the order (see [integration]). Two things cannot be: an integration that is
-// said to belong to two customers, which Kombo does not do, belongs to the one that was named first;
-// and failed flows have no time, so that of their arrival counts.
+// Webhooks arrive late, twice and in any order, and at the same time as the token exchange. So each row is a function of
+// the set of events, not of their order: times decide, and the rest is merged by rules that do not depend on the order
+// (see [integration]). There are two exceptions. If two customers claim an integration, which Kombo does not do, the
+// first one gets it. And failed flows have no time, so the time of arrival counts.
 package store
 
 import (
@@ -26,7 +25,7 @@ import (
 )
 
 var (
-	// ErrNotFound means that the customer has no such connection or alert, whoever else may have it.
+	// ErrNotFound means that the customer has no such connection or alert. Another customer may have it.
 	ErrNotFound = errors.New("store: not found")
 	// ErrOtherCustomer means that the integration belongs to another customer.
 	ErrOtherCustomer = errors.New("store: the integration belongs to another customer")
@@ -35,25 +34,23 @@ var (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migrationLock is the number of the Postgres lock under which one process at a time migrates.
+// migrationLock is the Postgres advisory lock that lets one process migrate at a time.
 const migrationLock = 0x6b6f6d626f // "kombo"
 
-// maxAttempts is how often a transaction is tried that others get in the way of.
+// maxAttempts limits the attempts of a transaction that conflicts with others.
 const maxAttempts = 10
 
-// Store keeps connections and what needs attention. Make one with [Open]. It is safe for concurrent use,
-// also by several processes.
+// Store stores connections and alerts. Create one with [Open]. It is safe for concurrent use, also by several processes.
 type Store struct {
-	// For SQLite, which lets one write at a time, these are two pools: writers queue here instead of
-	// in the database, which makes them poll, and readers do not wait for them. For Postgres they are
-	// the same.
+	// SQLite allows one writer at a time, so there are two pools: writers queue here, because in the database they would
+	// poll, and readers do not wait for them. For Postgres both are the same pool.
 	writer, reader *sql.DB
 	postgres       bool
 	now            func() time.Time
 }
 
-// Open opens the database and brings its tables up to date. The DSN is the address of a Postgres database,
-// postgres://…, or else the path of a SQLite file, which is made where there is none.
+// Open opens the database and migrates its tables. The DSN is the address of a Postgres database, postgres://…, or else
+// the path of a SQLite file, which is created if it does not exist.
 func Open(ctx context.Context, dsn string) (*Store, error) {
 	s := &Store{now: time.Now}
 	var err error
@@ -63,7 +60,7 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 		s.writer, err = open("pgx", dsn, 10)
 		s.reader = s.writer
 	case dsn == "", dsn == ":memory:", strings.Contains(dsn, "://"):
-		// Not naming the DSN: it may hold a password.
+		// The error does not quote the DSN, which may contain a password.
 		return nil, errors.New("store: the DSN is neither a Postgres address nor the path of a file")
 	default:
 		s.writer, err = open("sqlite", sqliteDSN(dsn, "_txlock", "immediate"), 1)
@@ -90,14 +87,14 @@ func open(driver, dsn string, connections int) (*sql.DB, error) {
 	return db, nil
 }
 
-// sqliteDSN escapes the path: a "?" in it would begin the settings.
+// sqliteDSN escapes the path, because a "?" begins the parameters.
 func sqliteDSN(path, setting, value string) string {
 	settings := url.Values{"_pragma": {
-		// Short, because a driver that waits here does not notice the end of a context; write tries again.
+		// Short, because the driver does not notice the end of a context while it waits; write retries.
 		"busy_timeout(1000)",
 		"journal_mode(WAL)",
 		"foreign_keys(1)",
-		// Kombo is told that an event is safe: it must outlive a power failure.
+		// An acknowledged event must survive a power failure.
 		"synchronous(FULL)",
 	}}
 	settings.Add(setting, value)
@@ -110,16 +107,16 @@ func (s *Store) Close() error {
 	if s.reader != nil && s.reader != s.writer {
 		errs = append(errs, s.reader.Close())
 	}
-	// The writer last: only a connection that may write can tidy up SQLite's log.
+	// The writer is last, because only a writer can checkpoint SQLite's log.
 	if s.writer != nil {
 		errs = append(errs, s.writer.Close())
 	}
 	return errors.Join(errs...)
 }
 
-// migrate runs the migrations that have not run yet, in the order of their names.
+// migrate runs the new migrations in the order of their names.
 func (s *Store) migrate(ctx context.Context, tx *sql.Tx) error {
-	// SQLite has the lock from the beginning of the transaction.
+	// In SQLite, the transaction has the lock from its start.
 	if s.postgres {
 		if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(migrationLock)); err != nil {
 			return err
@@ -151,15 +148,15 @@ func (s *Store) migrate(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
-// write runs do in a transaction, and again where others got in the way. All transactions take their locks in
-// the same order (event, integration or alert, version), so that they cannot block each other for ever.
+// write runs do in a transaction, and retries after conflicts. All transactions take their locks in the same order
+// (event, integration or alert, version), so they cannot deadlock.
 func (s *Store) write(ctx context.Context, do func(context.Context, *sql.Tx) error) error {
 	for attempt := 1; ; attempt++ {
 		err := s.transact(ctx, do)
 		if err == nil || attempt == maxAttempts || !transient(err) {
 			return err
 		}
-		pause := time.NewTimer(time.Millisecond + rand.N(time.Duration(attempt)*5*time.Millisecond)) //nolint:gosec // G404: a pause needs no secret
+		pause := time.NewTimer(time.Millisecond + rand.N(time.Duration(attempt)*5*time.Millisecond)) //nolint:gosec // jitter is not a secret
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
@@ -181,7 +178,7 @@ func (s *Store) transact(ctx context.Context, do func(context.Context, *sql.Tx) 
 	return tx.Commit()
 }
 
-// transient reports whether a transaction failed, without effect, because of what others did meanwhile.
+// transient reports whether a transaction was rolled back because of a conflict with another one.
 func transient(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pg.Code == "40001" || pg.Code == "40P01" // serialization_failure, deadlock_detected
@@ -203,17 +200,17 @@ func affected(result sql.Result, err error) (bool, error) {
 	return n > 0, err
 }
 
-// clean makes text storable: Postgres has none with a zero byte, and none that is not UTF-8. Nothing is
-// left out, so that no id becomes another's.
+// clean makes text storable: Postgres refuses zero bytes and invalid UTF-8. Nothing is removed, so different IDs stay
+// different.
 func clean(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
-// maxIndexed is how long an indexed text may be, in bytes. Four of them fit into a row of an index of Postgres.
+// maxIndexed is the longest indexed text in bytes. Four of them fit into a row of a Postgres index.
 const maxIndexed = 255
 
-// indexed makes text storable in an index: Postgres refuses rows over 2,704 bytes there, so longer text is
-// replaced by its hash. Text that looks like a hash is hashed too, so that no id becomes another's.
+// indexed makes text storable in an index. Postgres refuses index rows over 2,704 bytes, so longer text is replaced by
+// its hash. Text that looks like such a hash is hashed, too, so different IDs stay different.
 func indexed(s string) string {
 	const prefix = "sha256:"
 	s = clean(s)
@@ -225,8 +222,8 @@ func indexed(s string) string {
 
 func fromMicros(t int64) time.Time { return time.UnixMicro(t).UTC() }
 
-// Version returns a number that grows with every change that the customer can see, whichever process made
-// it. Ask for it before what it is the version of: then a change in between is seen with the next.
+// Version returns a number that grows with every change that the customer can see, in all processes. Read it before the
+// data, so a change in between has a newer version.
 func (s *Store) Version(ctx context.Context, customerID string) (int64, error) {
 	var version int64
 	err := s.reader.QueryRowContext(ctx, `SELECT version FROM versions WHERE customer_id = $1`, indexed(customerID)).Scan(&version)
@@ -236,9 +233,9 @@ func (s *Store) Version(ctx context.Context, customerID string) (int64, error) {
 	return version, nil
 }
 
-// grow counts a change that the customer, whose id is [indexed], can see. Others that change something of the same customer wait
-// for the transaction's end, so that versions become visible in their order. Last in each transaction, and
-// nothing for what belongs to nobody yet.
+// grow increases the version of a customer, whose ID is [indexed]. Other changes for the customer wait for the end of the
+// transaction, so versions become visible in order. It is the last step of each transaction, and does nothing without a
+// customer.
 func grow(ctx context.Context, tx *sql.Tx, customerID string) error {
 	if customerID == "" {
 		return nil

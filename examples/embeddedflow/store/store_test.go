@@ -42,7 +42,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// Processes that start at once migrate once, and what is there stays there.
+// Processes that start at the same time migrate once, and existing data is kept.
 func TestOpenAtOnce(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db database) {
@@ -89,7 +89,7 @@ func TestSQLiteSettings(t *testing.T) {
 	}
 }
 
-// Where others got in the way, a transaction is tried again, but not for ever.
+// After a conflict, a transaction is retried a limited number of times.
 func TestRetry(t *testing.T) {
 	t.Parallel()
 	s := sqliteDatabase(t).open(t)
@@ -178,7 +178,7 @@ func TestContext(t *testing.T) {
 	})
 }
 
-// A call that waits for another process ends with its context, and leaves nothing.
+// A call that waits for another process ends with its context and changes nothing.
 func TestContextEndsWhileWaiting(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db database) {
@@ -204,12 +204,12 @@ func TestContextEndsWhileWaiting(t *testing.T) {
 			t.Errorf("%d events are left", got)
 		}
 		if !apply(t, s, personio.created("event1")) || len(connections(t, s, "42")) != 1 {
-			t.Error("the event does not count when it comes again")
+			t.Error("the event does not count when it is delivered again")
 		}
 	})
 }
 
-// An event's id and its effect are written together or not at all, whichever of them fails.
+// The ID and the effect of an event are stored together or not at all, no matter which of them fails.
 func TestOneTransaction(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db database) {
@@ -240,7 +240,7 @@ func TestOneTransaction(t *testing.T) {
 			}
 			repair(t, s, db, test.table)
 			if !apply(t, s, event) {
-				t.Errorf("%d: the event does not count when it comes again", i)
+				t.Errorf("%d: the event does not count when it is delivered again", i)
 			}
 			for _, table := range []string{"events", "integrations", "alerts", "versions"} {
 				exec(t, s, `DELETE FROM `+table)
@@ -269,7 +269,7 @@ func repair(t *testing.T, s *store.Store, db database, table string) {
 	exec(t, s, `DROP TRIGGER broken`)
 }
 
-// Several processes apply the same and different events at once.
+// Several processes apply the same and different events concurrently.
 func TestConcurrency(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db database) {
@@ -308,7 +308,7 @@ func TestConcurrency(t *testing.T) {
 		for worker := range 8 {
 			wg.Go(func() {
 				for i := range all {
-					i = (i*(1+worker/2*6) + worker*5) % len(all) // another order for each, as 18 has no factor in common with 1, 7, 13 and 19
+					i = (i*(1+worker/2*6) + worker*5) % len(all) // a different order for each, because 18 has no factor in common with 1, 7, 13 and 19
 					changed, err := all[i](stores[worker%2])
 					if err != nil {
 						t.Error(err)
@@ -342,7 +342,7 @@ func TestConcurrency(t *testing.T) {
 	})
 }
 
-// Of customers who claim an integration at once, one gets it.
+// If several customers claim an integration at once, one gets it.
 func TestConcurrentCustomers(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, db database) {

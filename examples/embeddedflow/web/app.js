@@ -1,5 +1,5 @@
-// The settings page of Rosterly. The server renders the connections; this opens Kombo's flow, asks before
-// anything that cannot be undone, and brings the page up to date when the server says that something changed.
+// The settings page of Rosterly. The server renders the connections. This script opens Kombo's flow, asks for
+// confirmation before anything that cannot be undone, and updates the page when the server reports a change.
 
 'use strict';
 
@@ -8,7 +8,7 @@
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const live = find('#live');
 
-  // An error whose message is for the customer. The status is 0 where the server did not answer.
+  // An error whose message is for the customer. The status is 0 if the server did not respond.
   class Failure extends Error {
     constructor(message, status = 0) {
       super(message);
@@ -16,7 +16,7 @@
     }
   }
 
-  // ---- forms, here and on the sign-in page: sent once ----
+  // ---- forms, here and on the sign-in page: submitted once ----
 
   let sent = false;
   document.addEventListener('submit', (event) => {
@@ -53,14 +53,14 @@
         : 'Rosterly cannot be reached. Check your connection and try again.');
     }
     if (signedOut(response)) return toSignIn();
-    // What an error says is for developers: customers get words of their own.
+    // Error texts are for developers. Customers get other texts.
     if (!response.ok) throw new Failure(words(response.status), response.status);
     return await response.json().catch(() => ({}));
   }
 
   const signedOut = (response) => response.status === 401 || response.type === 'opaqueredirect';
 
-  // The promise stays pending: whatever waits for it ends with the page.
+  // The promise stays pending: the page ends before it.
   function toSignIn() {
     location.reload();
     return new Promise(() => {});
@@ -80,7 +80,7 @@
   function toast(kind, text) {
     const region = find(kind === 'bad' ? '#toasts-bad' : '#toasts-ok');
     for (const old of all('.toast', region)) if (find('p', old).textContent === text) old.remove();
-    // Good news replaces the last: on a phone more than one would cover the page.
+    // A success message replaces the last one, because on a phone several would cover the page.
     while (region.childElementCount > (kind === 'bad' ? 2 : 0)) region.firstElementChild.remove();
 
     const box = document.createElement('div');
@@ -143,7 +143,7 @@
     }
   }
 
-  // Focus is never lost to the body: it goes to a place near where it was.
+  // Focus never moves to the body: it moves to the nearest control.
   function keepFocus(preferred) {
     if (document.activeElement && document.activeElement !== document.body) return;
     if (find('dialog[open]')) return;
@@ -171,12 +171,12 @@
 
   // ---- dialogs ----
 
-  // open resolves with what the dialog was closed with: "" where it was cancelled.
+  // open resolves with the value of the button that closed the dialog, or "" if it was cancelled.
   function open(dialog) {
     dialog.returnValue = '';
     dialog.showModal();
     return new Promise((resolve) => {
-      // The event comes late: it may be that of the last time, when the dialog is open again.
+      // The event is late: when the dialog is open again, it may belong to the previous time.
       const closed = () => {
         if (dialog.open) return;
         dialog.removeEventListener('close', closed);
@@ -192,7 +192,7 @@
     let pressedOutside = false;
     dialog.addEventListener('mousedown', (event) => {
       pressedOutside = event.target === dialog;
-      // Nor does the second half of a double click take the focus away.
+      // The second click of a double click must not take the focus away.
       if (event.detail > 1 && event.target.localName !== 'input') event.preventDefault();
     });
     dialog.addEventListener('click', (event) => {
@@ -219,7 +219,7 @@
     try {
       result = await post('/integrations/kombo/activate', { token });
     } catch (error) {
-      // The connection is made all the same: a webhook tells the server of it too.
+      // The connection exists all the same: a webhook also reports it to the server.
       if (error.status > 0 && error.status < 500) throw error;
       throw new Failure('The system is connected, but Rosterly could not confirm it. It appears here as soon as that is done.', error.status);
     }
@@ -233,13 +233,13 @@
     toast('ok', `${name} is ${again ? 'connected again' : 'connected'}.${rest}`);
   }
 
-  // show resolves with the token, or null where the customer has closed the flow.
+  // show resolves with the token, or null if the customer has closed the flow.
   async function show(library, link) {
     const app = find('#app');
     const before = document.activeElement;
     try {
       const done = library.showKomboConnect(link);
-      // The page behind cannot be reached by keyboard, and screen readers get a name for the frame.
+      // The page behind the frame is not reachable by keyboard, and screen readers get a name for the frame.
       const frame = find('body > iframe:last-of-type');
       if (frame) {
         frame.title = 'Connect a system';
@@ -261,7 +261,7 @@
 
   const connect = (button, category) => run(button, () => flow('/integrations/kombo/init', { category }, false));
 
-  // A second connection is made only by somebody who knows that there is a first one.
+  // Before a second connection to a category, the customer is told about the first one.
   async function offer(button, category) {
     const there = inCategory(category);
     if (there.length === 0) return connect(button, category);
@@ -295,7 +295,7 @@
     find('[data-action="connect-another"]', dialog).onclick = (event) => {
       if (event.detail <= 1) dialog.close('another');
     };
-    // A key is never "another": it is compared first.
+    // A key never equals "another".
     const answer = await open(dialog);
     const chosen = there.find((c) => c.key === answer);
     if (chosen) return reconnect(button, chosen.key, chosen.name);
@@ -389,7 +389,7 @@
   document.addEventListener('click', (event) => {
     const button = event.target.closest?.('[data-action]');
     for (const menu of all('.menu[open]')) if (!menu.contains(event.target)) menu.open = false;
-    // The second half of a double click means nothing: it may hit what has just come under the pointer.
+    // The second click of a double click is ignored, because it may hit another control.
     if (!button || event.detail > 1) return;
     const target = button.dataset.for;
     const menu = button.closest('.menu');
@@ -398,7 +398,7 @@
       find('summary', menu).focus({ preventScroll: true });
     }
     if (working && ['connect', 'reconnect', 'disconnect', 'magic-link', 'dismiss'].includes(button.dataset.action)) {
-      // What is under way may not show: a live update can have replaced its button.
+      // An action in progress may not be visible: a live update may have replaced its button.
       if (button.getAttribute('aria-busy') !== 'true') toast('ok', 'One moment, please: the last step is not finished yet.');
       return;
     }
@@ -413,7 +413,7 @@
   });
 
   document.addEventListener('keydown', (event) => {
-    // A key that is held down presses once.
+    // Auto-repeat of a key counts once.
     if (event.repeat && event.key === 'Enter' && event.target.closest?.('button')) event.preventDefault();
     if (event.key !== 'Escape') return;
     const menu = find('.menu[open]');
@@ -445,12 +445,12 @@
     }
   }
 
-  // ---- bringing #live up to date ----
+  // ---- updating #live ----
 
   const own = new Set(['open', 'aria-busy']); // attributes that are the page's, not the server's
   const keyOf = (node) => node.nodeType === Node.ELEMENT_NODE ? node.dataset.key ?? '' : '';
 
-  // morph makes a node like another, and leaves alone what is the same: focus, menus and scroll stay.
+  // morph makes a node equal to another one. Equal parts are not replaced, so focus, menus and scroll positions stay.
   function morph(from, to) {
     if (from.nodeType !== Node.ELEMENT_NODE) {
       if (from.nodeValue !== to.nodeValue) from.nodeValue = to.nodeValue;
@@ -511,7 +511,7 @@
   let refreshing = null;
   let stale = false;
 
-  // refresh resolves when the page shows what the server knew when it was called. It never rejects.
+  // refresh resolves when the page shows the state at the time of the call. It never rejects.
   function refresh() {
     stale = true;
     refreshing ??= (async () => {
@@ -524,7 +524,7 @@
             update(await response.text());
             if (stream?.readyState === EventSource.OPEN) offline(false);
           }
-          else console.warn('Rosterly: the connections were answered', response.status);
+          else console.warn('Rosterly: loading the connections failed with status', response.status);
         } catch (error) {
           console.warn('Rosterly:', error);
           offline(true);
@@ -535,14 +535,14 @@
     return refreshing;
   }
 
-  // ---- what the server tells by itself ----
+  // ---- events from the server ----
 
   let stream = null;
   let retry = 0;
   let retryTimer;
   let hintTimer;
 
-  // A short interruption is not worth a hint.
+  // A short interruption needs no hint.
   function offline(is) {
     clearTimeout(hintTimer);
     if (!is) find('#offline').hidden = true;
@@ -555,7 +555,7 @@
     stream = new EventSource('/settings/stream');
     let first = true;
     stream.addEventListener('open', () => {
-      // The page may have missed something, unless it has only just been loaded.
+      // The page may have missed an event, unless it has just been loaded.
       if (!first || retry > 0) refresh();
       first = false;
       retry = 0;
@@ -566,7 +566,7 @@
       offline(true);
       first = false;
       if (stream.readyState !== EventSource.CLOSED) return; // the browser tries again
-      // The server refused: perhaps the session has ended, which the fragment's answer tells.
+      // The server refused. If the session has ended, the response for the fragment shows that.
       retry += 1;
       refresh();
       clearTimeout(retryTimer);
