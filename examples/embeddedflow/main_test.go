@@ -86,7 +86,7 @@ func TestRunRefuses(t *testing.T) {
 	}{
 		"unknown flag":     {args: []string{"-nonsense"}, want: "nonsense"},
 		"no such library":  {args: []string{"-library", filepath.Join(folder, "none.js"), "-database", database}, want: "-library: "},
-		"no flag":          {args: []string{"nonsense"}, want: `"nonsense" is no flag`},
+		"no flag":          {args: []string{"nonsense"}, want: `unexpected argument "nonsense"`},
 		"taken address":    {args: []string{"-listen", taken.Addr().String(), "-database", database}, want: "address already in use"},
 		"bad address":      {args: []string{"-listen", "nonsense", "-database", database}, want: "nonsense"},
 		"bad database":     {args: []string{"-listen", "127.0.0.1:0", "-database", "mysql://user:password@host"}, want: "store: "},
