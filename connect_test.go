@@ -127,7 +127,7 @@ func TestIntegrationByToken(t *testing.T) {
 			},
 		},
 		{
-			"null where it may be, and a setup status that is new",
+			"null if that is allowed, and a setup status that is new",
 			`{"status":"success","data":{"id":"` + testIntegrationID + `","tool":"newtool","end_user_origin_id":null,` +
 				`"end_user_organization_name":"Acme, Inc.","end_user_email":null,"setup_status":"PAUSED"}}`,
 			&kombo.ConnectedIntegration{

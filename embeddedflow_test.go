@@ -118,7 +118,7 @@ func TestEmbeddedFlowInit(t *testing.T) {
 	}
 	want := []string{`POST /v1/connect/create-link {"end_user_email":"ada@acme.example","end_user_organization_name":"Acme, Inc.","end_user_origin_id":"42"}`}
 	if diff := cmp.Diff(want, f.links); diff != "" || f.reported != nil {
-		t.Errorf("requests to Kombo (-want +got):\n%s\ntold: %s", diff, f.reported)
+		t.Errorf("requests to Kombo (-want +got):\n%s\nreported: %s", diff, f.reported)
 	}
 	// The response also has the IP addresses that the customer has to allow.
 	f = newFlowTest(t, 200, `{"status":"success","data":{"link":"`+testLink+`","static_ips":["192.0.2.1"]}}`, nil)
@@ -149,7 +149,7 @@ func TestEmbeddedFlowActivate(t *testing.T) {
 			t.Errorf("%d %s", status, response)
 		}
 		if diff := cmp.Diff([]string{testIntegrationID + " of 42"}, f.connected); diff != "" || f.reported != nil {
-			t.Errorf("connected (-want +got):\n%s\ntold: %s", diff, f.reported)
+			t.Errorf("connected (-want +got):\n%s\nreported: %s", diff, f.reported)
 		}
 		if diff := cmp.Diff([]string{"GET /v1/connect/integration-by-token/" + testToken}, f.links); diff != "" {
 			t.Errorf("requests to Kombo (-want +got):\n%s", diff)
@@ -194,7 +194,7 @@ func TestEmbeddedFlowFunctionsReadTheBody(t *testing.T) {
 		`SignedIn reads ` + tokenBody,
 	}
 	if diff := cmp.Diff(want, read); diff != "" || f.reported != nil || f2.reported != nil {
-		t.Errorf("read (-want +got):\n%s\ntold: %s %s", diff, f.reported, f2.reported)
+		t.Errorf("read (-want +got):\n%s\nreported: %s %s", diff, f.reported, f2.reported)
 	}
 }
 

@@ -89,7 +89,7 @@ func ExampleConnectService_CreateLink() {
 		log.Fatal(err)
 	}
 	fmt.Println(strings.Contains(link.URL, "?token="))
-	fmt.Println(link) // a link is a secret: printing it tells nothing
+	fmt.Println(link) // a link is a secret: this does not print it
 	// Output:
 	// true
 	// kombo.Link([redacted])
@@ -171,7 +171,7 @@ func ExampleWebhookVerifier_Handler() {
 	mux.Handle("POST /webhooks/kombo", verifier.Handler(kombo.EventHandlers{
 		IntegrationCreated: func(_ context.Context, e *kombo.IntegrationCreatedEvent) error {
 			fmt.Println("connected:", e.Data.ID, "of customer", e.Data.EndUser.OriginID)
-			return nil // answers 204; an error answers 500
+			return nil // responds with 204; an error responds with 500
 		},
 		Fallback: func(_ context.Context, e kombo.Event) error {
 			fmt.Println("also came:", e.EventType())

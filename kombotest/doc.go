@@ -45,7 +45,7 @@
 //
 // # What it does not know about the real Kombo
 //
-// It does what Kombo's documentation describes. Where the documentation is silent it has to choose, and the choice
+// It does what Kombo's documentation describes. If the documentation is silent it has to choose, and the choice
 // proves nothing about the real Kombo:
 //
 //   - An unknown activation token, and that of a deleted integration, is PLATFORM.INPUT_INVALID. A token

@@ -76,7 +76,7 @@ func profileOf(t reflect.Type) *profile {
 
 func (p *profile) at(level int) *charges { return &p.levels[min(level, len(p.levels)-1)] }
 
-// add adds what a value of a type at a level can become. The value itself is charged where it is contained.
+// add adds what a value of a type at a level can become. What contains the value charges for it.
 func (p *profile) add(t reflect.Type, level int) {
 	level = min(level, len(p.levels)-1)
 	if p.seen[place{t, level}] {

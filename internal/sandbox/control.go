@@ -22,75 +22,75 @@ import (
 
 // control mounts the control API.
 func (s *sandbox) control(handle func(pattern string, handler http.Handler)) {
-	handle("GET /_sandbox/state", answering(func(context.Context, *http.Request, nothing) (any, error) { return s.state(), nil }))
-	handle("GET /_sandbox/links", answering(func(context.Context, *http.Request, nothing) (any, error) {
+	handle("GET /_sandbox/state", responding(func(context.Context, *http.Request, nothing) (any, error) { return s.state(), nil }))
+	handle("GET /_sandbox/links", responding(func(context.Context, *http.Request, nothing) (any, error) {
 		return s.server.OpenLinks(), nil
 	}))
-	handle("GET /_sandbox/integrations", answering(func(context.Context, *http.Request, nothing) (any, error) {
+	handle("GET /_sandbox/integrations", responding(func(context.Context, *http.Request, nothing) (any, error) {
 		return s.server.Integrations(), nil
 	}))
-	handle("GET /_sandbox/requests", answering(func(context.Context, *http.Request, nothing) (any, error) {
+	handle("GET /_sandbox/requests", responding(func(context.Context, *http.Request, nothing) (any, error) {
 		return describeAll(s.server.Requests(), describeRequest), nil
 	}))
-	handle("GET /_sandbox/deliveries", answering(func(context.Context, *http.Request, nothing) (any, error) {
+	handle("GET /_sandbox/deliveries", responding(func(context.Context, *http.Request, nothing) (any, error) {
 		return describeAll(s.server.Deliveries(), describeDelivery), nil
 	}))
-	handle("GET /_sandbox/faults", answering(func(context.Context, *http.Request, nothing) (any, error) {
+	handle("GET /_sandbox/faults", responding(func(context.Context, *http.Request, nothing) (any, error) {
 		return describeFaults(s.server.Faults()), nil
 	}))
 
-	handle("POST /_sandbox/links", answering(s.createLink))
-	handle("POST /_sandbox/flows/complete", answering(s.completeFlow))
-	handle("POST /_sandbox/flows/fail", answering(s.failFlow))
-	handle("POST /_sandbox/integrations/{id}/state", answering(s.setState))
-	handle("POST /_sandbox/integrations/{id}/relink", answering(s.relink))
-	handle("POST /_sandbox/integrations/{id}/issue", answering(s.changeIssue))
-	handle("GET /_sandbox/integrations/{id}/records", answering(s.listRecords))
-	handle("POST /_sandbox/integrations/{id}/records", answering(s.putRecords))
-	handle("DELETE /_sandbox/integrations/{id}/records", answering(func(_ context.Context, r *http.Request, _ nothing) (any, error) {
+	handle("POST /_sandbox/links", responding(s.createLink))
+	handle("POST /_sandbox/flows/complete", responding(s.completeFlow))
+	handle("POST /_sandbox/flows/fail", responding(s.failFlow))
+	handle("POST /_sandbox/integrations/{id}/state", responding(s.setState))
+	handle("POST /_sandbox/integrations/{id}/relink", responding(s.relink))
+	handle("POST /_sandbox/integrations/{id}/issue", responding(s.changeIssue))
+	handle("GET /_sandbox/integrations/{id}/records", responding(s.listRecords))
+	handle("POST /_sandbox/integrations/{id}/records", responding(s.putRecords))
+	handle("DELETE /_sandbox/integrations/{id}/records", responding(func(_ context.Context, r *http.Request, _ nothing) (any, error) {
 		query := r.URL.Query()
 		return nothing{}, s.server.DeleteRecord(r.PathValue("id"), query.Get("path"), query.Get("record"))
 	}))
-	handle("POST /_sandbox/integrations/{id}/finish-sync", answering(func(ctx context.Context, r *http.Request, _ nothing) (any, error) {
+	handle("POST /_sandbox/integrations/{id}/finish-sync", responding(func(ctx context.Context, r *http.Request, _ nothing) (any, error) {
 		return nothing{}, s.server.FinishSync(ctx, r.PathValue("id"))
 	}))
-	handle("DELETE /_sandbox/integrations/{id}", answering(func(ctx context.Context, r *http.Request, _ nothing) (any, error) {
+	handle("DELETE /_sandbox/integrations/{id}", responding(func(ctx context.Context, r *http.Request, _ nothing) (any, error) {
 		return nothing{}, s.server.DeleteIntegration(ctx, r.PathValue("id"))
 	}))
-	handle("POST /_sandbox/events", answering(s.sendEvent))
-	handle("POST /_sandbox/deliveries/{event_id}/repeat", answering(func(ctx context.Context, r *http.Request, _ nothing) (any, error) {
+	handle("POST /_sandbox/events", responding(s.sendEvent))
+	handle("POST /_sandbox/deliveries/{event_id}/repeat", responding(func(ctx context.Context, r *http.Request, _ nothing) (any, error) {
 		eventID := r.PathValue("event_id")
 		if !slices.ContainsFunc(s.server.Deliveries(), func(d kombotest.Delivery) bool { return d.EventID == eventID }) {
 			return nil, fmt.Errorf("no event %q was sent", eventID)
 		}
 		return s.inPatience(ctx, func(ctx context.Context) error { return s.server.Redeliver(ctx, eventID) }), nil
 	}))
-	handle("POST /_sandbox/faults", answering(s.injectFault))
-	handle("DELETE /_sandbox/faults", answering(func(context.Context, *http.Request, nothing) (any, error) {
+	handle("POST /_sandbox/faults", responding(s.injectFault))
+	handle("DELETE /_sandbox/faults", responding(func(context.Context, *http.Request, nothing) (any, error) {
 		s.server.ClearFaults()
 		return nothing{}, nil
 	}))
-	handle("POST /_sandbox/webhook-faults", answering(s.injectWebhookFault))
-	handle("DELETE /_sandbox/webhook-faults", answering(func(context.Context, *http.Request, nothing) (any, error) {
+	handle("POST /_sandbox/webhook-faults", responding(s.injectWebhookFault))
+	handle("DELETE /_sandbox/webhook-faults", responding(func(context.Context, *http.Request, nothing) (any, error) {
 		s.server.ClearWebhookFaults()
 		return nothing{}, nil
 	}))
-	handle("PUT /_sandbox/limits", answering(func(_ context.Context, _ *http.Request, in limits) (any, error) {
+	handle("PUT /_sandbox/limits", responding(func(_ context.Context, _ *http.Request, in limits) (any, error) {
 		s.server.SetLimits(kombotest.Limits{Rate: in.Rate, Per: milliseconds(in.PerMS), Concurrency: in.Concurrency})
 		return nothing{}, nil
 	}))
-	handle("PUT /_sandbox/webhooks", answering(s.setWebhookURL))
-	handle("POST /_sandbox/webhooks/hold", answering(func(context.Context, *http.Request, nothing) (any, error) {
+	handle("PUT /_sandbox/webhooks", responding(s.setWebhookURL))
+	handle("POST /_sandbox/webhooks/hold", responding(func(context.Context, *http.Request, nothing) (any, error) {
 		s.server.HoldWebhooks()
 		return nothing{}, nil
 	}))
-	handle("POST /_sandbox/webhooks/release", answering(func(ctx context.Context, _ *http.Request, in release) (any, error) {
+	handle("POST /_sandbox/webhooks/release", responding(func(ctx context.Context, _ *http.Request, in release) (any, error) {
 		if !slices.Contains(orders, in.Order) {
 			return nil, errors.New("order: not one of in_order, reversed, shuffled, at_once")
 		}
 		return s.inPatience(ctx, func(ctx context.Context) error { return s.server.ReleaseWebhooks(ctx, in.Order) }), nil
 	}))
-	handle("POST /_sandbox/wait", answering(func(ctx context.Context, _ *http.Request, _ nothing) (any, error) {
+	handle("POST /_sandbox/wait", responding(func(ctx context.Context, _ *http.Request, _ nothing) (any, error) {
 		return warned(errors.Join(s.server.Wait(ctx), s.waitForCalls(ctx))), nil
 	}))
 }
@@ -113,7 +113,7 @@ type (
 	}
 )
 
-// answering decodes the body of a call, and writes the result of its endpoint, or its error.
+// responding decodes the body of a call, and writes the result of its endpoint, or its error.
 func answering[In any](endpoint func(context.Context, *http.Request, In) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in In

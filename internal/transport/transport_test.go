@@ -227,7 +227,7 @@ func TestCancellation(t *testing.T) {
 			1, "shutting down: context canceled",
 		},
 		{
-			"with a cause that tells a secret",
+			"with a cause that contains a secret",
 			[]step{{hang: true}},
 			func(ctx context.Context) (context.Context, func()) {
 				ctx, cancel := context.WithCancelCause(ctx)
