@@ -114,7 +114,7 @@ type (
 )
 
 // responding decodes the body of a call, and writes the result of its endpoint, or its error.
-func answering[In any](endpoint func(context.Context, *http.Request, In) (any, error)) http.Handler {
+func responding[In any](endpoint func(context.Context, *http.Request, In) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in In
 		result, err := any(nil), readInput(w, r, &in)
