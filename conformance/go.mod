@@ -8,7 +8,7 @@ require (
 	github.com/getkin/kin-openapi v0.152.0
 	github.com/google/go-cmp v0.7.0
 	github.com/hashicorp/go-retryablehttp v0.7.8
-	github.com/kombo-go/kombo v0.0.0
+	github.com/kombo-go/kombo v0.1.0
 )
 
 require (

@@ -6,9 +6,9 @@ require (
 	github.com/chromedp/chromedp v0.22.1
 	github.com/google/go-cmp v0.7.0
 	github.com/jackc/pgx/v5 v5.12.0
-	github.com/kombo-go/kombo v0.0.0
+	github.com/kombo-go/kombo v0.1.0
 	github.com/kombo-go/kombo/conformance v0.0.0
-	github.com/kombo-go/kombo/otelkombo v0.0.0
+	github.com/kombo-go/kombo/otelkombo v0.1.0
 	go.opentelemetry.io/otel v1.46.0
 	go.opentelemetry.io/otel/sdk v1.46.0
 	go.opentelemetry.io/otel/trace v1.46.0
