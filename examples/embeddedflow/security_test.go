@@ -60,7 +60,7 @@ func TestHosts(t *testing.T) {
 		{"POST", "/attention/dismiss"},
 		{"GET", "/static/app.js"},
 		{"GET", "/favicon.ico"},
-		{"GET", "/healthz"},
+		{"POST", "/healthz"},
 		{"POST", "/webhooks/kombo"},
 		{"GET", "/nothing"},
 	}
@@ -82,7 +82,8 @@ func TestHosts(t *testing.T) {
 
 	// An absolute URL takes precedence over the header, and HTTP/1.0 needs neither.
 	for first, want := range map[string]string{
-		"GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost": "421", "GET http://localhost/healthz HTTP/1.1\r\nHost: evil.example": "200", "GET /healthz HTTP/1.0": "421",
+		"GET http://evil.example/favicon.ico HTTP/1.1\r\nHost: localhost": "421", "GET http://localhost/favicon.ico HTTP/1.1\r\nHost: evil.example": "204", "GET /favicon.ico HTTP/1.0": "421",
+		"GET /healthz HTTP/1.1\r\nHost: 10.1.2.3:8080": "200", "GET /healthz HTTP/1.0": "200", "GET //healthz HTTP/1.1\r\nHost: evil.example": "421",
 	} {
 		conn, err := net.Dial("tcp", p.address().Host)
 		if err != nil {

@@ -30,6 +30,8 @@ func TestForeignPagesAreRefused(t *testing.T) {
 		{"localhost", "GET", "/_sandbox/state", "", []string{"Host", "localhost" + port}, 200},
 		{"IPv6", "GET", "/_sandbox/state", "", []string{"Host", "[::1]" + port}, 200},
 		{"a name that now leads here", "GET", "/_sandbox/state", "", []string{"Host", "evil.example" + port}, 421},
+		{"a health probe by IP address", "GET", "/healthz", "", []string{"Host", "10.1.2.3" + port}, 200},
+		{"a health probe by name", "GET", "/healthz", "", []string{"Host", "sandbox.default.svc"}, 200},
 		{"a name without a port", "GET", "/", "", []string{"Host", "evil.example"}, 421},
 	}
 	for _, test := range tests {
