@@ -185,6 +185,9 @@ func (c command) printHelp(w io.Writer, flags *flag.FlagSet) {
 	fmt.Fprintf(w, "Usage: %s [-FLAG...]\n\n%s\n\n", usage, c.about)
 	flags.VisitAll(func(f *flag.Flag) {
 		placeholder, text := flag.UnquoteUsage(f)
+		if !slices.Contains([]string{"", "0", "false"}, f.DefValue) {
+			text += " (default " + f.DefValue + ")"
+		}
 		fmt.Fprintf(w, "  %-22s  %s\n", strings.TrimSpace("-"+f.Name+" "+strings.ToUpper(placeholder)), text)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"go/parser"
 	"go/token"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,11 @@ func TestHelp(t *testing.T) {
 		}
 		wantContains(t, texts["kombo"], "  "+c.name+" ", c.summary)
 		wantContains(t, texts[c.name], "Usage: kombo "+c.name, "-json")
+	}
+	wantContains(t, texts["sandbox"], "-listen ADDRESS         the address to listen on (default 127.0.0.1:8900)")
+	wantContains(t, texts["listen"], "-store FILE             the file to append to (default kombo-webhooks.jsonl)")
+	if strings.Contains(texts["list"], "(default 0)") || strings.Contains(texts["sandbox"], "(default false)") {
+		t.Error("the help shows defaults that say nothing")
 	}
 	for name, text := range texts {
 		lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
@@ -53,6 +59,20 @@ func TestDocComment(t *testing.T) {
 		list.WriteString("\t" + c.name + strings.Repeat(" ", 11-len(c.name)) + c.summary + "\n")
 	}
 	wantContains(t, file.Doc.Text(), "\n\n"+list.String()+"\n")
+}
+
+// A port that is taken, often by another sandbox, is the user's to change.
+func TestTakenPort(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	for _, name := range []string{"sandbox", "listen"} {
+		_, stderr := newProgram(t).run(exitFailure, name, "-listen", taken.Addr().String())
+		wantContains(t, stderr, taken.Addr().String(), "choose another address with -listen")
+	}
 }
 
 func TestUsageErrors(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/kombo-go/kombo"
 	"github.com/kombo-go/kombo/internal/sandbox"
+	"github.com/kombo-go/kombo/internal/usage"
 )
 
 var listenCommand = command{
@@ -23,13 +23,13 @@ var listenCommand = command{
 KOMBO_WEBHOOK_SECRET, stores them, forwards the raw bytes, and responds with the
 status of the receiver (204 without -forward). It prints a line for each one,
 and ends with Ctrl-C. "kombo replay" sends the stored ones again. The file
-contains personal data: do not commit it.
+contains personal data: do not commit it. "-store=" stores nothing.
 
   kombo listen -forward http://127.0.0.1:8080/webhooks/kombo`,
 	setup: func(flags *flag.FlagSet) runner {
 		address := flags.String("listen", "127.0.0.1:8081", "the `address` to listen on")
-		forward := flags.String("forward", "", "the `url` to forward to (default: none)")
-		file := flags.String("store", "kombo-webhooks.jsonl", "the `file` to append to; empty for none")
+		forward := flags.String("forward", "", "the `url` to forward to (default none)")
+		file := flags.String("store", "kombo-webhooks.jsonl", "the `file` to append to")
 		return func(ctx context.Context, e *env, _ []string) error {
 			verifier, err := e.verifier()
 			if err != nil {
@@ -58,7 +58,7 @@ type listener struct {
 }
 
 func (l *listener) run(ctx context.Context, address, file string) (err error) {
-	listening, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	listening, err := usage.Listen(ctx, "listen", address)
 	if err != nil {
 		return err
 	}

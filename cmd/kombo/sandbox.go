@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kombo-go/kombo/internal/sandbox"
+	"github.com/kombo-go/kombo/internal/usage"
 	"github.com/kombo-go/kombo/kombotest"
 )
 
@@ -55,7 +56,7 @@ func (s *sandboxRun) run(ctx context.Context, e *env, _ []string) error {
 	if err != nil {
 		return &usageError{err}
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.listen)
+	listener, err := usage.Listen(ctx, "listen", s.listen)
 	if err != nil {
 		return err
 	}

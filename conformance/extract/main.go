@@ -7,11 +7,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/kombo-go/kombo/internal/usage"
 )
 
 type object = map[string]any
@@ -25,17 +29,18 @@ const maxEnum = 30
 const schemaPrefix = "#/components/schemas/"
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "extract:", err)
-		os.Exit(1)
-	}
+	os.Exit(usage.Run("extract", os.Stderr, func(context.Context) error {
+		flags := flag.NewFlagSet("extract", flag.ContinueOnError)
+		about := "Reduces Kombo's OpenAPI document, whose file is the argument, to what a test of all operations needs."
+		if err := usage.Parse(flags, about, os.Args[1:], 1, os.Stdout); err != nil {
+			return err
+		}
+		return run(flags.Arg(0))
+	}))
 }
 
-func run(args []string) error {
-	if len(args) != 1 {
-		return errors.New("needs the name of one file, Kombo's OpenAPI document")
-	}
-	file, err := os.ReadFile(args[0])
+func run(name string) error {
+	file, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}

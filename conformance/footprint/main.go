@@ -1,4 +1,4 @@
-// Footprint tells what the SDK adds to a service that already uses net/http and encoding/json: the
+// Footprint measures what the SDK adds to a service that already uses net/http and encoding/json: the
 // size of the program, the packages and modules in it, what is done before main, and the time to build.
 //
 // It builds the programs below programs/, which differ in one thing each, and prints tables for
@@ -21,6 +21,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/kombo-go/kombo/internal/usage"
 )
 
 const programs = "github.com/kombo-go/kombo/conformance/footprint/programs/"
@@ -32,10 +34,7 @@ const (
 )
 
 func main() {
-	if err := run(context.Background(), os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "footprint:", err)
-		os.Exit(1)
-	}
+	usage.Main("footprint", "Measures what the SDK adds to a service: size, packages, and the time to build.", run)
 }
 
 func run(ctx context.Context, out io.Writer) error {
@@ -55,7 +54,7 @@ func run(ctx context.Context, out io.Writer) error {
 
 // sizes compares each program with the service on its own.
 func sizes(ctx context.Context, directory string, out io.Writer) error {
-	fmt.Fprint(out, "| the service with | modules | packages | bytes | where it uses log/slog | and regexp |\n| --- | --- | --- | --- | --- | --- |\n")
+	fmt.Fprint(out, "| the service with | modules | packages | bytes | with log/slog | and regexp |\n| --- | --- | --- | --- | --- | --- |\n")
 	rows := []struct{ program, description string }{
 		{"floor", "nothing else"},
 		{"retryablehttp", "go-retryablehttp alone"},
@@ -108,7 +107,7 @@ func compile(ctx context.Context, path, program string, flags, environment []str
 	return err
 }
 
-// origins tells from which packages the symbols are that the service has more with both than alone.
+// origins prints the packages of the symbols that the service has more with both than alone.
 func origins(ctx context.Context, directory string, out io.Writer) error {
 	// The first that fits counts.
 	packages := []string{
@@ -165,7 +164,7 @@ func dependencies(ctx context.Context, program string) (packages, modules int, e
 	return packages, len(seen), nil
 }
 
-// initializations returns what the runtime says of each package that does something before main.
+// initializations returns what the runtime reports about each package that does something before main.
 func initializations(ctx context.Context, directory, program string) ([]string, error) {
 	path, err := build(ctx, directory, program, "")
 	if err != nil {

@@ -17,7 +17,7 @@ func TestFootprint(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds programs")
 	}
-	const most = 300_000 // bytes; 295,000 with Go 1.26 on amd64, where log/slog is used anyway
+	const most = 300_000 // bytes; 295,000 with Go 1.26 on amd64, if log/slog is used anyway
 	directory := t.TempDir()
 	var sizes [2]int64
 	for i, program := range [...]string{"retryablehttp", "both"} {

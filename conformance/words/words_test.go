@@ -69,7 +69,7 @@ func TestRun(t *testing.T) {
 		"clean":     {[]string{clean}, 0, ""},
 		"unclean":   {[]string{clean, unclean}, 1, unclean + `:2: "heeds": use honors` + "\n"},
 		"list":      {[]string{"-list", unclean}, 1, unclean + `:2: "heeds": use honors` + "\n" + unclean + `:2: "whatever": use a noun` + "\n"},
-		"no file":   {[]string{filepath.Join(dir, "none.md")}, 2, ""},
+		"no file":   {[]string{filepath.Join(dir, "none.md")}, 1, ""},
 		"bad flags": {[]string{"-nonsense"}, 2, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,7 +10,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -20,30 +19,24 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/kombo-go/kombo"
 	"github.com/kombo-go/kombo/examples/embeddedflow/store"
 	"github.com/kombo-go/kombo/internal/sandbox"
+	"github.com/kombo-go/kombo/internal/usage"
 	"github.com/kombo-go/kombo/kombotest"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout)
-	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "embeddedflow:", err)
-		os.Exit(1)
-	}
+	os.Exit(usage.Run("embeddedflow", os.Stderr, func(ctx context.Context) error {
+		return run(ctx, os.Args[1:], os.Getenv, os.Stdout)
+	}))
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, output io.Writer) error {
 	flags := flag.NewFlagSet("embeddedflow", flag.ContinueOnError)
-	flags.SetOutput(output)
 	var (
 		listen    = flags.String("listen", "127.0.0.1:8080", "address of the product")
 		database  = flags.String("database", "embeddedflow.db", "SQLite file, or postgres://… address")
@@ -51,11 +44,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, output 
 		libraryAt = flags.String("library", "", "file of @kombo-api/connect (default: a copy that npm has installed nearby, else the CDN)")
 		publicURL = flags.String("url", "", "public URL of the product, such as https://app.example.com (default: loopback only)")
 	)
-	if err := flags.Parse(args); err != nil {
+	if err := usage.Parse(flags, "A product whose customers connect their HR tools with Kombo's embedded flow.", args, 0, output); err != nil {
 		return err
-	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	public, err := url.Parse(*publicURL)
 	if *publicURL != "" && (err != nil || public.Hostname() == "" || public.Scheme != "http" && public.Scheme != "https") {
@@ -66,7 +56,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, output 
 			return fmt.Errorf("-library: %w", err)
 		}
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", *listen)
+	listener, err := usage.Listen(ctx, "listen", *listen)
 	if err != nil {
 		return err
 	}
@@ -131,7 +121,7 @@ func connectKombo(ctx context.Context, config *appConfig, getenv func(string) st
 	if apiKey := getenv("KOMBO_API_KEY"); apiKey != "" {
 		return func() {}, connectRealKombo(config, apiKey, getenv)
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", sandboxAt)
+	listener, err := usage.Listen(ctx, "sandbox", sandboxAt)
 	if err != nil {
 		return nil, fmt.Errorf("the fake Kombo: %w", err)
 	}

@@ -8,15 +8,14 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log"
 	"maps"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/internal/usage"
 	"github.com/kombo-go/kombo/kombotest"
 )
 
@@ -97,9 +96,7 @@ func webhooks(client *kombo.Client, db *database, now func() time.Time) kombo.Ev
 }
 
 func main() {
-	if err := run(context.Background(), os.Stdout); err != nil {
-		log.Fatal(err)
-	}
+	usage.Main("incrementalsync", "Keeps a copy of the data of a tool: reads everything once, then what has changed. It uses a fake Kombo.", run)
 }
 
 func run(ctx context.Context, output io.Writer) error {

@@ -109,7 +109,8 @@ func wholeLife(ctx context.Context, out *printer) error {
 	if !errors.Is(err, kombo.ErrIntegrationNotFound) {
 		return fmt.Errorf("a second deletion should find nothing, but: %w", err)
 	}
-	out.step("second deletion", "%v", err)
+	out.step("second deletion", "fails as it should: %v", err)
+	out.success("Success: %d steps, and each of them as expected.", out.steps)
 	return nil
 }
 
@@ -126,7 +127,7 @@ func startReceiver(ctx context.Context, events chan<- kombo.Event) (*receiver, e
 	}
 	mux := http.NewServeMux()
 	mux.Handle("POST /webhooks/kombo", verifier.Handler(kombo.EventHandlers{
-		// A real service sets IntegrationCreated and its siblings; this one shows whatever comes.
+		// A real service sets IntegrationCreated and the other fields of EventHandlers; this one shows each event.
 		Fallback: func(_ context.Context, event kombo.Event) error {
 			events <- event
 			return nil
@@ -182,7 +183,7 @@ func refuseForgery(ctx context.Context, url string, body []byte) error {
 	}
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusUnauthorized {
-		return fmt.Errorf("a forged webhook was answered %s", response.Status)
+		return fmt.Errorf("the response to a forged webhook is %s", response.Status)
 	}
 	return nil
 }

@@ -14,32 +14,30 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
 	"time"
 
 	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/internal/usage"
 )
 
+const about = `Shows the whole life of a connection: link, token, webhooks, reconnection, deletion.
+
+With nothing set it uses a fake Kombo. With KOMBO_API_KEY (and KOMBO_REGION, eu or
+us) set, it checks the key with the real Kombo and creates a link to open.`
+
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout)
-	cancel()
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "quickstart:", err)
-		os.Exit(1)
-	}
+	os.Exit(usage.Run("quickstart", os.Stderr, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+		defer cancel()
+		return run(ctx, os.Args[1:], os.Getenv, os.Stdout)
+	}))
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, output io.Writer) error {
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
 	token := flags.String("token", "", "exchange this activation token of a real connection flow")
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return nil // the flags are printed
-	case err != nil:
+	if err := usage.Parse(flags, about, args, 0, output); err != nil {
 		return err
 	}
 	out := &printer{output: output}
@@ -76,14 +74,16 @@ func realKombo(ctx context.Context, client *kombo.Client, token string, out *pri
 		}
 		out.step("token exchanged", "integration %s of %s, setup %s",
 			integration.ID, integration.EndUserOrganizationName, integration.SetupStatus)
+		out.success("%s is connected: store the ID of the integration with the customer.", integration.EndUserOrganizationName)
 		return nil
 	}
 	link, err := client.Connect.CreateLink(ctx, demoRequest())
 	if err != nil {
 		return err
 	}
-	// This is the one place where a link is printed whole: somebody has to open it.
+	// This is the only place where a link is printed whole: somebody has to open it.
 	out.step("link", "open it within the hour: %s", link.URL)
+	out.success("The key works. Open the link, connect a tool, and exchange the activation token with -token.")
 	return nil
 }
 
@@ -107,7 +107,12 @@ func (p *printer) step(name, format string, args ...any) {
 	fmt.Fprintf(p.output, "%2d  %-22s %s\n", p.steps, name, fmt.Sprintf(format, args...))
 }
 
-// masked shows that there is a secret without telling it.
+// success writes the last line.
+func (p *printer) success(format string, args ...any) {
+	fmt.Fprintf(p.output, "\n"+format+"\n", args...)
+}
+
+// masked shows that there is a secret, but not which.
 func masked(secret string) string {
 	if before, token, found := strings.Cut(secret, "token="); found {
 		return before + "token=" + masked(token)

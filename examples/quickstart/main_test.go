@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -29,9 +30,13 @@ func TestWholeLife(t *testing.T) {
 		`reconnection link +http://127\.0\.0\.1:\d+/connect/v1\?token=eyJ…`,
 		`webhook, verified +integration-state-changed: customer reconnected, state ACTIVE`,
 		`webhook, verified +integration-deleted: gone at .+`,
-		`second deletion +kombo: DELETE /integrations/\{integration_id\}: 404 PLATFORM\.INTEGRATION_NOT_FOUND: .+`,
+		`second deletion +fails as it should: kombo: DELETE /integrations/\{integration_id\}: 404 PLATFORM\.INTEGRATION_NOT_FOUND: .+`,
 	}
-	lines := strings.Split(strings.TrimSuffix(output.String(), "\n"), "\n")
+	steps, last, _ := strings.Cut(output.String(), "\n\n")
+	if want := fmt.Sprintf("Success: %d steps, and each of them as expected.\n", len(wants)); last != want {
+		t.Errorf("the output ends with %q, want %q", last, want)
+	}
+	lines := strings.Split(steps, "\n")
 	if len(lines) != len(wants) {
 		t.Fatalf("%d lines, want %d:\n%s", len(lines), len(wants), &output)
 	}

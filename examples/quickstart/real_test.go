@@ -9,7 +9,7 @@ import (
 	"github.com/kombo-go/kombo/kombotest"
 )
 
-// What the quickstart does with a real key, at a server that stands in for the real Kombo.
+// What the quickstart does with a real key, at a server in the place of the real Kombo.
 func TestRealKombo(t *testing.T) {
 	t.Parallel()
 	srv := kombotest.NewServer(kombotest.Config{})
@@ -22,8 +22,9 @@ func TestRealKombo(t *testing.T) {
 	if err := realKombo(t.Context(), client, "", &printer{output: &output}); err != nil {
 		t.Fatal(err)
 	}
-	_, link, found := strings.Cut(strings.TrimSpace(output.String()), "open it within the hour: ")
-	if !found {
+	_, rest, found := strings.Cut(output.String(), "open it within the hour: ")
+	link, last, _ := strings.Cut(rest, "\n")
+	if !found || !strings.HasPrefix(last, "\nThe key works.") {
 		t.Fatalf("output = %s", &output)
 	}
 	token, err := srv.CompleteFlow(t.Context(), link, kombotest.Completion{Tool: "workday"})
@@ -34,7 +35,7 @@ func TestRealKombo(t *testing.T) {
 	if err := realKombo(t.Context(), client, token, &printer{output: &output}); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(output.String(), "integration workday:") || strings.Contains(output.String(), token) {
+	if !strings.Contains(output.String(), "integration workday:") || !strings.Contains(output.String(), "is connected") || strings.Contains(output.String(), token) {
 		t.Errorf("output = %s", &output)
 	}
 }

@@ -8,19 +8,18 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log"
 	"net/http/httptest"
-	"os"
 	"strings"
 
 	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/internal/usage"
 	"github.com/kombo-go/kombo/kombotest"
 )
 
 // mailer stands for the service that sends the product's mails.
 type mailer func(ctx context.Context, to, subject, body string) error
 
-// remind asks a customer to reconnect. Where the mail cannot be sent the webhook is not handled, and comes again. A
+// remind asks a customer to reconnect. If the mail cannot be sent, the webhook fails and comes again. A
 // real service remembers whom it has written to: an event can come twice, and a link works for a year.
 func remind(client *kombo.Client, send mailer) kombo.EventHandlers {
 	return kombo.EventHandlers{
@@ -39,9 +38,7 @@ func remind(client *kombo.Client, send mailer) kombo.EventHandlers {
 }
 
 func main() {
-	if err := run(context.Background(), os.Stdout); err != nil {
-		log.Fatal(err)
-	}
+	usage.Main("reconnectmail", "Sends an e-mail with a magic link when the credentials of a customer no longer work. It uses a fake Kombo.", run)
 }
 
 func run(ctx context.Context, output io.Writer) error {

@@ -8,13 +8,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"sync/atomic"
 
 	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/internal/usage"
 	"github.com/kombo-go/kombo/kombotest"
 )
 
@@ -37,9 +36,7 @@ func (h *rotating) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func main() {
-	if err := run(context.Background(), os.Stdout); err != nil {
-		log.Fatal(err)
-	}
+	usage.Main("secretrotation", "Changes the webhook secret of a running service without losing a webhook. It uses a fake Kombo.", run)
 }
 
 func run(ctx context.Context, output io.Writer) error {

@@ -8,23 +8,20 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
-	"os"
 
 	"go.opentelemetry.io/otel"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/internal/usage"
 	"github.com/kombo-go/kombo/kombotest"
 	"github.com/kombo-go/kombo/otelkombo"
 )
 
 func main() {
-	if err := run(context.Background(), os.Stdout); err != nil {
-		log.Fatal(err)
-	}
+	usage.Main("tracing", "Prints the trace of a customer who connects a tool. It uses a fake Kombo.", run)
 }
 
 func run(ctx context.Context, output io.Writer) error {

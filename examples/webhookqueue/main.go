@@ -9,19 +9,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
-	"os"
 
 	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/internal/usage"
 	"github.com/kombo-go/kombo/kombotest"
 )
 
 // queue stands for one that keeps what it is given: SQS, NATS, a table.
 type queue chan []byte
 
-// receive is the handler. It answers 204 once the body is in the queue, and Kombo can forget it.
+// receive is the handler. It responds with 204 once the body is in the queue, and Kombo can forget it.
 func receive(verifier *kombo.WebhookVerifier, bodies queue) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		event, err := verifier.ParseRequest(r)
@@ -60,9 +59,7 @@ func work(ctx context.Context, bodies queue, handlers kombo.EventHandlers) error
 }
 
 func main() {
-	if err := run(context.Background(), os.Stdout); err != nil {
-		log.Fatal(err)
-	}
+	usage.Main("webhookqueue", "Receives webhooks in two steps, with a queue between them. It uses a fake Kombo.", run)
 }
 
 func run(ctx context.Context, output io.Writer) error {
