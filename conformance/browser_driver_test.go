@@ -85,7 +85,7 @@ func (*customer) request(request kombo.CreateLinkRequest) kombo.CreateLinkReques
 // usesProduct opens the product, whose button opens the flow of a link.
 func (c *customer) usesProduct(link string) {
 	c.Helper()
-	c.Visits("about:blank") // or else the next visit is none, where only the fragment differs
+	c.Visits("about:blank") // or else the next visit does not load the page, because only the fragment differs
 	c.Visits(c.product + "/#" + link)
 	c.outcomes = 0
 }

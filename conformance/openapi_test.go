@@ -104,7 +104,7 @@ var formats = []openapi3.SchemaValidationOption{
 type validator struct {
 	t      *testing.T
 	router routers.Router
-	// invalid lets requests through that break the document, to see the answer.
+	// invalid lets requests through that break the document, to see the response.
 	invalid bool
 
 	mutex sync.Mutex
@@ -144,7 +144,7 @@ func (v *validator) RoundTrip(r *http.Request) (*http.Response, error) {
 		RequestValidationInput: input, Status: response.StatusCode, Header: response.Header, Options: input.Options,
 	}
 	if err := openapi3filter.ValidateResponse(r.Context(), answer.SetBodyBytes(body)); err != nil {
-		v.t.Errorf("the answer to %s %s: %v\n%s", r.Method, route.Path, err, body)
+		v.t.Errorf("the response to %s %s: %v\n%s", r.Method, route.Path, err, body)
 	}
 	v.mutex.Lock()
 	defer v.mutex.Unlock()
@@ -180,7 +180,7 @@ func (v *validator) raw(srv *kombotest.Server, key, method, path, body string) (
 	return envelope.Data
 }
 
-// Every operation, its answers and its errors are as Kombo's OpenAPI document says.
+// Every operation, its responses and its errors are as Kombo's OpenAPI document says.
 func TestOpenAPI(t *testing.T) {
 	t.Parallel()
 	document := loadDocument(t, "testdata/openapi.json")

@@ -28,7 +28,7 @@ const (
 	typescriptControlPath = "/_test/"
 )
 
-// The official SDK checks each answer against its own schemas: it has to accept all of the fake's.
+// The official SDK checks each response against its own schemas: it has to accept all of the fake's.
 func TestTypeScriptSDK(t *testing.T) {
 	t.Parallel()
 	needTypeScriptSDK(t)
@@ -113,7 +113,7 @@ func TestTypeScriptSDKExamples(t *testing.T) {
 	}
 }
 
-// needTypeScriptSDK skips a test where the official SDK cannot be run.
+// needTypeScriptSDK skips a test if the official SDK cannot be run.
 func needTypeScriptSDK(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -136,7 +136,7 @@ func readTypeScriptSDK(t *testing.T, file string) string {
 	return string(content)
 }
 
-// runNode runs node where the official SDK is, and returns what it prints.
+// runNode runs node in the folder of the official SDK, and returns what it prints.
 func runNode(t *testing.T, srv *kombotest.Server, input string, args ...string) string {
 	t.Helper()
 	// The go command repeats a test whose files have changed, but knows of those only that the test looks at.

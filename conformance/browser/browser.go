@@ -30,7 +30,7 @@ import (
 // patience is how long a step may take on a busy machine.
 const patience = 30 * time.Second
 
-// A Browser opens tabs that share nothing but the process.
+// A Browser opens tabs that share only the process.
 type Browser func() (tab context.Context, closeTab context.CancelFunc)
 
 // Start starts the browser of all customers, and ends it with the test. Without it, and without the file of
@@ -94,7 +94,7 @@ var (
 	Phone   = Viewport{"phone", 390, 844}
 )
 
-// A Tab is what a customer sits in front of. Its methods end the test where the page is not what they say.
+// A Tab is what a customer sits in front of. Its methods end the test if the page is not as they expect.
 type Tab struct {
 	*testing.T
 
@@ -112,7 +112,7 @@ type expectation struct {
 	statuses []int
 }
 
-// Open opens a tab, and closes it with the test, which fails where the browser has complained of anything.
+// Open opens a tab, and closes it with the test, which fails if the browser has complained of anything.
 func (open Browser) Open(test *testing.T, view Viewport) *Tab {
 	test.Helper()
 	t := &Tab{T: test, view: view}
@@ -133,7 +133,7 @@ func (open Browser) Open(test *testing.T, view Viewport) *Tab {
 	return t
 }
 
-// Expects lets addresses that begin with a prefix be answered with statuses of which the browser complains.
+// Expects allows responses with statuses of which the browser complains, for addresses with a prefix.
 func (t *Tab) Expects(prefix string, statuses ...int) {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
@@ -291,7 +291,7 @@ func (t *Tab) expects(entry *log.Entry) bool {
 }
 
 func (t *Tab) complain() {
-	// What comes before an answer is overheard before it.
+	// What comes before a response is heard before it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	defer cancel()
 	if _, err := cdp.Call(ctx, t.tab, page.GetFrameTree, cdp.Empty{}); err != nil {
@@ -331,7 +331,7 @@ type Place func(context.Context) (runtime.ExecutionContextID, error)
 // Top is the document of the tab. 0 is the script's own world.
 func (*Tab) Top(context.Context) (runtime.ExecutionContextID, error) { return 0, nil }
 
-// Flow is the document that the customer looks at: in the frame where there is one. It is a world apart,
+// Flow is the document that the customer looks at: in the frame if there is one. It is a world apart,
 // so that the page's scripts cannot tell that they are watched.
 func (t *Tab) Flow(ctx context.Context) (runtime.ExecutionContextID, error) {
 	tree, err := cdp.Call(ctx, t.tab, page.GetFrameTree, cdp.Empty{})

@@ -308,8 +308,8 @@ func TestBrowser(t *testing.T) {
 		globex.Expects(p.url+"integrations/kombo/activate", http.StatusForbidden)
 		globex.Await(globex.Top, browser.JS(`token => fetch("/integrations/kombo/activate", {
 			method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token }),
-		}).then(({ status }) => { window.answered = status; }) && true`, token))
-		if got := string(globex.Await(globex.Top, `window.answered`)); got != "403" {
+		}).then(({ status }) => { window.responded = status; }) && true`, token))
+		if got := string(globex.Await(globex.Top, `window.responded`)); got != "403" {
 			t.Errorf("status = %s", got)
 		}
 		globex.Visits(p.url + "settings")

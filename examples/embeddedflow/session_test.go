@@ -92,7 +92,7 @@ func TestSecureCookie(t *testing.T) {
 		name, forwarded string
 		https, want     bool
 	}{
-		{name: "on loopback"}, {name: "a proxy that tells", forwarded: "https", want: true}, {name: "a plain proxy", forwarded: "http"}, {name: "-url", https: true, want: true},
+		{name: "on loopback"}, {name: "a proxy that sends the scheme", forwarded: "https", want: true}, {name: "a plain proxy", forwarded: "http"}, {name: "-url", https: true, want: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

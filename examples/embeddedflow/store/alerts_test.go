@@ -61,7 +61,7 @@ func TestAttention(t *testing.T) {
 			{minute: 4, event: personio.changed("3", kombo.StateInvalid, "", minutes(2))},
 		}, []store.Alert{invalid(2), ats(3, log+"2"), ats(1, log+"1")}},
 		{"the same flow", []step{{minute: 1, event: fail("1", log)}, {minute: 2, event: fail("1", log)}, {minute: 3, event: fail("2", log)}}, []store.Alert{ats(1, log)}},
-		{"the same flow, told by a clock that is behind", []step{{minute: 3, event: fail("1", log)}, {minute: 1, event: fail("2", log)}}, []store.Alert{ats(1, log)}},
+		{"the same flow, reported by a clock that is behind", []step{{minute: 3, event: fail("1", log)}, {minute: 1, event: fail("2", log)}}, []store.Alert{ats(1, log)}},
 		{"without log", []step{{minute: 1, event: fail("1", "")}, {minute: 2, event: fail("2", "")}, {minute: 2, event: fail("2", "")}}, []store.Alert{ats(2, ""), ats(1, "")}},
 		{"dismissed", []step{{minute: 1, event: fail("1", log)}, {minute: 2, event: fail("2", log+"2")}, {do: dismiss(0)}}, []store.Alert{ats(1, log)}},
 		{"dismissed, and delivered again", []step{{minute: 1, event: fail("1", log)}, {do: dismiss(0)}, {minute: 2, event: fail("2", log)}, {minute: 0, event: fail("3", log)}}, nil},

@@ -14,10 +14,10 @@ import (
 	"github.com/kombo-go/kombo/examples/embeddedflow/store"
 )
 
-// told is one event or result about an integration, generated from four bytes.
-type told struct{ kind, minute, variant, copies byte }
+// An input is one event or result about an integration, generated from four bytes.
+type input struct{ kind, minute, variant, copies byte }
 
-func (x told) event(l life) kombo.Event {
+func (x input) event(l life) kombo.Event {
 	l.customer = []string{"", l.customer}[x.variant>>3&1]
 	// Some IDs occur twice with the same content, and some contents with two IDs.
 	id := fmt.Sprintf("%s-%d-%d-%d-%d", l.id, x.kind, x.minute, x.variant, x.copies)
@@ -35,21 +35,21 @@ func (x told) event(l life) kombo.Event {
 	return nil
 }
 
-func (x told) token(l life) (kombo.Category, *kombo.ConnectedIntegration) {
+func (x input) token(l life) (kombo.Category, *kombo.ConnectedIntegration) {
 	token := l.token()
 	token.SetupStatus = []kombo.SetupStatus{"", "INCOMPLETE", "FINAL_SYNC_PENDING", "COMPLETED"}[x.variant%4]
 	return []kombo.Category{"", "LMS", "ASSESSMENT"}[x.variant%3], token
 }
 
-func parse(data []byte) (all []told) {
+func parse(data []byte) (all []input) {
 	for ; len(data) >= 4 && len(all) < 24; data = data[4:] {
-		all = append(all, told{data[0] % 5, data[1] % 6, data[2] % 16, data[3] % 2})
+		all = append(all, input{data[0] % 5, data[1] % 6, data[2] % 16, data[3] % 2})
 	}
 	return all
 }
 
 // model computes the expected row of a set of events in the simplest way.
-func model(l life, all []told) (want store.Connection, deleted *time.Time) {
+func model(l life, all []input) (want store.Connection, deleted *time.Time) {
 	type dated struct {
 		at    time.Time
 		id    string
@@ -106,7 +106,7 @@ func model(l life, all []told) (want store.Connection, deleted *time.Time) {
 }
 
 // check applies everything to a store in the given order, and compares the result with the model.
-func check(t *testing.T, s *store.Store, l life, all []told) {
+func check(t *testing.T, s *store.Store, l life, all []input) {
 	t.Helper()
 	before := version(t, s, l.customer)
 	for _, x := range all {

@@ -17,16 +17,16 @@ import (
 const environment = "KOMBO_TEST_POSTGRES"
 
 // Schema makes a schema that is dropped after the test, and returns the DSN with it. It skips the test
-// where there is no Postgres.
+// if there is no Postgres.
 func Schema(t testing.TB) (dsn string) {
 	t.Helper()
 	dsn = os.Getenv(environment)
 	if dsn == "" {
-		t.Skip(environment + " holds no DSN")
+		t.Skip(environment + " contains no DSN")
 	}
 	address, err := url.Parse(dsn)
 	if err != nil {
-		t.Fatal(environment + " is not a URL") // which may hold a password
+		t.Fatal(environment + " is not a URL") // which may contain a password
 	}
 	db, err := sql.Open("pgx", dsn)
 	if err != nil {
