@@ -27,7 +27,7 @@ func TestPrograms(t *testing.T) {
 			t.Fatal(err)
 		}
 		var programs []string
-		for _, p := range strings.Fields(string(paths)) {
+		for p := range strings.FieldsSeq(string(paths)) {
 			if !strings.Contains(p, "/footprint/programs/") { // they are measured, not run
 				programs = append(programs, p)
 			}
