@@ -18,6 +18,7 @@ import (
 
 	"github.com/kombo-go/kombo"
 	"github.com/kombo-go/kombo/examples/embeddedflow/store"
+	"github.com/kombo-go/kombo/examples/internal/replicas"
 	"github.com/kombo-go/kombo/kombotest"
 )
 
@@ -115,7 +116,7 @@ func (p *service) visitor(companyID string) *visitor {
 	}
 	v := &visitor{p, &http.Client{
 		Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Timeout: patience, // a stream has no end
+		Timeout: replicas.Patience, // a stream has no end
 	}}
 	if companyID != "" {
 		if got := v.signIn(companyID); got.status != http.StatusSeeOther {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"database/sql"
 	"encoding/json"
 	"fmt"
@@ -10,16 +9,11 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -29,11 +23,9 @@ import (
 	"github.com/kombo-go/kombo"
 	"github.com/kombo-go/kombo/examples/embeddedflow/store"
 	"github.com/kombo-go/kombo/examples/internal/postgres"
+	"github.com/kombo-go/kombo/examples/internal/replicas"
 	"github.com/kombo-go/kombo/kombotest"
 )
-
-// patience is how long a process may take to start or to end.
-const patience = 20 * time.Second
 
 // The product as deployed: several processes share a database, and each may end at any time.
 func TestReplicas(t *testing.T) {
@@ -81,17 +73,17 @@ func (s storm) run(t *testing.T) {
 	srv, _ := kombotest.Start(t, kombotest.Config{Redelivery: kombotest.Redelivery{
 		MaxAttempts: 1000, BaseDelay: 2 * time.Millisecond, MaxDelay: 50 * time.Millisecond,
 	}})
-	replicas := make([]*replica, s.replicas)
-	for i := range replicas {
-		replicas[i] = newReplica(t, s.binary, srv, s.dsn)
+	all := make([]*replicas.Replica, s.replicas)
+	for i := range all {
+		all[i] = replicas.New(t, s.binary, srv, s.dsn)
 	}
 	begun := time.Now()
 	var starting sync.WaitGroup
-	for _, r := range replicas { // all at once, so that they migrate concurrently
-		starting.Go(r.start)
+	for _, r := range all { // all at once, so that they migrate concurrently
+		starting.Go(r.Start)
 	}
 	starting.Wait()
-	srv.SetWebhookURL(balance(t, replicas) + "/webhooks/kombo")
+	srv.SetWebhookURL(replicas.Balance(t, all) + "/webhooks/kombo")
 
 	var sendings []kombo.Event
 	for _, event := range past.events {
@@ -100,7 +92,7 @@ func (s storm) run(t *testing.T) {
 		}
 	}
 	random.Shuffle(len(sendings), func(i, j int) { sendings[i], sendings[j] = sendings[j], sendings[i] })
-	next, kill := make(chan kombo.Event), make(chan *replica)
+	next, kill := make(chan kombo.Event), make(chan *replicas.Replica)
 	var senders, killer sync.WaitGroup
 	for range 16 {
 		senders.Go(func() {
@@ -113,8 +105,8 @@ func (s storm) run(t *testing.T) {
 	}
 	killer.Go(func() {
 		for victim := range kill {
-			victim.kill()
-			victim.start()
+			victim.Kill()
+			victim.Start()
 		}
 	})
 	kills := 0
@@ -124,7 +116,7 @@ func (s storm) run(t *testing.T) {
 		}
 		// Kills are spread evenly over the deliveries. One replica is killed at a time, after the previous one is back.
 		if kills < s.kills && i >= (kills+1)*len(sendings)/(s.kills+1) {
-			kill <- replicas[random.IntN(len(replicas))]
+			kill <- all[random.IntN(len(all))]
 			kills++
 		}
 		next <- event
@@ -168,14 +160,14 @@ func (s storm) count(t *testing.T, table string) (n int) {
 // On SIGTERM, a delivery in progress is completed, and open streams do not delay the exit.
 func endsGracefully(t *testing.T, binary string) {
 	srv, _ := kombotest.Start(t, kombotest.Config{})
-	r := newReplica(t, binary, srv, filepath.Join(t.TempDir(), "store.db"))
-	r.start()
+	r := replicas.New(t, binary, srv, filepath.Join(t.TempDir(), "store.db"))
+	r.Start()
 
-	page, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url()+"/settings/stream", nil)
+	page, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.URL()+"/settings/stream", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.Open(t.Context(), r.dsn)
+	s, err := store.Open(t.Context(), r.Database)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,29 +194,27 @@ func endsGracefully(t *testing.T, binary string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := net.Dial("tcp", r.address)
+	conn, err := net.Dial("tcp", r.Address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(replicas.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	// "Continue" means that the handler has begun to read the body.
 	fmt.Fprintf(conn, "POST /webhooks/kombo HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s: %s\r\nExpect: 100-continue\r\n\r\n",
-		r.address, len(body), kombo.SignatureHeader, kombo.SignWebhook(srv.WebhookSecret(), body))
-	answers := bufio.NewReader(conn)
-	if line, err := answers.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
+		r.Address, len(body), kombo.SignatureHeader, kombo.SignWebhook(srv.WebhookSecret(), body))
+	responses := bufio.NewReader(conn)
+	if line, err := responses.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
 		t.Fatalf("the response is %q, %v", line, err)
 	}
-	if _, err := answers.ReadString('\n'); err != nil {
+	if _, err := responses.ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.command.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	waitUntil(t, "the process takes no more", func() bool {
-		another, err := net.Dial("tcp", r.address)
+	r.Terminate()
+	replicas.WaitUntil(t, "the process takes no more", func() bool {
+		another, err := net.Dial("tcp", r.Address)
 		if err == nil {
 			_ = another.Close()
 		}
@@ -236,7 +226,7 @@ func endsGracefully(t *testing.T, binary string) {
 	if _, err := conn.Write(body); err != nil {
 		t.Fatal(err)
 	}
-	response, err := http.ReadResponse(answers, nil)
+	response, err := http.ReadResponse(responses, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,148 +234,9 @@ func endsGracefully(t *testing.T, binary string) {
 	if response.StatusCode != http.StatusNoContent {
 		t.Errorf("the response is %s", response.Status)
 	}
-	r.awaitEnd()
+	r.AwaitEnd()
 	if got, err := s.Connections(t.Context(), "acme"); err != nil || len(got) != 1 || got[0].IntegrationID != "personio:1" {
 		t.Errorf("connections = %+v, %v", got, err)
-	}
-}
-
-// replica is a process of the product. It keeps its address across restarts.
-type replica struct {
-	t                    *testing.T
-	binary, address, dsn string
-	environment          []string
-
-	command *exec.Cmd
-	output  *bytes.Buffer // of command; read it only after the process has ended
-	ended   chan error    // of command
-}
-
-// newReplica returns a replica that is not started. At the end of the test the process must exit with status 0.
-func newReplica(t *testing.T, binary string, srv *kombotest.Server, dsn string) *replica {
-	r := &replica{t: t, binary: binary, address: freeAddress(t), dsn: dsn, environment: append(os.Environ(),
-		"KOMBO_API_KEY="+srv.APIKey(), "KOMBO_WEBHOOK_SECRET="+srv.WebhookSecret(), "KOMBO_BASE_URL="+srv.BaseURL(),
-		"KOMBO_REGION=", "KOMBO_WEBHOOK_SECRET_PREVIOUS=")}
-	t.Cleanup(func() {
-		if r.command == nil {
-			return
-		}
-		if err := r.command.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Errorf("SIGTERM: %v", err)
-		}
-		r.awaitEnd()
-	})
-	return r
-}
-
-func (r *replica) url() string { return "http://" + r.address }
-
-// start starts the process and waits until it serves requests.
-func (r *replica) start() {
-	r.output, r.ended = new(bytes.Buffer), make(chan error, 1)
-	r.command = exec.Command(r.binary, "-listen", r.address, "-database", r.dsn)
-	r.command.Env, r.command.Dir = r.environment, filepath.Dir(r.binary)
-	r.command.Stdout, r.command.Stderr = r.output, r.output
-	if err := r.command.Start(); err != nil {
-		r.command = nil
-		r.t.Error(err)
-		return
-	}
-	go func(command *exec.Cmd, ended chan<- error) { ended <- command.Wait() }(r.command, r.ended)
-	waitUntil(r.t, "the replica serves", func() bool {
-		select {
-		case err := <-r.ended:
-			r.t.Errorf("a replica has ended: %v\n%s", err, r.output)
-			r.command = nil
-			return true
-		default:
-		}
-		response, err := http.Get(r.url() + "/healthz")
-		if err != nil {
-			return false
-		}
-		_ = response.Body.Close()
-		return response.StatusCode == http.StatusOK
-	})
-}
-
-// kill ends the process by SIGKILL.
-func (r *replica) kill() {
-	if r.command == nil {
-		return // it did not start, and the test has failed
-	}
-	if err := r.command.Process.Kill(); err != nil {
-		r.t.Errorf("SIGKILL: %v", err)
-	}
-	if err := <-r.ended; err == nil {
-		r.t.Error("a replica had ended before it was killed")
-	}
-	r.command = nil
-}
-
-// awaitEnd waits until the process has exited without an error.
-func (r *replica) awaitEnd() {
-	select {
-	case err := <-r.ended:
-		if err != nil {
-			r.t.Errorf("a replica ended with %v:\n%s", err, r.output)
-		}
-	case <-time.After(patience):
-		_ = r.command.Process.Kill()
-		r.t.Errorf("a replica did not end, until it was killed: %v\n%s", <-r.ended, r.output)
-	}
-	r.command = nil
-}
-
-// freeAddress returns an address that stays free, because its port is outside the range of outgoing connections.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 12000+rand.IntN(18000))
-		listener, err := net.Listen("tcp", address)
-		if err != nil {
-			continue
-		}
-		_ = listener.Close()
-		return address
-	}
-	t.Fatal("no port is free")
-	return ""
-}
-
-// balance starts a load balancer that sends each request to a random replica, alive or not, and returns its address.
-func balance(t *testing.T, replicas []*replica) string {
-	t.Helper()
-	transport := &http.Transport{MaxIdleConnsPerHost: 16}
-	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			target, err := url.Parse(replicas[rand.IntN(len(replicas))].url())
-			if err != nil {
-				panic(err)
-			}
-			r.SetURL(target)
-		},
-		Transport:    transport,
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-	}
-	server := httptest.NewServer(proxy)
-	t.Cleanup(func() {
-		server.Close()
-		// A server that shuts down waits for connections that were never used.
-		transport.CloseIdleConnections()
-	})
-	return server.URL
-}
-
-func waitUntil(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	for deadline := time.Now().Add(patience); !condition(); <-ticker.C {
-		if time.Now().After(deadline) {
-			t.Errorf("%s: not within %v", what, patience)
-			return
-		}
 	}
 }
 
