@@ -49,17 +49,17 @@ func cells(t *testing.T, document, header string, cell int) []string {
 	return all
 }
 
-func TestREADMEListsTheOperations(t *testing.T) {
+func TestDocsListTheOperations(t *testing.T) {
 	t.Parallel()
-	routes := cells(t, readFile(t, "README.md"), "| method | wraps | what for |", 2)
+	routes := cells(t, readFile(t, "docs/data.md"), "| method | wraps | purpose |", 2)
 	for _, op := range kombotest.Operations() {
 		if !slices.ContainsFunc(routes, func(route string) bool { return isRoute(route, op) }) {
-			t.Errorf("the README's table lacks %s", op)
+			t.Errorf("the table in docs/data.md lacks %s", op)
 		}
 	}
 	for _, route := range routes {
 		if !slices.ContainsFunc(kombotest.Operations(), func(op string) bool { return isRoute(route, op) }) {
-			t.Errorf("the README's table has %s, which is no operation", route)
+			t.Errorf("the table in docs/data.md has %s, which is not an operation", route)
 		}
 	}
 }
@@ -72,7 +72,7 @@ func isRoute(route, op string) bool {
 
 func TestREADMEListsTheErrors(t *testing.T) {
 	t.Parallel()
-	listed := cells(t, readFile(t, "README.md"), "| `errors.Is` | means |", 1)
+	listed := cells(t, readFile(t, "README.md"), "| `errors.Is` | meaning |", 1)
 	want := append(declaredErrors(t, "errors.go"), "context.Canceled", "context.DeadlineExceeded")
 	slices.Sort(listed)
 	slices.Sort(want)
