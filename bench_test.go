@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -29,9 +30,9 @@ import (
 
 // The benchmarks compare this package ("by=kombo") with the least that a program could do ("by=floor"),
 // and where it helps with what one does that is written by hand ("by=hand"). Time and allocations of each
-// are told by themselves; "ratio" has them take turns every few milliseconds, so that what else the
-// machine does hits all alike, and tells the median of their times divided by the floor's. What they gave
-// stands in docs/performance.md, with the command.
+// are reported by themselves; "ratio" has them take turns every few milliseconds, in random order, so that what else
+// the machine does hits all alike, and reports the median of their times divided by the floor's, and the range of
+// eight rounds of ten. docs/performance.md has the results, and the commands.
 
 // benchCallers is how many call at once where several do.
 const benchCallers = 64
@@ -115,9 +116,8 @@ func compare(b *testing.B, callers, turn int, contestants ...contestant) {
 			teams[i] = newTeam(b, callers, c)
 		}
 		took := make([]time.Duration, len(contestants))
-		for round := range b.N {
-			for i := range teams {
-				i = (i + round) % len(teams) // nobody always follows the same
+		for range b.N {
+			for _, i := range rand.Perm(len(teams)) { // nobody always follows the same
 				begun := time.Now()
 				teams[i].work(b, turn)
 				took[i] = time.Since(begun)
@@ -129,6 +129,8 @@ func compare(b *testing.B, callers, turn int, contestants ...contestant) {
 		for i, c := range contestants[1:] {
 			slices.Sort(ratios[i+1])
 			b.ReportMetric(ratios[i+1][b.N/2], c.by+"/floor")
+			b.ReportMetric(ratios[i+1][b.N/10], c.by+"/floor-low")
+			b.ReportMetric(ratios[i+1][b.N-1-b.N/10], c.by+"/floor-high")
 		}
 		b.ReportMetric(0, "ns/op") // of a whole round, which says nothing
 	})

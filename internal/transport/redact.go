@@ -40,23 +40,35 @@ const (
 // It searches the text as it is, then with its escapes undone, then with the escapes undone that this
 // reveals, and so on. What it finds in any of them it blanks in the original.
 func redact(text string, limit int, secrets []string) string {
-	var needles [][]byte
+	end := min(len(text), len(Truncate(text, limit))+margin(secrets))
+	return string(redactBytes([]byte(text[:end]), limit, secrets))
+}
+
+// margin is how many bytes beyond the limit are searched, so that a secret that the limit cuts is found.
+func margin(secrets []string) int {
 	longest := shortestToken
+	for _, secret := range secrets {
+		longest = max(longest, len(secret))
+	}
+	return maxExpansion * longest
+}
+
+// redactBytes is redact for bytes. If there is no secret, it returns a part of text itself.
+func redactBytes(text []byte, limit int, secrets []string) []byte {
+	var needles [][]byte
 	for _, secret := range secrets {
 		if len(secret) >= shortestSecret {
 			needles = append(needles, forms(secret)...)
-			longest = max(longest, len(secret))
 		}
 	}
 	end := len(Truncate(text, limit))
-	// A secret that the limit cuts is complete here, so it is found.
-	l := layer{text: []byte(text[:min(len(text), end+maxExpansion*longest)])}
+	l := layer{text: text[:min(len(text), end+margin(secrets))]}
 	found := l.find(nil, needles)
 	for len(l.jumps) < maxLayers && l.undo() {
 		found = l.find(found, needles)
 	}
 	if len(found) == 0 {
-		return text[:end]
+		return text[:end:end]
 	}
 	ends := make([]int, end) // of what was found, by where it starts
 	for _, s := range found {
@@ -64,24 +76,22 @@ func redact(text string, limit int, secrets []string) string {
 			ends[s.start] = max(ends[s.start], s.end)
 		}
 	}
-	var out strings.Builder
+	out := make([]byte, 0, end)
 	kept := 0
 	for start, stop := range ends {
 		if stop == 0 {
 			continue
 		}
 		if start >= kept {
-			out.WriteString(text[kept:start])
-			out.WriteString(redacted)
+			out = append(append(out, text[kept:start]...), redacted...)
 		}
 		kept = max(kept, stop)
 	}
-	out.WriteString(text[min(kept, end):end])
-	return Truncate(out.String(), limit)
+	return Truncate(append(out, text[min(kept, end):end]...), limit)
 }
 
 // Truncate returns at most size bytes of text, without splitting a character.
-func Truncate(text string, size int) string {
+func Truncate[T string | []byte](text T, size int) T {
 	if len(text) <= size {
 		return text
 	}
@@ -141,7 +151,11 @@ func (l *layer) origin(i int) int {
 // undo undoes the escapes of URLs, JSON and HTML once, and reports whether there were any.
 func (l *layer) undo() bool {
 	var jumps []jump
-	write, read := 0, 0 // text before read is undone, and its result is before write
+	var undone []byte
+	if len(l.jumps) > 0 {
+		undone = l.text[:0] // in place, unless it is the original
+	}
+	read := 0 // text before it is undone
 	percent, backslash, ampersand := -1, -1, -1
 	for i := 0; i < len(l.text); i++ {
 		if c := l.text[i]; c != '%' && c != '\\' && c != '&' {
@@ -151,16 +165,20 @@ func (l *layer) undo() bool {
 		if size == 0 {
 			continue
 		}
-		write += copy(l.text[write:], l.text[read:i])
-		write += copy(l.text[write:], value)
+		if undone == nil {
+			undone = make([]byte, 0, len(l.text))
+		}
+		undone = append(append(undone, l.text[read:i]...), value...)
 		read = i + size
 		i = read - 1
-		jumps = append(jumps, jump{write, read - write})
+		jumps = append(jumps, jump{len(undone), read - len(undone)})
 	}
-	write += copy(l.text[write:], l.text[read:])
-	l.text = l.text[:write]
+	if jumps == nil {
+		return false
+	}
+	l.text = append(undone, l.text[read:]...)
 	l.jumps = append(l.jumps, jumps)
-	return jumps != nil
+	return true
 }
 
 // next returns the first position of c from i on, which last remembers.
@@ -325,22 +343,76 @@ func unescape(text []byte) (value string, size int) {
 	return "", 0
 }
 
-// references are HTML's names, in lower case, for what a secret may contain, each before its character. A map would
-// be made before main.
-var references = [...]string{
-	"amp", "&", "apos", "'", "ast", "*", "bsol", `\`, "colon", ":", "comma", ",", "commat", "@",
-	"dollar", "$", "equals", "=", "excl", "!", "grave", "`", "gt", ">", "hat", "^", "lcub", "",
-	"lowbar", "_", "lpar", "(", "lsqb", "[", "lt", "<", "nbsp", " ", "newline", "\n", "num", "#",
-	"percnt", "%", "period", ".", "plus", "+", "quest", "?", "quot", `"`, "rcub", "}", "rpar", ")",
-	"rsqb", "]", "semi", ";", "sol", "/", "tab", "\t", "verbar", "|", "vert", "|",
-}
-
-// reference returns the character of a named HTML reference, or "".
-func reference(name string) string {
-	for i := 0; i < len(references); i += 2 {
-		if references[i] == name {
-			return references[i+1]
-		}
+// reference returns the character of an HTML reference with this name in lower case, or "": those that a secret may
+// contain. A switch is faster than a list, and a map would be made before main.
+func reference(name []byte) string {
+	switch string(name) {
+	case "amp":
+		return "&"
+	case "apos":
+		return "'"
+	case "ast":
+		return "*"
+	case "bsol":
+		return `\`
+	case "colon":
+		return ":"
+	case "comma":
+		return ","
+	case "commat":
+		return "@"
+	case "dollar":
+		return "$"
+	case "equals":
+		return "="
+	case "excl":
+		return "!"
+	case "grave":
+		return "`"
+	case "gt":
+		return ">"
+	case "hat":
+		return "^"
+	case "lcub":
+		return "{"
+	case "lowbar":
+		return "_"
+	case "lpar":
+		return "("
+	case "lsqb":
+		return "["
+	case "lt":
+		return "<"
+	case "nbsp":
+		return " "
+	case "newline":
+		return "\n"
+	case "num":
+		return "#"
+	case "percnt":
+		return "%"
+	case "period":
+		return "."
+	case "plus":
+		return "+"
+	case "quest":
+		return "?"
+	case "quot":
+		return `"`
+	case "rcub":
+		return "}"
+	case "rpar":
+		return ")"
+	case "rsqb":
+		return "]"
+	case "semi":
+		return ";"
+	case "sol":
+		return "/"
+	case "tab":
+		return "\t"
+	case "verbar", "vert":
+		return "|"
 	}
 	return ""
 }
@@ -367,7 +439,7 @@ func unescapeHTML(text []byte) (value string, size int) {
 			if n == 0 {
 				return "", 0
 			}
-			value, size = reference(string(name[:n])), 1+n
+			value, size = reference(name[:n]), 1+n
 		}
 	}
 	switch rest := text[size:]; {

@@ -277,3 +277,23 @@ func reveals(text, secret string, times int) bool {
 	}
 	return false
 }
+
+// The names are those of HTML, in any case; a no-break space counts as a space.
+func TestReferencesAreThoseOfHTML(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{
+		"amp", "apos", "ast", "bsol", "colon", "comma", "commat", "dollar", "equals", "excl", "grave", "gt", "Hat", "lcub", "lowbar", "lpar", "lsqb", "lt",
+		"nbsp", "NewLine", "num", "percnt", "period", "plus", "quest", "quot", "rcub", "rpar", "rsqb", "semi", "sol", "Tab", "verbar", "vert",
+	} {
+		want := strings.ReplaceAll(html.UnescapeString("&"+name+";"), "\u00a0", " ")
+		if got := reference([]byte(strings.ToLower(name))); got != want {
+			t.Errorf("&%s; = %q, want %q", name, got, want)
+		}
+	}
+	secret := "{key-of-{braces}}"
+	for _, text := range []string{"&lcub;key-of-&lcub;braces&rcub;&rcub;", "&LCUB;key-of-{braces&rcub;}"} {
+		if got := redact(text, noLimit, []string{secret}); got != redacted {
+			t.Errorf("%s = %q", text, got)
+		}
+	}
+}
