@@ -1,6 +1,7 @@
 package kombo
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -131,30 +132,59 @@ type Error struct {
 
 // errorInfo is the error in a response. Only the message is never null.
 type errorInfo struct {
-	Code    ErrorCode `json:"code"`
-	Title   string    `json:"title"`
-	Message string    `json:"message"`
-	LogURL  string    `json:"log_url"`
+	Code    errorText `json:"code"`
+	Title   errorText `json:"title"`
+	Message errorText `json:"message"`
+	LogURL  errorText `json:"log_url"`
+}
+
+// errorText is a string of which an error has the beginning. What is not a string is ignored.
+type errorText string
+
+// maxErrorText is how much of the JSON of an errorText is decoded. An escape takes six bytes, and to redact a message
+// takes the longest secret after it, each byte of which can be escaped in 16.
+const maxErrorText = 6 * (maxErrorMessage + 16*transport.MaxValue)
+
+// UnmarshalJSON decodes the beginning of a string.
+func (t *errorText) UnmarshalJSON(document []byte) error {
+	if document[0] != '"' {
+		return nil
+	}
+	if len(document) > maxErrorText {
+		end := 1
+		for end < maxErrorText {
+			switch {
+			case document[end] != '\\':
+				end++
+			case document[end+1] == 'u':
+				end += len(`\u0000`)
+			default:
+				end += len(`\n`)
+			}
+		}
+		document = append(document[:end:end], '"')
+	}
+	return json.Unmarshal(document, (*string)(t))
 }
 
 // errorFromResponse turns a response that reports an error into an *Error, which has the status whatever the
 // body is.
 func errorFromResponse(operation transport.Operation, resp *transport.Response) *Error {
 	e := newError(operation, resp)
-	e.Body = []byte(resp.Redact(string(resp.Body), MaxErrorBody))
+	e.Body = resp.RedactedBody(MaxErrorBody)
 	var decoded struct {
 		Error errorInfo `json:"error"`
 	}
 	// Use what can be decoded of an error of an unexpected form.
 	_ = boundedjson.Unmarshal(withoutBOM(resp.Body), &decoded)
 	info := decoded.Error
-	e.Code = info.Code
-	if !looksLikeCode(info.Code) {
+	e.Code = ErrorCode(info.Code)
+	if !looksLikeCode(e.Code) {
 		e.Code = ErrorCode(resp.Redact(string(info.Code), maxErrorLine))
 	}
-	e.Title = resp.Redact(info.Title, maxErrorLine)
-	e.Message = resp.Redact(info.Message, maxErrorMessage)
-	e.LogURL = resp.Redact(info.LogURL, maxErrorLine)
+	e.Title = resp.Redact(string(info.Title), maxErrorLine)
+	e.Message = resp.Redact(string(info.Message), maxErrorMessage)
+	e.LogURL = resp.Redact(string(info.LogURL), maxErrorLine)
 	switch {
 	case resp.StatusCode == http.StatusNotModified:
 		e.err = &unexpectedError{reason: "the request was not conditional"}

@@ -35,7 +35,12 @@ func FuzzErrorFromResponse(f *testing.F) {
 		if text := err.Error(); strings.ContainsAny(text, "\r\n\x00") || len(text) > 5000 {
 			t.Errorf("text = %q", text)
 		}
-		var want struct{ Error errorInfo }
+		var want struct {
+			Error struct {
+				Code, Title, Message string
+				LogURL               string `json:"log_url"`
+			}
+		}
 		if json.Unmarshal(body, &want) == nil && err.Message != resp.Redact(want.Error.Message, maxErrorMessage) {
 			t.Errorf("message = %q, want %q", err.Message, want.Error.Message)
 		}

@@ -60,7 +60,8 @@ func contentEncoding(header http.Header) string {
 // readLimited reads at most limit bytes, and reports whether there are more.
 func readLimited(body io.Reader, announced, expected, limit int64) (read []byte, tooLarge bool, err error) {
 	if expected > 0 {
-		read, err = readReserved(io.LimitReader(body, limit+1), min(expected+expected/8, limit+1))
+		expected = min(expected+expected/8, limit+1)
+		read, err = readReserved(io.LimitReader(body, limit+1), expected, expected)
 	} else {
 		read, err = ReadAll(body, announced, limit+1)
 	}
@@ -73,19 +74,32 @@ func readLimited(body io.Reader, announced, expected, limit int64) (read []byte,
 // ReadAll reads up to limit bytes of a body. announced is its Content-Length, or -1.
 func ReadAll(body io.Reader, announced, limit int64) ([]byte, error) {
 	body = io.LimitReader(body, limit)
-	if announced <= 0 || announced > maxReserved {
+	announced = min(announced, limit)
+	if announced <= 0 {
 		// io.ReadAll allocates two to three times the size of the body, a bytes.Buffer up to four times.
 		return io.ReadAll(body)
 	}
-	return readReserved(body, announced)
+	return readReserved(body, min(announced, maxReserved), announced)
 }
 
-// readReserved reserves memory for so many bytes, and takes more if more come.
-func readReserved(body io.Reader, size int64) ([]byte, error) {
-	// With MinRead bytes more, the buffer finds the end without growing.
-	buffer := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
-	_, err := buffer.ReadFrom(body)
-	return buffer.Bytes(), err
+// readReserved reserves memory for size bytes, for eight times as many once these have come, and so on up to most.
+// All of it together is a seventh more than the body. It takes more if more comes.
+func readReserved(body io.Reader, size, most int64) ([]byte, error) {
+	var read []byte
+	for {
+		// With MinRead bytes more, the buffer finds the end without growing.
+		buffer := bytes.NewBuffer(append(make([]byte, 0, size+bytes.MinRead), read...))
+		part := body
+		if size < most {
+			part = io.LimitReader(body, size-int64(len(read)))
+		}
+		_, err := buffer.ReadFrom(part)
+		read = buffer.Bytes()
+		if err != nil || size == most || int64(len(read)) < size {
+			return read, err
+		}
+		size = min(8*size, most)
+	}
 }
 
 // maxReserved bounds the memory that a Content-Length alone can reserve.

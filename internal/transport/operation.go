@@ -54,9 +54,9 @@ func (o Operation) expand(values []string) (string, error) {
 	return path.String(), nil
 }
 
-// maxValue is the length in bytes of the longest path value or header value. Activation tokens come from
+// MaxValue is the length in bytes of the longest path value or header value. Activation tokens come from
 // browsers, which can send anything.
-const maxValue = 8 << 10
+const MaxValue = 8 << 10
 
 // escapeSegment escapes everything except unreserved characters: url.PathEscape leaves colons as they
 // are, and integration ids contain one.
@@ -64,8 +64,8 @@ func escapeSegment(name, value string) (string, error) {
 	switch {
 	case value == "":
 		return "", fmt.Errorf("%s is empty", name)
-	case len(value) > maxValue:
-		return "", fmt.Errorf("%s is longer than %d bytes", name, maxValue)
+	case len(value) > MaxValue:
+		return "", fmt.Errorf("%s is longer than %d bytes", name, MaxValue)
 	case !utf8.ValidString(value):
 		return "", fmt.Errorf("%s is not valid UTF-8", name)
 	}
@@ -83,8 +83,8 @@ func escapeSegment(name, value string) (string, error) {
 // failed attempt.
 func checkHeaderValue(name, value string) error {
 	switch {
-	case len(value) > maxValue:
-		return fmt.Errorf("%s is longer than %d bytes", name, maxValue)
+	case len(value) > MaxValue:
+		return fmt.Errorf("%s is longer than %d bytes", name, MaxValue)
 	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
 		return fmt.Errorf("%s contains characters that are not allowed in a header", name)
 	}

@@ -67,7 +67,7 @@ func FuzzExpand(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		path, err := operation.expand([]string{value})
 		if err != nil {
-			if value != "" && len(value) <= maxValue && utf8.ValidString(value) && !strings.Contains(value, ".") {
+			if value != "" && len(value) <= MaxValue && utf8.ValidString(value) && !strings.Contains(value, ".") {
 				t.Fatalf("%q was refused: %v", value, err)
 			}
 			return

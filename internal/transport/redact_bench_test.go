@@ -83,7 +83,7 @@ func TestRedactTakesLinearTime(t *testing.T) { //nolint:paralleltest // measures
 	texts, secrets := benchmarkTexts()
 	for _, c := range []string{"a", "%", `\`, "%25", "&#", "&amp;", "token", "eyJ"} {
 		texts["secret of "+c] = strings.Repeat(c, (64<<10)/len(c))
-		secrets = append(secrets, strings.Repeat(c, maxValue/len(c)-1)+"!")
+		secrets = append(secrets, strings.Repeat(c, MaxValue/len(c)-1)+"!")
 	}
 	for name, text := range texts {
 		times := 0

@@ -4,6 +4,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -163,11 +164,22 @@ type Response struct {
 }
 
 // Redact returns the beginning of text, at most limit bytes of it, without the secrets of this call.
-func (a *Response) Redact(text string, limit int) string {
-	if a.call == nil {
-		return redact(text, limit, nil)
+func (a *Response) Redact(text string, limit int) string { return redact(text, limit, a.secrets()) }
+
+// RedactedBody returns the beginning of the body, as Redact does.
+func (a *Response) RedactedBody(limit int) []byte {
+	body := redactBytes(a.Body, limit, a.secrets())
+	if len(body) < len(a.Body) {
+		body = bytes.Clone(body) // of a part, which would keep all in memory
 	}
-	return redact(text, limit, a.call.secrets())
+	return body
+}
+
+func (a *Response) secrets() []string {
+	if a.call == nil {
+		return nil
+	}
+	return a.call.secrets()
 }
 
 // CallError is a call that ended without a response.
