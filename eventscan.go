@@ -28,14 +28,32 @@ func scanInOrder(body []byte) (id, eventType, data []byte, ok bool) {
 	rest = bytes.TrimRight(rest, jsonSpace)
 	data, ok = bytes.CutSuffix(rest, []byte("}"))
 	data = bytes.Trim(data, jsonSpace)
-	return id, eventType, data, ok && isLikelyObject(data) && bytes.Count(data, []byte("{"))+bytes.Count(data, []byte("[")) <= maxDepth
+	return id, eventType, data, ok && isLikelyObject(data) && isShallow(data)
+}
+
+// isShallow returns true only for data that is not nested deeper than maxDepth: a value in that is deeper has as many
+// brackets before it that open, and as many after it that close. Strings may contain more.
+func isShallow(data []byte) bool {
+	opened := 0
+	for i := 0; i < len(data); i += 4 << 10 {
+		rest := data[i:]
+		opened += brackets(rest[:min(len(rest), 4<<10)], "{", "[")
+		if opened > maxDepth {
+			return brackets(rest, "}", "]") <= maxDepth
+		}
+	}
+	return true
+}
+
+func brackets(b []byte, object, list string) int {
+	return bytes.Count(b, []byte(object)) + bytes.Count(b, []byte(list))
 }
 
 // isLikelyObject guesses whether b is one object, and not an object and more members, one of which ends it. A
 // wrong guess costs time only. If another member is an object, it is most likely a short one.
 func isLikelyObject(b []byte) bool {
 	depth := 0
-	for i := len(b) - 1; i >= len(b)*7/8; i-- {
+	for i := len(b) - 1; i >= max(len(b)*7/8, len(b)-1<<10); i-- {
 		switch b[i] {
 		case '}':
 			depth++
