@@ -68,17 +68,31 @@ func TestParseEventInOtherForms(t *testing.T) {
 // The limit on nesting does not depend on the order of the members.
 func TestDeepestBody(t *testing.T) {
 	t.Parallel()
+	lists := strings.TrimSuffix(strings.Repeat("[],", 15_000), ",")
 	for _, test := range []struct {
 		depth int
 		valid bool
 	}{{9_999, true}, {10_000, false}} {
-		data := strings.Repeat("[", test.depth) + strings.Repeat("]", test.depth)
-		for _, body := range []string{
-			`{"id":"e","type":"new-thing","data":` + data + `}`,
-			`{"type":"new-thing","id":"e","data":` + data + `}`,
+		for _, data := range []string{
+			`%s`,
+			`[%s,` + lists + `]`,
+			`[` + lists + `,%s]`,
+			`[` + lists + `,%s,` + lists + `]`,
+			`["` + strings.Repeat("}", 15_000) + `",%s,"` + strings.Repeat("{", 15_000) + `"]`,
+			`{"a\\":"\"]",` + `"b":%s,"c":"]"}`,
 		} {
-			if _, err := kombo.ParseEvent([]byte(body)); (err == nil) != test.valid {
-				t.Errorf("depth %d, %.40s…: %v", test.depth, body, err)
+			depth := test.depth
+			if data != "%s" {
+				depth--
+			}
+			data = strings.Replace(data, "%s", strings.Repeat("[", depth)+strings.Repeat("]", depth), 1)
+			for _, body := range []string{
+				`{"id":"e","type":"new-thing","data":` + data + `}`,
+				`{"type":"new-thing","id":"e","data":` + data + `}`,
+			} {
+				if _, err := kombo.ParseEvent([]byte(body)); (err == nil) != test.valid {
+					t.Errorf("depth %d, %.60s…: %v", test.depth, body, err)
+				}
 			}
 		}
 	}

@@ -79,11 +79,15 @@ func ReadAll(body io.Reader, announced, limit int64) ([]byte, error) {
 		// io.ReadAll allocates two to three times the size of the body, a bytes.Buffer up to four times.
 		return io.ReadAll(body)
 	}
-	return readReserved(body, min(announced, maxReserved), announced)
+	first := announced
+	for first > maxReserved {
+		first = (first + 7) / 8
+	}
+	return readReserved(body, first, announced)
 }
 
-// readReserved reserves memory for size bytes, for eight times as many once these have come, and so on up to most.
-// All of it together is a seventh more than the body. It takes more if more comes.
+// readReserved reserves memory for size bytes, for eight times as many once these have come, and so on up to most,
+// which together is a seventh more. It takes more if more comes.
 func readReserved(body io.Reader, size, most int64) ([]byte, error) {
 	var read []byte
 	for {

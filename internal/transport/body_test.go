@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -173,4 +175,43 @@ func TestDisableCompression(t *testing.T) {
 			t.Errorf("disabled %v: response = %+v, %v, asked for %q", disabled, resp, err, asked)
 		}
 	}
+}
+
+// What a body announces changes what is reserved for it, never what is read. At most eight times what came is reserved
+// and for a body as long as announced a fifth more than its length.
+func TestReadAll(t *testing.T) { //nolint:paralleltest // counts what is allocated
+	for _, size := range []int{0, 1, maxReserved - 1, maxReserved, maxReserved + 1, 100_000, 8 * maxReserved, 8*maxReserved + 1, 3_000_000} {
+		content := bytes.Repeat([]byte("0123456789"), size/10+1)[:size]
+		for _, announced := range []int64{-1, 0, int64(size), int64(size) - 1, int64(size) + 1, 10, 1 << 40} {
+			for _, limit := range []int64{1 << 30, int64(size), int64(size) / 2, 1 << 20} {
+				var read []byte
+				var err error
+				took := allocated(func() { read, err = ReadAll(bytes.NewReader(content), announced, limit) })
+				want := content[:min(int64(size), limit)]
+				if err != nil || !bytes.Equal(read, want) {
+					t.Errorf("%d bytes, announced %d, limit %d: %d bytes, %v", size, announced, limit, len(read), err)
+				}
+				most := 10*len(want) + 3*maxReserved
+				if int(announced) == size && int(limit) >= size {
+					most = size*6/5 + 2*maxReserved
+				}
+				if took > most {
+					t.Errorf("%d bytes, announced %d, limit %d: %d bytes were allocated, want at most %d", size, announced, limit, took, most)
+				}
+			}
+		}
+	}
+}
+
+// allocated returns how many bytes f allocates, the least of three times: others may allocate at the same time.
+func allocated(f func()) int {
+	least := math.MaxInt
+	for range 3 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f()
+		runtime.ReadMemStats(&after)
+		least = min(least, int(after.TotalAlloc-before.TotalAlloc))
+	}
+	return least
 }

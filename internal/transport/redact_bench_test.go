@@ -93,3 +93,34 @@ func TestRedactTakesLinearTime(t *testing.T) { //nolint:paralleltest // measures
 		}
 	}
 }
+
+// Each layer of a text compares a byte at most once with each form of each secret, and once with each form of a token,
+// whatever the text contains.
+func TestRedactVisitsEachByteABoundedNumberOfTimes(t *testing.T) {
+	t.Parallel()
+	texts, secrets := benchmarkTexts()
+	for _, c := range []string{"a", "%", `\`, "%25", "&#", "&amp;", "token", "eyJ"} {
+		texts["secret of "+c] = strings.Repeat(c, (64<<10)/len(c))
+		secrets = append(secrets, strings.Repeat(c, MaxValue/len(c)-1)+"!")
+	}
+	var needles [][]byte
+	for _, secret := range secrets {
+		needles = append(needles, forms(secret)...)
+	}
+	for name, text := range texts {
+		l := layer{text: []byte(text)}
+		for more := true; more && len(l.jumps) < maxLayers; more = l.undo() {
+			if n := len(l.jumps); n > 0 && !slices.IsSortedFunc(l.jumps[n-1], func(a, b jump) int { return a.at - b.at }) {
+				t.Errorf("%s: escapes are undone out of order", name)
+			}
+			here := layer{text: l.text} // the places in this layer
+			compared := 0
+			for _, s := range here.find(nil, needles) {
+				compared += s.end - s.start
+			}
+			if most := (len(needles) + 3) * (len(l.text) + MaxValue); compared > most {
+				t.Errorf("%s: %d bytes were compared in layer %d of %d bytes, want at most %d", name, compared, len(l.jumps), len(l.text), most)
+			}
+		}
+	}
+}
