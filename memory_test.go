@@ -382,3 +382,77 @@ func TestListHoldsOnePage(t *testing.T) {
 	}
 	t.Logf("%d items, %d bytes in memory, a page has %d", items, most, pageBytes)
 }
+
+// An error of 10 MB takes little more than reading it: its body is not copied, and of its message the beginning is decoded.
+func TestLongErrorsAreNotCopied(t *testing.T) { //nolint:paralleltest // counts what is allocated
+	const size = 10_000_000
+	for name, body := range map[string]string{
+		"message":      `{"error":{"code":"PLATFORM.INPUT_INVALID","message":"` + strings.Repeat("x", size-100) + `"}}`,
+		"escapes":      `{"error":{"code":"PLATFORM.INPUT_INVALID","message":"` + strings.Repeat(`\u00e4 \"line\"\n`, size/17-10) + `"}}`,
+		"unknown data": `{"error":{"code":"PLATFORM.INPUT_INVALID","message":"x"},"data":"` + strings.Repeat("x", size-100) + `"}`,
+		"HTML":         string(htmlPage(size)),
+	} {
+		for announced, most := range map[bool]uint64{true: 14 << 20, false: 25 << 20} {
+			client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: roundTripFunc(func(r *http.Request) (*http.Response, error) {
+				response, err := staticTransport(http.StatusBadRequest, []byte(body)).RoundTrip(r)
+				if !announced {
+					response.ContentLength = -1
+				}
+				return response, err
+			})}))
+			var err error
+			// The transport above copies the body.
+			took := allocated(func() { _, err = client.Connect.Tools(t.Context(), kombo.CategoryHRIS) }) - uint64(len(body))
+			e, ok := errors.AsType[*kombo.Error](err)
+			if !ok || len(e.Body) != kombo.MaxErrorBody || (e.Code == kombo.CodeInputInvalid) == (name == "HTML") {
+				t.Errorf("%s: error = %.200v", name, err)
+			}
+			if took > most {
+				t.Errorf("%s, announced %v: %d bytes were allocated, want at most %d", name, announced, took, most)
+			}
+		}
+	}
+}
+
+// The message of an error does not depend on how much of it is decoded.
+func TestLongMessageIsThatOfAShortOne(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"plain": "0123456789", "escapes": `\u00e4\\\"`, "backslashes": `\\`, "key": testAPIKey + " ", "key escaped": strings.ReplaceAll(testAPIKey, "_", `\u005f`) + `\n`,
+		"pairs": `\ud83d\ude00`,
+	} {
+		messages := map[int]string{}
+		for _, size := range []int{1 << 20, 5 << 20} {
+			body := `{"error":{"code":"A","message":"` + strings.Repeat(text, size/len(text)) + `","title":"` + strings.Repeat(text, size/len(text)) + `"}}`
+			client := newClient(t, kombo.WithMaxResponseSize(20<<20), kombo.WithHTTPClient(&http.Client{Transport: staticTransport(http.StatusBadRequest, []byte(body))}))
+			_, err := client.Connect.Tools(t.Context(), kombo.CategoryHRIS)
+			e, ok := errors.AsType[*kombo.Error](err)
+			if !ok || e.Message == "" || e.Title == "" || strings.Contains(e.Message, testAPIKey) || len(e.Message) > 8<<10 {
+				t.Fatalf("%s: error = %.200v", name, err)
+			}
+			messages[size] = e.Message
+		}
+		var want string
+		if err := json.Unmarshal([]byte(`"`+strings.Repeat(text, 1<<20/len(text))+`"`), &want); err != nil {
+			t.Fatal(err)
+		}
+		if want = strings.ReplaceAll(want, testAPIKey, "[redacted]"); messages[1<<20] != messages[5<<20] || !strings.HasPrefix(want, messages[1<<20]) {
+			t.Errorf("%s: the message depends on its length:\n%.200s\n%.200s\nwant the beginning of %.200s", name, messages[1<<20], messages[5<<20], want)
+		}
+	}
+}
+
+// A passthrough is decoded once: it takes the body and its data.
+func TestPassthroughIsDecodedOnce(t *testing.T) { //nolint:paralleltest // counts what is allocated
+	body := passthroughBody(9 << 20)
+	client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: staticTransport(http.StatusOK, body)}))
+	took := allocated(func() {
+		response, err := client.Integrations.Passthrough(t.Context(), testIntegrationID, "tool", "api", kombo.PassthroughRequest{Method: http.MethodGet, Path: "/files/1"})
+		if err != nil || !bytes.HasSuffix(body, append(response.Data, `},"warnings":[]}`...)) {
+			t.Errorf("response = %.200v, %v", response, err)
+		}
+	})
+	if most := uint64(len(body)) * 9 / 4; took > most {
+		t.Errorf("%d bytes were allocated, want at most %d", took, most)
+	}
+}

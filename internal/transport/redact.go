@@ -61,11 +61,13 @@ func redactBytes(text []byte, limit int, secrets []string) []byte {
 			needles = append(needles, forms(secret)...)
 		}
 	}
-	end := len(Truncate(text, limit))
-	l := layer{text: text[:min(len(text), end+margin(secrets))]}
-	found := l.find(nil, needles)
-	for len(l.jumps) < maxLayers && l.undo() {
-		found = l.find(found, needles)
+	end, margin := len(Truncate(text, limit)), margin(secrets)
+	found := findAll(text[:min(len(text), end+margin)], needles)
+	if end < len(text) { // the limit can cut an escape, to that of another character
+		tail := max(0, end-margin)
+		for _, s := range findAll(text[tail:end], needles) {
+			found = append(found, span{tail + s.start, tail + s.end})
+		}
 	}
 	if len(found) == 0 {
 		return text[:end:end]
@@ -88,6 +90,16 @@ func redactBytes(text []byte, limit int, secrets []string) []byte {
 		kept = max(kept, stop)
 	}
 	return Truncate(append(out, text[min(kept, end):end]...), limit)
+}
+
+// findAll returns the parts of text that must be blanked, also those that are escaped.
+func findAll(text []byte, needles [][]byte) []span {
+	l := layer{text: text}
+	found := l.find(nil, needles)
+	for len(l.jumps) < maxLayers && l.undo() {
+		found = l.find(found, needles)
+	}
+	return found
 }
 
 // Truncate returns at most size bytes of text, without splitting a character.
@@ -167,6 +179,10 @@ func (l *layer) undo() bool {
 		}
 		if undone == nil {
 			undone = make([]byte, 0, len(l.text))
+		}
+		if jumps == nil {
+			rest := l.text[i:]
+			jumps = make([]jump, 0, bytes.Count(rest, []byte("%"))+bytes.Count(rest, []byte(`\`))+bytes.Count(rest, []byte("&")))
 		}
 		undone = append(append(undone, l.text[read:i]...), value...)
 		read = i + size

@@ -222,6 +222,7 @@ func FuzzRedact(f *testing.F) {
 	f.Add(`\u00`, "%2", "\xffabcdefgh", 20, []byte{})
 	f.Add("0123456", "!", "0123456[", 100, []byte{})
 	f.Add("0123456", "!", "0123456[", 16, []byte{})
+	f.Add("0", "0", "0000000000!", 30, []byte("C8")) // the limit cuts &#330, another character, to &#33
 	for i := range encodings {
 		f.Add("a", "%b", "key+0123/456=", noLimit, []byte{byte(i), byte(i), byte(200 + i)})
 		f.Add("a%", "%b", "kombo_live+8f3kQ2mZ7xW1pT5vB9nC4rY6/", noLimit, []byte{byte(i), byte(i), byte(200 + i)})
