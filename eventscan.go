@@ -34,19 +34,19 @@ func scanInOrder(body []byte) (id, eventType, data []byte, ok bool) {
 // isShallow returns true only for data that is not nested deeper than maxDepth: a value in that is deeper has as many
 // brackets before it that open, and as many after it that close. Strings may contain more.
 func isShallow(data []byte) bool {
+	count := func(b []byte, brackets string) (n int) {
+		for i := range brackets {
+			n += bytes.Count(b, []byte(brackets[i:i+1]))
+		}
+		return n
+	}
 	opened := 0
 	for i := 0; i < len(data); i += 4 << 10 {
-		rest := data[i:]
-		opened += brackets(rest[:min(len(rest), 4<<10)], "{", "[")
-		if opened > maxDepth {
-			return brackets(rest, "}", "]") <= maxDepth
+		if opened += count(data[i:min(len(data), i+4<<10)], "{["); opened > maxDepth {
+			return count(data[i:], "}]") <= maxDepth
 		}
 	}
 	return true
-}
-
-func brackets(b []byte, object, list string) int {
-	return bytes.Count(b, []byte(object)) + bytes.Count(b, []byte(list))
 }
 
 // isLikelyObject guesses whether b is one object, and not an object and more members, one of which ends it. A

@@ -40,33 +40,31 @@ const (
 // It searches the text as it is, then with its escapes undone, then with the escapes undone that this
 // reveals, and so on. What it finds in any of them it blanks in the original.
 func redact(text string, limit int, secrets []string) string {
-	end := min(len(text), len(Truncate(text, limit))+margin(secrets))
-	return string(redactBytes([]byte(text[:end]), limit, secrets))
-}
-
-// margin is how many bytes beyond the limit are searched, so that a secret that the limit cuts is found.
-func margin(secrets []string) int {
-	longest := shortestToken
-	for _, secret := range secrets {
-		longest = max(longest, len(secret))
-	}
-	return maxExpansion * longest
+	return string(redactBytes([]byte(text), limit, secrets))
 }
 
 // redactBytes is redact for bytes. If there is no secret, it returns a part of text itself.
 func redactBytes(text []byte, limit int, secrets []string) []byte {
 	var needles [][]byte
+	longest := shortestToken
 	for _, secret := range secrets {
 		if len(secret) >= shortestSecret {
 			needles = append(needles, forms(secret)...)
+			longest = max(longest, len(secret))
 		}
 	}
-	end, margin := len(Truncate(text, limit)), margin(secrets)
-	found := findAll(text[:min(len(text), end+margin)], needles)
-	if end < len(text) { // the limit can cut an escape, to that of another character
-		tail := max(0, end-margin)
-		for _, s := range findAll(text[tail:end], needles) {
-			found = append(found, span{tail + s.start, tail + s.end})
+	end := len(truncate(text, limit))
+	var found []span
+	// A secret that the limit cuts is complete here, so it is found. The limit can also cut an escape, to that of
+	// another character.
+	for searched := min(len(text), end+maxExpansion*longest); ; searched = end {
+		l := layer{text: text[:searched]}
+		found = l.find(found, needles)
+		for len(l.jumps) < maxLayers && l.undo() {
+			found = l.find(found, needles)
+		}
+		if searched == end {
+			break
 		}
 	}
 	if len(found) == 0 {
@@ -89,21 +87,22 @@ func redactBytes(text []byte, limit int, secrets []string) []byte {
 		}
 		kept = max(kept, stop)
 	}
-	return Truncate(append(out, text[min(kept, end):end]...), limit)
-}
-
-// findAll returns the parts of text that must be blanked, also those that are escaped.
-func findAll(text []byte, needles [][]byte) []span {
-	l := layer{text: text}
-	found := l.find(nil, needles)
-	for len(l.jumps) < maxLayers && l.undo() {
-		found = l.find(found, needles)
-	}
-	return found
+	return truncate(append(out, text[min(kept, end):end]...), limit)
 }
 
 // Truncate returns at most size bytes of text, without splitting a character.
-func Truncate[T string | []byte](text T, size int) T {
+func Truncate(text string, size int) string {
+	if len(text) <= size {
+		return text
+	}
+	for size > 0 && !utf8.RuneStart(text[size]) {
+		size--
+	}
+	return text[:size]
+}
+
+// truncate is Truncate for bytes.
+func truncate(text []byte, size int) []byte {
 	if len(text) <= size {
 		return text
 	}
@@ -181,8 +180,7 @@ func (l *layer) undo() bool {
 			undone = make([]byte, 0, len(l.text))
 		}
 		if jumps == nil {
-			rest := l.text[i:]
-			jumps = make([]jump, 0, bytes.Count(rest, []byte("%"))+bytes.Count(rest, []byte(`\`))+bytes.Count(rest, []byte("&")))
+			jumps = make([]jump, 0, 1+len(l.text)/64)
 		}
 		undone = append(append(undone, l.text[read:i]...), value...)
 		read = i + size
@@ -359,76 +357,22 @@ func unescape(text []byte) (value string, size int) {
 	return "", 0
 }
 
-// reference returns the character of an HTML reference with this name in lower case, or "": those that a secret may
-// contain. A switch is faster than a list, and a map would be made before main.
+// references are HTML's names, in lower case, for what a secret may contain, each before its character. A map would
+// be made before main.
+var references = [...]string{
+	"amp", "&", "apos", "'", "ast", "*", "bsol", `\`, "colon", ":", "comma", ",", "commat", "@",
+	"dollar", "$", "equals", "=", "excl", "!", "grave", "`", "gt", ">", "hat", "^", "lcub", "{",
+	"lowbar", "_", "lpar", "(", "lsqb", "[", "lt", "<", "nbsp", " ", "newline", "\n", "num", "#",
+	"percnt", "%", "period", ".", "plus", "+", "quest", "?", "quot", `"`, "rcub", "}", "rpar", ")",
+	"rsqb", "]", "semi", ";", "sol", "/", "tab", "\t", "verbar", "|", "vert", "|",
+}
+
+// reference returns the character of a named HTML reference, or "".
 func reference(name []byte) string {
-	switch string(name) {
-	case "amp":
-		return "&"
-	case "apos":
-		return "'"
-	case "ast":
-		return "*"
-	case "bsol":
-		return `\`
-	case "colon":
-		return ":"
-	case "comma":
-		return ","
-	case "commat":
-		return "@"
-	case "dollar":
-		return "$"
-	case "equals":
-		return "="
-	case "excl":
-		return "!"
-	case "grave":
-		return "`"
-	case "gt":
-		return ">"
-	case "hat":
-		return "^"
-	case "lcub":
-		return "{"
-	case "lowbar":
-		return "_"
-	case "lpar":
-		return "("
-	case "lsqb":
-		return "["
-	case "lt":
-		return "<"
-	case "nbsp":
-		return " "
-	case "newline":
-		return "\n"
-	case "num":
-		return "#"
-	case "percnt":
-		return "%"
-	case "period":
-		return "."
-	case "plus":
-		return "+"
-	case "quest":
-		return "?"
-	case "quot":
-		return `"`
-	case "rcub":
-		return "}"
-	case "rpar":
-		return ")"
-	case "rsqb":
-		return "]"
-	case "semi":
-		return ";"
-	case "sol":
-		return "/"
-	case "tab":
-		return "\t"
-	case "verbar", "vert":
-		return "|"
+	for i := 0; i < len(references); i += 2 {
+		if references[i][0] == name[0] && references[i] == string(name) {
+			return references[i+1]
+		}
 	}
 	return ""
 }

@@ -405,6 +405,9 @@ func FuzzTruncate(f *testing.F) {
 			return
 		}
 		got := Truncate(text, size)
+		if bytes := truncate([]byte(text), size); string(bytes) != got {
+			t.Errorf("truncate(%q, %d) = %q", text, size, bytes)
+		}
 		if len(got) > size || !strings.HasPrefix(text, got) {
 			t.Errorf("Truncate(%q, %d) = %q", text, size, got)
 		}
