@@ -6,6 +6,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"html"
 	"io"
@@ -68,7 +69,7 @@ func read(output io.Reader) ([]result, error) {
 		results = append(results, r)
 	}
 	if len(results) == 0 && lines.Err() == nil {
-		return nil, fmt.Errorf("the output has no benchmark named /ratio")
+		return nil, errors.New("the output has no benchmark named /ratio")
 	}
 	return results, lines.Err()
 }
