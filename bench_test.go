@@ -425,6 +425,23 @@ func poolLike() *http.Transport {
 	}
 }
 
+// The SDK alone: one call without a network. The floor is the same by net/http and encoding/json alone.
+func BenchmarkCreateLinkLayer(b *testing.B) {
+	transport := staticTransport(http.StatusOK, []byte(`{"status":"success","data":{"link":"`+testLink+`"}}`))
+	client := newClient(b, kombo.WithHTTPClient(&http.Client{Transport: transport}))
+	byHand := &http.Client{Transport: transport}
+	compare(b, 1, 100,
+		contestant{by: "floor", begin: always(func() error {
+			_, err := createLinkByHand(b.Context(), byHand, "https://api.kombo.dev/v1/connect/create-link")
+			return err
+		})},
+		contestant{by: "kombo", begin: always(func() error {
+			_, err := client.Connect.CreateLink(b.Context(), linkRequest)
+			return err
+		})},
+	)
+}
+
 // createLinkByHand does what one attempt takes: a time limit, the headers, and an answer that is read
 // to its end, but not without end.
 func createLinkByHand(ctx context.Context, client *http.Client, url string) (string, error) {

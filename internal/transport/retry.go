@@ -144,7 +144,8 @@ func (c *call) lastMayHaveExecuted() bool {
 
 // checkRetry is called by go-retryablehttp after each attempt. Only the error is used, and only if no
 // attempt was made: roundTrip has recorded the rest, and without the URL in the error.
-func (c *call) checkRetry(_ context.Context, _ *http.Response, err error) (bool, error) {
+func checkRetry(ctx context.Context, _ *http.Response, err error) (bool, error) {
+	c := callOf(ctx)
 	if c.response == nil && c.err == nil {
 		c.err = err // the http.Client refused the request before the first attempt
 	}
@@ -158,11 +159,9 @@ func (c *call) checkRetry(_ context.Context, _ *http.Response, err error) (bool,
 	if willRetry {
 		c.mayHaveExecuted = c.mayHaveExecuted || c.lastMayHaveExecuted()
 	}
-	c.wait, c.decided = wait, !willRetry
+	c.retry.RetryWaitMin, c.decided = wait, !willRetry
 	return willRetry, nil
 }
 
-// backoff returns the wait that checkRetry has decided on.
-func (c *call) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duration {
-	return c.wait
-}
+// backoff returns the wait that checkRetry has decided on, which is the least wait of the Client.
+func backoff(wait, _ time.Duration, _ int, _ *http.Response) time.Duration { return wait }

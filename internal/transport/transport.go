@@ -112,6 +112,7 @@ func New(config Config) *Transport {
 	for _, wrap := range config.Wrap {
 		t.base = wrap(t.base)
 	}
+	t.client.Transport = roundTrip(func(r *http.Request) (*http.Response, error) { return callOf(r.Context()).roundTrip(r) })
 	t.client.Timeout = 0 // the limit of an attempt does the same for ten allocations fewer
 	t.client.CheckRedirect = func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
@@ -206,14 +207,13 @@ func (*attemptTimeoutError) Timeout() bool { return true }
 
 func (*attemptTimeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
 
-// call is the state of one call. go-retryablehttp does not pass the request to its hooks, so each call
-// has a Client of its own; all of it is one allocation.
+// call is the state of one call, in one allocation. go-retryablehttp gets the wait between two attempts from its
+// Client, so each call has one. Its other hooks find the call in the context of the request.
 type call struct {
 	transport *Transport
 	request   Request
 	url       string
-	context   context.Context //nolint:containedctx // lives as long as the call
-	http      http.Client
+	context   callContext
 	retry     retryablehttp.Client
 
 	attempts int
@@ -238,12 +238,31 @@ type call struct {
 	retryAfter    time.Duration
 	hasRetryAfter bool
 
-	wait    time.Duration
 	decided bool
 	// mayHaveExecuted is about the attempts before the last.
 	mayHaveExecuted bool
 	result          Response
 }
+
+// callContext is the context of the requests of a call.
+type callContext struct {
+	context.Context //nolint:containedctx // lives as long as the call
+
+	call *call
+}
+
+// Value returns the call for a callKey.
+func (c *callContext) Value(key any) any {
+	if key == (callKey{}) {
+		return c.call
+	}
+	return c.Context.Value(key)
+}
+
+type callKey struct{}
+
+// callOf returns the call that a request belongs to.
+func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 
 // Do makes the call. Any error other than a *CallError means invalid input.
 func (t *Transport) Do(ctx context.Context, r Request) (*Response, error) {
@@ -260,7 +279,8 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Response, error) {
 	if len(r.Query) > 0 {
 		path += "?" + r.Query.Encode()
 	}
-	c := &call{transport: t, request: r, url: t.baseURL + path, context: ctx, http: t.client}
+	c := &call{transport: t, request: r, url: t.baseURL + path}
+	c.context = callContext{ctx, c}
 	if ctx.Err() != nil {
 		return nil, &CallError{Canceled: true, Err: c.contextError()}
 	}
@@ -269,12 +289,11 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Response, error) {
 		return nil, redactError(err, c.secrets())
 	}
 
-	c.http.Transport = roundTrip(c.roundTrip)
-	c.retry.HTTPClient = &c.http
+	c.retry.HTTPClient = &t.client
 	c.retry.RetryMax = t.retry.MaxAttempts - 1
-	c.retry.CheckRetry = c.checkRetry
-	c.retry.Backoff = c.backoff
-	c.retry.PrepareRetry = c.prepareRetry
+	c.retry.CheckRetry = checkRetry
+	c.retry.Backoff = backoff
+	c.retry.PrepareRetry = prepareRetry
 	c.retry.ErrorHandler = retryablehttp.PassthroughErrorHandler
 	// roundTrip has recorded the response or error of the last attempt, and closed the body. Do itself
 	// reports only that the context ended during a wait.
@@ -320,7 +339,7 @@ func (c *call) secrets() []string {
 // contextError returns why the caller's context ended, and how the last attempt failed if it failed before
 // that.
 func (c *call) contextError() error {
-	err := contextError(c.context, c.secrets())
+	err := contextError(c.context.Context, c.secrets())
 	before := ""
 	switch {
 	case c.err != nil && !c.interrupted:
@@ -344,5 +363,5 @@ func (c *call) logAttempt(wait time.Duration, willRetry bool) {
 	if c.err == nil {
 		attempt.StatusCode = c.response.StatusCode
 	}
-	c.transport.log(c.context, attempt)
+	c.transport.log(c.context.Context, attempt)
 }
