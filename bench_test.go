@@ -29,20 +29,20 @@ import (
 )
 
 // The benchmarks compare this package ("by=kombo") with the least that a program could do ("by=floor"),
-// and where it helps with what one does that is written by hand ("by=hand"). Time and allocations of each
-// are reported by themselves; "ratio" has them take turns every few milliseconds, in random order, so that what else
-// the machine does hits all alike, and reports the median of their times divided by the floor's, and the range of
-// eight rounds of ten. docs/performance.md has the results, and the commands.
+// and sometimes with a hand-written program ("by=hand"). Each is reported with its time and allocations. "ratio" runs
+// all of them in random order in each round, so other load on the machine affects all alike. It reports the median of
+// the times divided by that of the floor, and the range of eight rounds of ten. docs/performance.md has the results and
+// the commands.
 
-// benchCallers is how many call at once where several do.
+// benchCallers is the number of concurrent callers.
 const benchCallers = 64
 
-// A contestant does the same as the others in its own way.
+// A contestant is one way to do the same work.
 type contestant struct {
 	by string
-	// begin makes what one caller calls again and again.
+	// begin returns the function that one caller calls repeatedly.
 	begin func() (call func() error, end func(), err error)
-	// connections, where there is one, counts those that were opened.
+	// connections, if not nil, counts the opened connections.
 	connections *atomic.Int64
 }
 
@@ -321,7 +321,7 @@ func sendTo(b *testing.B, handler http.Handler, request []byte) func() (func() e
 	}
 }
 
-// readNoContent reads the head of an answer with the status 204, which has no body.
+// readNoContent reads the head of a response with status 204, which has no body.
 func readNoContent(response *bufio.Reader) error {
 	for first := true; ; first = false {
 		line, err := response.ReadSlice('\n')
@@ -442,8 +442,7 @@ func BenchmarkCreateLinkLayer(b *testing.B) {
 	)
 }
 
-// createLinkByHand does what one attempt takes: a time limit, the headers, and an answer that is read
-// to its end, but not without end.
+// createLinkByHand does what one attempt needs: a time limit, the headers, and a limited read of the response.
 func createLinkByHand(ctx context.Context, client *http.Client, url string) (string, error) {
 	body, err := json.Marshal(linkRequest)
 	if err != nil {

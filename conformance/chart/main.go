@@ -120,7 +120,7 @@ func draw(results []result) string {
 svg { background: #fff; font: 13px system-ui, sans-serif; fill: #222; }
 .grid { stroke: #ddd; } .floor { stroke: #666; stroke-dasharray: 4 3; }
 .a { stroke: #0b62b8; fill: #0b62b8; } .b { stroke: #b5470b; fill: #b5470b; } .c { stroke: #2f7a2f; fill: #2f7a2f; }
-path { fill: none; stroke-width: 2; } .title { font-weight: 600; } .other { stroke-dasharray: 2 4; }
+path.a, path.b, path.c { fill: none; stroke-width: 2; } .title { font-weight: 600; } .other { stroke-dasharray: 2 4; }
 @media (prefers-color-scheme: dark) {
 svg { background: #0d1117; fill: #e6edf3; } .grid { stroke: #30363d; } .floor { stroke: #9aa4ae; }
 .a { stroke: #6cb6ff; fill: #6cb6ff; } .b { stroke: #f0a36b; fill: #f0a36b; } .c { stroke: #7ee08a; fill: #7ee08a; }
@@ -195,13 +195,13 @@ func sizeLabel(size int) string {
 
 // drawRows draws a dot for the median of each benchmark, and a line for its range.
 func drawRows(svg *strings.Builder, rows []result, top float64) {
-	least, most := 0.4, 4.0
+	least, most := 0.4, 12.0
 	x := func(ratio float64) float64 {
 		return left + (width-left-right)*math.Log(min(max(ratio, least), most)/least)/math.Log(most/least)
 	}
 	bottom := top + 20 + float64(row*len(rows))
 	text(svg, 10, top-16, "start", "title", "Time to the floor: the median, and eight rounds of ten")
-	for _, ratio := range []float64{0.5, 0.7, 1, 1.5, 2, 3, 4} {
+	for _, ratio := range []float64{0.5, 0.7, 1, 1.5, 2, 3, 5, 10} {
 		class := "grid"
 		if ratio == 1 {
 			class = "floor"
