@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -82,6 +83,47 @@ func TestRouters(t *testing.T) {
 			}
 			if handled != "personio:1" {
 				t.Errorf("handled %q", handled)
+			}
+		})
+	}
+}
+
+// docs/frameworks.md says which routers fill r.PathValue.
+func TestPathValue(t *testing.T) {
+	t.Parallel()
+	gin.SetMode(gin.ReleaseMode)
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.PathValue("id")) })
+	mux := http.NewServeMux()
+	mux.Handle("/integrations/{id}", handler)
+	chiRouter := chi.NewRouter()
+	chiRouter.Handle("/integrations/{id}", handler)
+	ginRouter := gin.New()
+	ginRouter.GET("/integrations/:id", gin.WrapH(handler))
+	echoRouter := echo.New()
+	echoRouter.GET("/integrations/:id", echo.WrapHandler(handler))
+	app := fiber.New()
+	app.Get("/integrations/:id", adaptor.HTTPHandler(handler))
+	for _, test := range []struct {
+		router string
+		send   func(r *http.Request) (*http.Response, error)
+		want   string
+	}{
+		{"net/http", serve(mux), "7"},
+		{"chi", serve(chiRouter), "7"},
+		{"gin", serve(ginRouter), ""},
+		{"echo", serve(echoRouter), ""},
+		{"fiber", func(r *http.Request) (*http.Response, error) { return app.Test(r) }, ""},
+	} {
+		t.Run(test.router, func(t *testing.T) {
+			t.Parallel()
+			response, err := test.send(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/integrations/7", nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = response.Body.Close() }()
+			got, err := io.ReadAll(response.Body)
+			if err != nil || response.StatusCode != http.StatusOK || string(got) != test.want {
+				t.Errorf("status %d, path value %q, %v, want %q", response.StatusCode, got, err, test.want)
 			}
 		})
 	}
