@@ -192,8 +192,8 @@ func TestCallAllocates(t *testing.T) { //nolint:paralleltest // counts allocatio
 		"CreateLink": {func() error {
 			_, err := link.Connect.CreateLink(t.Context(), linkRequest)
 			return err
-		}, 44},
-		"Delete": {func() error { return read.Integrations.Delete(t.Context(), testIntegrationID) }, 45},
+		}, 46},
+		"Delete": {func() error { return read.Integrations.Delete(t.Context(), testIntegrationID) }, 48},
 	} {
 		if got := testing.AllocsPerRun(200, func() {
 			if err := test.call(); err != nil {

@@ -20,7 +20,7 @@ func (c *call) newRequest() (*http.Request, error) {
 	if c.request.Body != nil {
 		body = bytes.NewReader(c.request.Body)
 	}
-	request, err := http.NewRequestWithContext(&c.context, c.request.Operation.Method, c.url, body)
+	request, err := http.NewRequestWithContext(c.context, c.request.Operation.Method, c.url, body)
 	if err != nil {
 		return nil, err
 	}
@@ -50,8 +50,8 @@ func (c *call) newRequest() (*http.Request, error) {
 }
 
 // prepareRetry replaces the request of the last attempt.
-func prepareRetry(request *http.Request) error {
-	fresh, err := callOf(request.Context()).newRequest()
+func (c *call) prepareRetry(request *http.Request) error {
+	fresh, err := c.newRequest()
 	if err == nil {
 		*request = *fresh
 	}

@@ -144,8 +144,7 @@ func (c *call) lastMayHaveExecuted() bool {
 
 // checkRetry is called by go-retryablehttp after each attempt. Only the error is used, and only if no
 // attempt was made: roundTrip has recorded the rest, and without the URL in the error.
-func checkRetry(ctx context.Context, _ *http.Response, err error) (bool, error) {
-	c := callOf(ctx)
+func (c *call) checkRetry(_ context.Context, _ *http.Response, err error) (bool, error) {
 	if c.response == nil && c.err == nil {
 		c.err = err // the http.Client refused the request before the first attempt
 	}

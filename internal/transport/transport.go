@@ -112,7 +112,6 @@ func New(config Config) *Transport {
 	for _, wrap := range config.Wrap {
 		t.base = wrap(t.base)
 	}
-	t.client.Transport = roundTrip(func(r *http.Request) (*http.Response, error) { return callOf(r.Context()).roundTrip(r) })
 	t.client.Timeout = 0 // the limit of an attempt does the same for ten allocations fewer
 	t.client.CheckRedirect = func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
@@ -207,13 +206,14 @@ func (*attemptTimeoutError) Timeout() bool { return true }
 
 func (*attemptTimeoutError) Is(target error) bool { return target == os.ErrDeadlineExceeded }
 
-// call is the state of one call, in one allocation. go-retryablehttp gets the wait between two attempts from its
-// Client, so each call has one. Its other hooks find the call in the context of the request.
+// call is the state of one call. go-retryablehttp does not pass the request to its hooks, so each call
+// has a Client of its own; all of it is one allocation.
 type call struct {
 	transport *Transport
 	request   Request
 	url       string
-	context   callContext
+	context   context.Context //nolint:containedctx // lives as long as the call
+	http      http.Client
 	retry     retryablehttp.Client
 
 	attempts int
@@ -244,26 +244,6 @@ type call struct {
 	result          Response
 }
 
-// callContext is the context of the requests of a call.
-type callContext struct {
-	context.Context //nolint:containedctx // lives as long as the call
-
-	call *call
-}
-
-// Value returns the call for a callKey.
-func (c *callContext) Value(key any) any {
-	if key == (callKey{}) {
-		return c.call
-	}
-	return c.Context.Value(key)
-}
-
-type callKey struct{}
-
-// callOf returns the call that a request belongs to.
-func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
-
 // Do makes the call. Any error other than a *CallError means invalid input.
 func (t *Transport) Do(ctx context.Context, r Request) (*Response, error) {
 	path, err := r.Operation.expand(r.PathValues)
@@ -279,8 +259,7 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Response, error) {
 	if len(r.Query) > 0 {
 		path += "?" + r.Query.Encode()
 	}
-	c := &call{transport: t, request: r, url: t.baseURL + path}
-	c.context = callContext{ctx, c}
+	c := &call{transport: t, request: r, url: t.baseURL + path, context: ctx, http: t.client}
 	if ctx.Err() != nil {
 		return nil, &CallError{Canceled: true, Err: c.contextError()}
 	}
@@ -289,11 +268,12 @@ func (t *Transport) Do(ctx context.Context, r Request) (*Response, error) {
 		return nil, redactError(err, c.secrets())
 	}
 
-	c.retry.HTTPClient = &t.client
+	c.http.Transport = roundTrip(c.roundTrip)
+	c.retry.HTTPClient = &c.http
 	c.retry.RetryMax = t.retry.MaxAttempts - 1
-	c.retry.CheckRetry = checkRetry
+	c.retry.CheckRetry = c.checkRetry
 	c.retry.Backoff = backoff
-	c.retry.PrepareRetry = prepareRetry
+	c.retry.PrepareRetry = c.prepareRetry
 	c.retry.ErrorHandler = retryablehttp.PassthroughErrorHandler
 	// roundTrip has recorded the response or error of the last attempt, and closed the body. Do itself
 	// reports only that the context ended during a wait.
@@ -339,7 +319,7 @@ func (c *call) secrets() []string {
 // contextError returns why the caller's context ended, and how the last attempt failed if it failed before
 // that.
 func (c *call) contextError() error {
-	err := contextError(c.context.Context, c.secrets())
+	err := contextError(c.context, c.secrets())
 	before := ""
 	switch {
 	case c.err != nil && !c.interrupted:
@@ -363,5 +343,5 @@ func (c *call) logAttempt(wait time.Duration, willRetry bool) {
 	if c.err == nil {
 		attempt.StatusCode = c.response.StatusCode
 	}
-	c.transport.log(c.context.Context, attempt)
+	c.transport.log(c.context, attempt)
 }
