@@ -43,9 +43,9 @@ const (
 // EmbeddedFlowConfig configures an [EmbeddedFlow].
 //
 // SignedIn, Link and Relink can each read the body of the request from its beginning. Their request has the
-// path values and the context of the router around the handler. [http.Request.PathValue] is empty under
-// routers other than [http.ServeMux], such as echo and gin: call [http.Request.SetPathValue] before the
-// handler, or use the query or the body.
+// path values and the context of the router around the handler. [http.Request.PathValue] is empty with routers
+// that do not set it, such as echo and gin: call [http.Request.SetPathValue] before the handler, or use the
+// query or the body.
 type EmbeddedFlowConfig struct {
 	// SignedIn returns the caller's own ID of the customer who is signed in. Required. Take it from the
 	// session, never from what the browser sends. Every handler calls it first.
@@ -189,7 +189,7 @@ func (f *EmbeddedFlow) RelinkHandler() http.Handler {
 		}
 		switch {
 		case integrationID == "":
-			return nil, errors.New("Relink returned no integration ID (PathValue is empty under routers other than http.ServeMux)")
+			return nil, errors.New("Relink returned no integration ID (PathValue is empty with routers such as echo and gin)")
 		case request.LinkType == LinkTypeMagicLink:
 			return nil, errors.New("a magic link gives no token; use LinkTypeEmbedded")
 		}

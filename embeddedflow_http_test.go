@@ -522,7 +522,7 @@ func TestEmbeddedFlowOtherRouters(t *testing.T) {
 		wantStatus                   int
 	}{
 		{"net/http", `path value "7", context <nil>`, "", mux, 200},
-		{"another", `path value "", context 7`, "500 kombo: EmbeddedFlow: relink: Relink returned no integration ID (PathValue is empty under routers other than http.ServeMux)", other(func(*http.Request, string) {}), 500},
+		{"another", `path value "", context 7`, "500 kombo: EmbeddedFlow: relink: Relink returned no integration ID (PathValue is empty with routers such as echo and gin)", other(func(*http.Request, string) {}), 500},
 		{"another with an adapter", `path value "7", context 7`, "", other(func(r *http.Request, connection string) { r.SetPathValue("connection", connection) }), 200},
 	} {
 		got, f.reported = nil, nil
