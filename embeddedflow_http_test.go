@@ -486,7 +486,7 @@ func TestEmbeddedFlowAborts(t *testing.T) {
 	}
 }
 
-// With routers other than net/http's, r.PathValue is empty unless an adapter sets the values. The contexts of those
+// With routers such as echo and gin, r.PathValue is empty unless an adapter sets the values. The contexts of those
 // routers are kept.
 func TestEmbeddedFlowOtherRouters(t *testing.T) {
 	t.Parallel()
