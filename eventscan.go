@@ -34,16 +34,11 @@ func scanInOrder(body []byte) (id, eventType, data []byte, ok bool) {
 // isShallow returns true only for data that is not nested deeper than maxDepth: a value in that is deeper has as many
 // brackets before it that open, and as many after it that close. Strings may contain more.
 func isShallow(data []byte) bool {
-	count := func(b []byte, brackets string) (n int) {
-		for i := range brackets {
-			n += bytes.Count(b, []byte(brackets[i:i+1]))
-		}
-		return n
-	}
 	opened := 0
 	for i := 0; i < len(data); i += 4 << 10 {
-		if opened += count(data[i:min(len(data), i+4<<10)], "{["); opened > maxDepth {
-			return count(data[i:], "}]") <= maxDepth
+		block := data[i:min(len(data), i+4<<10)]
+		if opened += bytes.Count(block, []byte("{")) + bytes.Count(block, []byte("[")); opened > maxDepth {
+			return bytes.Count(data[i:], []byte("}"))+bytes.Count(data[i:], []byte("]")) <= maxDepth
 		}
 	}
 	return true
