@@ -6,6 +6,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"html"
@@ -15,17 +16,19 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kombo-go/kombo/internal/usage"
 )
 
 func main() {
-	results, err := read(os.Stdin)
-	if err == nil {
-		_, err = io.WriteString(os.Stdout, draw(results))
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "chart:", err)
-		os.Exit(1)
-	}
+	about := "Draws the ratios in the output of go test -bench, which it reads from standard input, as an SVG picture."
+	usage.Main("chart", about, func(_ context.Context, output io.Writer) error {
+		results, err := read(os.Stdin)
+		if err == nil {
+			_, err = io.WriteString(output, draw(results))
+		}
+		return err
+	})
 }
 
 // result is the ratio of one benchmark: the median, and the range of eight rounds of ten.

@@ -48,8 +48,8 @@ func (p *pipeline) want(ctx context.Context, tx *sql.Tx, id string, models []str
 			return err
 		}
 		inserted, err := p.river.InsertTx(ctx, tx, fetchArgs{id, model}, once)
-		if err == nil && inserted.UniqueSkippedAsDuplicate && time.Until(inserted.Job.ScheduledAt) > time.Minute {
-			_, err = p.river.JobRetryTx(ctx, tx, inserted.Job.ID) // it sleeps because of ErrIntegrationNotReady: there is news
+		if err == nil && inserted.UniqueSkippedAsDuplicate && inserted.Job.State == rivertype.JobStateScheduled && time.Until(inserted.Job.ScheduledAt) > time.Minute {
+			_, err = p.river.JobRetryTx(ctx, tx, inserted.Job.ID) // it sleeps because of ErrIntegrationNotReady, or a long limit: there is news
 		}
 		if err != nil {
 			return err

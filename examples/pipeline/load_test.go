@@ -19,7 +19,7 @@ import (
 
 // Measures how many webhooks are accepted by 64 senders, and how fast the jobs are done. For docs/pipeline.md:
 //
-//	go test -run '^$' -bench Load -benchtime 5000x ./examples/pipeline
+//	go test -run '^$' -bench Load -benchtime 3000x ./examples/pipeline
 func BenchmarkLoad(b *testing.B) {
 	binary := filepath.Join(b.TempDir(), "pipeline")
 	if output, err := exec.CommandContext(b.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {

@@ -49,10 +49,12 @@ func (p *pipeline) start(ctx context.Context, database string) (stop func(contex
 	river.AddWorker(workers, river.WorkFunc(p.fetch))
 	river.AddWorker(workers, river.WorkFunc(p.reconnect))
 	river.AddWorker(workers, river.WorkFunc(p.reconcile))
+	river.AddWorker(workers, river.WorkFunc(p.sweep))
 	const day = 24 * time.Hour
 	p.river, err = river.NewClient(driver, &river.Config{
 		Workers: workers, Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 20}}, PeriodicJobs: []*river.PeriodicJob{
 			river.NewPeriodicJob(river.PeriodicInterval(time.Hour), func() (river.JobArgs, *river.InsertOpts) { return reconcileArgs{}, once }, &river.PeriodicJobOpts{RunOnStart: true}),
+			river.NewPeriodicJob(river.PeriodicInterval(time.Hour), func() (river.JobArgs, *river.InsertOpts) { return sweepArgs{}, once }, &river.PeriodicJobOpts{RunOnStart: true}),
 		},
 		MaxAttempts: 12, JobTimeout: p.rescue / 2, RescueStuckJobsAfter: p.rescue, ErrorHandler: alerts{p}, Logger: p.log,
 		// A webhook job is the memory of its event ID, so it stays longer than Kombo delivers again.

@@ -21,8 +21,8 @@ type reconcileArgs struct{}
 
 func (reconcileArgs) Kind() string { return "reconcile" }
 
-// reconcile compares the connections that were checked longest ago with Kombo, in batches. Each check is stored, so the next
-// run continues. At the end it requests the weekly fetches.
+// reconcile compares the connections that were checked longest ago with Kombo, in batches. Each check is stored, also one
+// that failed, so the next run continues and one failing integration does not hold up the others.
 func (p *pipeline) reconcile(ctx context.Context, job *river.Job[reconcileArgs]) error {
 	ids, err := p.ids(ctx, `SELECT integration_id FROM connections WHERE deleted_at = 0 AND checked_at < $1 ORDER BY checked_at LIMIT $2`,
 		p.now().Add(-time.Hour).UnixMicro(), reconcileBatch)
@@ -30,14 +30,21 @@ func (p *pipeline) reconcile(ctx context.Context, job *river.Job[reconcileArgs])
 		return err
 	}
 	for _, id := range ids {
-		if err := p.repair(ctx, id); err != nil {
+		err := p.repair(ctx, id)
+		if errors.Is(err, kombo.ErrRateLimited) || ctx.Err() != nil {
 			return p.outcome(ctx, job.JobRow, id, err)
+		} else if err == nil {
+			continue
+		}
+		p.log.ErrorContext(ctx, "reconcile", "integration", id, "error", err)
+		if _, err := p.db.ExecContext(ctx, `UPDATE connections SET checked_at = $2 WHERE integration_id = $1`, id, p.now().UnixMicro()); err != nil {
+			return err
 		}
 	}
 	if len(ids) == reconcileBatch {
 		return river.JobSnooze(20 * time.Second)
 	}
-	return p.sweep(ctx)
+	return nil
 }
 
 // repair handles the events that would have reported the present state of an integration.
@@ -51,7 +58,7 @@ func (p *pipeline) repair(ctx context.Context, id string) error {
 		if integration == nil {
 			return p.handlers(tx).Handle(ctx, &kombo.IntegrationDeletedEvent{Data: kombo.IntegrationDeletedData{ID: id, DeletedAt: at}})
 		}
-		same, err := changed(tx.ExecContext(ctx, `UPDATE connections SET checked_at = $2 WHERE integration_id = $1 AND state = $3 AND setup_status IN ('', $4) AND tool <> ''`,
+		same, err := changed(tx.ExecContext(ctx, `UPDATE connections SET checked_at = $2 WHERE integration_id = $1 AND state = $3 AND setup_status = $4 AND tool <> ''`,
 			id, p.now().UnixMicro(), string(integration.Status), string(integration.SetupStatus)))
 		if err != nil || same {
 			return err
@@ -63,9 +70,14 @@ func (p *pipeline) repair(ctx context.Context, id string) error {
 	})
 }
 
-// sweep requests the weekly fetches of everything, and prunes rows. A run requests at most a hundredth of them. So they spread over the week, even if all integrations
+// sweepArgs requests weekly fetches and prunes rows, every hour.
+type sweepArgs struct{}
+
+func (sweepArgs) Kind() string { return "sweep" }
+
+// sweep requests the weekly fetches of everything for at most one in fifty integrations. So they spread over the week, even if all integrations
 // were connected on one day.
-func (p *pipeline) sweep(ctx context.Context) error {
+func (p *pipeline) sweep(ctx context.Context, _ *river.Job[sweepArgs]) error {
 	now := p.now()
 	due, err := p.ids(ctx, `SELECT integration_id FROM fetches WHERE full_at < $1 AND swept_at < $2 GROUP BY integration_id ORDER BY min(full_at)
 		LIMIT 1 + (SELECT count(*) FROM fetches) / 100`, now.Add(-week).UnixMicro(), now.Add(-week/7).UnixMicro())
