@@ -190,7 +190,7 @@ func TestLostWebhooks(t *testing.T) {
 	})
 }
 
-// An integration whose check always fails does not hold up the others.
+// An integration whose check always fails does not stop the others.
 func TestReconcileGoesOn(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, database string) {

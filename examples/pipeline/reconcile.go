@@ -22,7 +22,7 @@ type reconcileArgs struct{}
 func (reconcileArgs) Kind() string { return "reconcile" }
 
 // reconcile compares the connections that were checked longest ago with Kombo, in batches. Each check is stored, also one
-// that failed, so the next run continues and one failing integration does not hold up the others.
+// that failed, so the next run continues and one failing integration does not stop the others.
 func (p *pipeline) reconcile(ctx context.Context, job *river.Job[reconcileArgs]) error {
 	ids, err := p.ids(ctx, `SELECT integration_id FROM connections WHERE deleted_at = 0 AND checked_at < $1 ORDER BY checked_at LIMIT $2`,
 		p.now().Add(-time.Hour).UnixMicro(), reconcileBatch)
