@@ -63,10 +63,14 @@ func (p *pipeline) repair(ctx context.Context, id string) error {
 		if err != nil || same {
 			return err
 		}
-		return p.handlers(tx).Handle(ctx, &kombo.IntegrationStateChangedEvent{Data: kombo.IntegrationStateChangedData{
+		err = p.handlers(tx).Handle(ctx, &kombo.IntegrationStateChangedEvent{Data: kombo.IntegrationStateChangedData{
 			IntegrationID: id, IntegrationTool: integration.Tool.ID, EndUser: integration.EndUser,
 			State: integration.Status, SetupStatus: integration.SetupStatus, UpdatedAt: at,
 		}})
+		if err == nil {
+			_, err = tx.ExecContext(ctx, `UPDATE connections SET checked_at = $2 WHERE integration_id = $1`, id, p.now().UnixMicro())
+		}
+		return err
 	})
 }
 
