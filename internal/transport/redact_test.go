@@ -271,10 +271,10 @@ func encodeAs(layer byte, text string) string {
 			n = (n*7 + 3) % 1000
 			encoded = encodings[n%len(encodings)].encode(string(r))
 		}
-		for i := 0; strings.Contains(`%\&`, encoded); i++ {
+		for i := 0; encoded == "%" || encoded == `\` || encoded == "&"; i++ {
 			encoded = encodings[i].encode(string(r))
 		}
-		if open && strings.Contains("0123456789;", encoded[:1]) {
+		if open && (isDigit(encoded[0]) || encoded[0] == ';') {
 			out.WriteByte(';')
 		}
 		out.WriteString(encoded)
