@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	clockSkew = 5 * time.Minute // by which this clock may be ahead of Kombo's
-	week      = 7 * 24 * time.Hour
+	clockSkew  = 5 * time.Minute // by which this clock may be ahead of Kombo's
+	fetchPause = 3 * time.Second // from one fetch of a model to the next, so a burst of events makes two fetches
+	week       = 7 * 24 * time.Hour
 )
 
 // allModels are the models that the product keeps, paths their lists. One order for all, so transactions do not deadlock.
@@ -98,6 +99,9 @@ func (p *pipeline) fetch(ctx context.Context, job *river.Job[fetchArgs]) error {
 	} else if err != nil {
 		return err
 	}
+	if pause := time.UnixMicro(since).Add(clockSkew + fetchPause).Sub(now); pause > 0 {
+		return river.JobSnooze(pause)
+	}
 	request := kombo.ListRequest{Path: paths[model], IntegrationID: id, IncludeDeleted: true, ListOptions: kombo.ListOptions{PageSize: 250}}
 	full := now.Sub(time.UnixMicro(fullAt)) >= week
 	if full {
@@ -144,7 +148,7 @@ func (p *pipeline) finish(ctx context.Context, job *river.Job[fetchArgs], wanted
 		return err
 	})
 	if err == nil && more {
-		return river.JobSnooze(0)
+		return river.JobSnooze(fetchPause)
 	}
 	return err
 }

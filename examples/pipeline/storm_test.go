@@ -168,6 +168,9 @@ var failures = []kombotest.Fault{
 	{Op: "GET /hris/employees", Times: 1, Code: kombo.CodeRateLimitExceeded, RetryAfter: time.Second},
 	{Op: "GET /hris/teams", Times: 1, Truncate: true},
 	{Op: "GET /hris/employees", Times: 1, Truncate: true},
+	{Op: "GET /integrations/{integration_id}", Times: 1, Status: http.StatusServiceUnavailable},
+	{Op: "GET /integrations/{integration_id}", Times: 1, Code: kombo.CodeRateLimitExceeded, RetryAfter: time.Second},
+	{Op: "POST /integrations/{integration_id}/relink", Times: 1, Truncate: true},
 }
 
 type delivery struct{ body, signature string }
@@ -194,6 +197,8 @@ type tools struct {
 	srv    *kombotest.Server
 	random *rand.Rand
 	live   []string
+	// connected is called after the exchange of the token, if it is not nil.
+	connected func(*kombo.ConnectedIntegration)
 }
 
 // act changes something. The fake sends one webhook about it, or none.
@@ -201,9 +206,13 @@ func (s *tools) act() {
 	s.Helper()
 	n := s.random.IntN(20)
 	if len(s.live) < 5 || n == 0 {
-		s.live = append(s.live, s.srv.Connect(s.T, kombo.CreateLinkRequest{
+		integration := s.srv.Connect(s.T, kombo.CreateLinkRequest{
 			EndUserEmail: "a@b.example", EndUserOrganizationName: "Acme", EndUserOriginID: fmt.Sprint(s.random.IntN(1000)),
-		}).ID)
+		})
+		s.live = append(s.live, integration.ID)
+		if s.connected != nil {
+			s.connected(integration)
+		}
 		return
 	}
 	k := s.random.IntN(len(s.live))
