@@ -177,32 +177,3 @@ func TestRetriesOfEachOperation(t *testing.T) {
 		}
 	}
 }
-
-// A call allocates little more than net/http, go-retryablehttp and encoding/json do. The transport makes 4 of the allocations.
-func TestCallAllocates(t *testing.T) { //nolint:paralleltest // counts allocations
-	if raceDetector() {
-		t.Skip("the race detector makes pools forget")
-	}
-	link := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: staticTransport(http.StatusOK, []byte(`{"status":"success","data":{"link":"`+testLink+`"}}`))}))
-	read := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: staticTransport(http.StatusOK, []byte(`{"status":"success","data":{}}`))}))
-	for name, test := range map[string]struct {
-		call func() error
-		most float64
-	}{
-		"CreateLink": {func() error {
-			_, err := link.Connect.CreateLink(t.Context(), linkRequest)
-			return err
-		}, 46},
-		"Delete": {func() error { return read.Integrations.Delete(t.Context(), testIntegrationID) }, 48},
-	} {
-		if got := testing.AllocsPerRun(200, func() {
-			if err := test.call(); err != nil {
-				t.Fatal(err)
-			}
-		}); got > test.most {
-			t.Errorf("%s: %.0f allocations, want at most %.0f", name, got, test.most)
-		} else {
-			t.Logf("%s: %.0f allocations", name, got)
-		}
-	}
-}

@@ -132,7 +132,7 @@ func TestTestFilesAreNamedAfterFiles(t *testing.T) {
 	t.Parallel()
 	// These test the whole package in one respect, or have helpers.
 	others := []string{
-		"bench", "calls", "example", "faultcounters", "faultmatrix", "faultserver", "helpers", "lists", "loopback", "memory",
+		"allocations", "bench", "calls", "example", "faultcounters", "faultmatrix", "faultserver", "helpers", "lists", "loopback", "memory",
 		"oracle", "secrets", "soak",
 	}
 	names, err := filepath.Glob("*_test.go")

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -464,5 +465,129 @@ func TestPassthroughIsDecodedOnce(t *testing.T) {
 	})
 	if most := uint64(len(body)) * 9 / 4; took > most {
 		t.Errorf("%d bytes were allocated, want at most %d", took, most)
+	}
+}
+
+// If the member data occurs twice, the last one counts. Unknown members of data are skipped and take no memory,
+// also after a null.
+func TestDataAfterNull(t *testing.T) {
+	unknown := `"unknown":{"deeper":[` + strings.Repeat("[],", 1<<20) + `[]]}`
+	response := `{"status":"success","data":null,"data":{"link":"` + testLink + `",` + unknown + `}}`
+	client, _ := mocked(t, "*", "", 200, response)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	link, err := client.Connect.CreateLink(t.Context(), linkRequest)
+	runtime.ReadMemStats(&after)
+	if err != nil || link.URL != testLink {
+		t.Fatalf("%v, %v", link, err)
+	}
+	// The response is copied a few times while it is read; a decoded "[]" takes eight times its own bytes.
+	if got := after.TotalAlloc - before.TotalAlloc; got > uint64(6*len(response)) {
+		t.Errorf("%d bytes were allocated for a response of %d", got, len(response))
+	}
+}
+
+// The error of an item takes many times the memory of the item, so a list must not keep all errors of a page.
+func TestBadItemsTakeLittleMemory(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(20)) // errors that are created and dropped do not count
+	for _, item := range []string{`"aaaaaaaaaaaaaaaaaaaa"`, `{"id":123456789012345678901234567890}`, `{"id":"aaaaaaaaaaaaaaaaaaaa"},["aaaaaaaaaaaaaaaaaa"]`} {
+		body := `{"status":"success","data":{"results":` + listOf(item, 2<<20) + `,"next":null}}`
+		client, _ := mocked(t, "*", "", 200, body)
+		bad := 0
+		calls := map[string]func(){
+			"List": func() {
+				for _, err := range kombo.List[string2](t.Context(), client, kombo.ListRequest{Path: "/x"}) {
+					if err != nil {
+						bad++
+					}
+				}
+			},
+			"ListPage": func() {
+				if _, err := kombo.ListPage[string2](t.Context(), client, kombo.ListRequest{Path: "/x"}); err == nil {
+					t.Error("no error")
+				}
+			},
+		}
+		for name, call := range calls {
+			if times := excess(len(body), call); times > 0 {
+				t.Errorf("%s of %s: %.1f times its size", name, item, times)
+			}
+		}
+		if bad < 10_000 {
+			t.Errorf("%s: only %d items were bad", item, bad)
+		}
+	}
+}
+
+// About one page of a list is in memory, for any length of the list.
+func TestLongListTakesLittleMemory(t *testing.T) {
+	const fields, size = 10_000, 100
+	label := strings.Repeat("x", 4<<10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begin, _ := strconv.Atoi(r.URL.Query().Get("cursor"))
+		_, _ = fmt.Fprint(w, `{"status":"success","data":{"results":[`)
+		for i := range size {
+			if i > 0 {
+				_, _ = fmt.Fprint(w, ",")
+			}
+			_, _ = fmt.Fprintf(w, `{"id":"f%d","key":"k","label":"%s"}`, begin+i, label)
+		}
+		next := "null"
+		if begin+size < fields {
+			next = strconv.Quote(strconv.Itoa(begin + size))
+		}
+		_, _ = fmt.Fprintf(w, `],"next":%s}}`, next)
+	}))
+	defer server.Close()
+	client := newClient(t, kombo.WithBaseURL(server.URL))
+	heap := func() uint64 {
+		runtime.GC()
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return stats.HeapAlloc
+	}
+	before, most, n := heap(), uint64(0), 0
+	goroutines := 0
+	for field, err := range client.Integrations.Fields(t.Context(), testIntegrationID, kombo.ListOptions{PageSize: size}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "f" + strconv.Itoa(n); field.ID != want {
+			t.Fatalf("field %s, want %s", field.ID, want)
+		}
+		if n == size {
+			goroutines = runtime.NumGoroutine()
+		}
+		if n%(10*size) == size/2 {
+			most = max(most, heap())
+		}
+		n++
+	}
+	if n != fields {
+		t.Errorf("%d fields, want %d", n, fields)
+	}
+	if now := runtime.NumGoroutine(); now > goroutines+2 {
+		t.Errorf("%d goroutines, %d after the first page", now, goroutines)
+	}
+	// The list is 40 MiB. A page is 0.4 MiB, once as a body and once as fields.
+	if most > before+8<<20 {
+		t.Errorf("the heap grew by %d bytes", most-before)
+	}
+}
+
+// A Content-Length is only a claim, so it must not reserve memory for bytes that never arrive.
+func TestAnnouncedLengthReservesLittle(t *testing.T) {
+	verifier := newVerifier(t, testSecret)
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("x"))
+	r.ContentLength = kombo.MaxWebhookBody
+	r.Header.Set(kombo.SignatureHeader, "any")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := verifier.ParseRequest(r); !errors.Is(err, kombo.ErrInvalidSignature) {
+		t.Errorf("error = %v, want ErrInvalidSignature", err)
+	}
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > kombo.MaxWebhookBody/4 {
+		t.Errorf("%d bytes were allocated for a body of one", got)
 	}
 }

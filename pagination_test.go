@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"net/http/httptest"
-	"runtime"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -250,62 +247,6 @@ func TestContextEndsBetweenPages(t *testing.T) {
 	}
 	if len(errs) != 1 || !errors.Is(errs[0], context.Canceled) || len(list.queries) != 1 {
 		t.Errorf("errors = %v after %d requests, want context.Canceled after 1", errs, len(list.queries))
-	}
-}
-
-// About one page of a list is in memory, for any length of the list.
-func TestLongListTakesLittleMemory(t *testing.T) { //nolint:paralleltest // measures the heap
-	const fields, size = 10_000, 100
-	label := strings.Repeat("x", 4<<10)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		begin, _ := strconv.Atoi(r.URL.Query().Get("cursor"))
-		_, _ = fmt.Fprint(w, `{"status":"success","data":{"results":[`)
-		for i := range size {
-			if i > 0 {
-				_, _ = fmt.Fprint(w, ",")
-			}
-			_, _ = fmt.Fprintf(w, `{"id":"f%d","key":"k","label":"%s"}`, begin+i, label)
-		}
-		next := "null"
-		if begin+size < fields {
-			next = strconv.Quote(strconv.Itoa(begin + size))
-		}
-		_, _ = fmt.Fprintf(w, `],"next":%s}}`, next)
-	}))
-	defer server.Close()
-	client := newClient(t, kombo.WithBaseURL(server.URL))
-	heap := func() uint64 {
-		runtime.GC()
-		var stats runtime.MemStats
-		runtime.ReadMemStats(&stats)
-		return stats.HeapAlloc
-	}
-	before, most, n := heap(), uint64(0), 0
-	goroutines := 0
-	for field, err := range client.Integrations.Fields(t.Context(), testIntegrationID, kombo.ListOptions{PageSize: size}) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := "f" + strconv.Itoa(n); field.ID != want {
-			t.Fatalf("field %s, want %s", field.ID, want)
-		}
-		if n == size {
-			goroutines = runtime.NumGoroutine()
-		}
-		if n%(10*size) == size/2 {
-			most = max(most, heap())
-		}
-		n++
-	}
-	if n != fields {
-		t.Errorf("%d fields, want %d", n, fields)
-	}
-	if now := runtime.NumGoroutine(); now > goroutines+2 {
-		t.Errorf("%d goroutines, %d after the first page", now, goroutines)
-	}
-	// The list is 40 MiB. A page is 0.4 MiB, once as a body and once as fields.
-	if most > before+8<<20 {
-		t.Errorf("the heap grew by %d bytes", most-before)
 	}
 }
 

@@ -39,7 +39,7 @@ func TestStorm(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("PIPELINE_STORMS")); err == nil {
 		times, webhooks = n, 1000
 	}
-	for i := range times { //nolint:paralleltest // one storm at a time
+	for i := range times { // one storm at a time
 		t.Run(fmt.Sprintf("three on Postgres %d", i), func(t *testing.T) {
 			cluster := postgres.NewCluster(t)
 			storm{binary, "pgx", cluster.DSN, 3, webhooks, 6, func() { cluster.Crash(); cluster.Start() }}.run(t)
