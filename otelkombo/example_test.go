@@ -7,6 +7,9 @@ import (
 	"net/http"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
@@ -47,6 +50,44 @@ func ExampleInstrument() {
 	}
 	fmt.Println(client)
 	// Output: kombo.Client(https://api.kombo.dev/v1)
+}
+
+// Providers of your own, and no trace context for Kombo: an observer and a transport, which Instrument joins in one option.
+func ExampleNewObserver() {
+	metrics := metric.NewManualReader()
+	options := []otelkombo.Option{
+		otelkombo.WithTracerProvider(trace.NewTracerProvider()),
+		otelkombo.WithMeterProvider(metric.NewMeterProvider(metric.WithReader(metrics))),
+		otelkombo.WithPropagators(propagation.NewCompositeTextMapPropagator()),
+	}
+	srv := kombotest.NewServer(kombotest.Config{})
+	defer srv.Close()
+	client, err := srv.Client(
+		kombo.WithObserver(otelkombo.NewObserver(options...)),
+		kombo.WithHTTPClient(&http.Client{Transport: otelkombo.NewTransport(nil, options...)}),
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	if _, err := client.CheckAPIKey(ctx); err != nil {
+		log.Fatal(err)
+	}
+	var collected metricdata.ResourceMetrics
+	if err := metrics.Collect(ctx, &collected); err != nil {
+		log.Fatal(err)
+	}
+	for _, scope := range collected.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			fmt.Println(m.Name, m.Unit)
+		}
+	}
+	fmt.Println("traceparent:", srv.Requests()[0].Header["Traceparent"])
+	// Output:
+	// kombo.client.call.duration s
+	// kombo.client.attempts {attempt}
+	// http.client.request.duration s
+	// traceparent: []
 }
 
 // An attribute distinguishes the metrics of two clients.
