@@ -129,9 +129,12 @@ func WithInsecureHTTP() Option {
 
 // WithHTTPClient sends requests with the Transport, Jar and Timeout of client, for proxies, client
 // certificates, tracing and tests. The client is copied, never changed, and its idle connections are not
-// closed. Redirects are not followed; its CheckRedirect is ignored. A client without a Transport uses
-// the connection pool of this package, not [http.DefaultTransport]. Its Timeout replaces the default
+// closed. Redirects are not followed; its CheckRedirect is ignored. Its Timeout replaces the default
 // limit of one attempt, as [WithTimeout] does; if both are set, the shorter counts.
+//
+// A client without a Transport uses the connection pool of this package, not [http.DefaultTransport]. It
+// keeps 1,024 idle connections, so that as many callers need no new ones over HTTP/1.1. For more, give it a
+// Transport with a larger MaxIdleConns and MaxIdleConnsPerHost.
 //
 // Reads from a response body must fail once the request's context is done, as in net/http. A Transport
 // that retries on its own also retries calls that are not idempotent, such as [IntegrationsService.Sync].

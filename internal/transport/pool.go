@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// idleConnections is how many connections stay open between calls: enough for a busy server over
-// HTTP/1.1, in which each call in flight needs its own.
-const idleConnections = 256
+// idleConnections is how many connections stay open between calls. Over HTTP/1.1 each call in flight needs its own, so
+// up to this many callers never connect again.
+const idleConnections = 1024
 
 // sharedPool returns the connection pool of all Transports that were given none. One pool for all
 // keeps a program that makes a client for each request from piling up idle connections.

@@ -1,11 +1,13 @@
 package transport
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -97,6 +99,78 @@ func TestDeadHTTP2Connection(t *testing.T) {
 		t.Errorf("%d connections, want a second one in place of the dead", got)
 	}
 }
+
+// Over HTTP/1.1 each call in flight needs a connection. As many as the pool keeps are opened once, and never again.
+func TestPoolDoesNotChurn(t *testing.T) {
+	t.Parallel()
+	const callers, rounds = 1024, 3
+	inFlight, everyone := atomic.Int64{}, make(chan struct{}, callers)
+	listener := &pipes{accept: make(chan net.Conn), closed: make(chan struct{})}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if inFlight.Add(1)%callers == 0 { // all callers wait for a response, so each has a connection
+			for range callers {
+				everyone <- struct{}{}
+			}
+		}
+		<-everyone
+		_, _ = io.WriteString(w, r.Proto)
+	}), ReadHeaderTimeout: time.Minute}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+
+	pool := newPool()
+	pool.DialContext = listener.dial
+	t.Cleanup(pool.CloseIdleConnections)
+	transport := newTest(pool, func(c *Config) { c.BaseURL = "http://localhost" })
+	for round := range rounds {
+		var all sync.WaitGroup
+		for range callers {
+			all.Go(func() {
+				if resp, err := transport.do(t.Context(), read); err != nil || string(resp.Body) != "HTTP/1.1" {
+					t.Errorf("response = %+v, %v", resp, err)
+				}
+			})
+		}
+		all.Wait()
+		if got := listener.dialed.Load(); got != callers {
+			t.Fatalf("after round %d: %d connections, want %d", round, got, callers)
+		}
+	}
+}
+
+// pipes is a network within the process.
+type pipes struct {
+	accept chan net.Conn
+	closed chan struct{}
+	dialed atomic.Int64
+}
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	client, server := net.Pipe()
+	p.dialed.Add(1)
+	select {
+	case p.accept <- server:
+		return client, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.accept:
+		return conn, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	close(p.closed)
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
 func TestPool(t *testing.T) {
 	t.Parallel()
