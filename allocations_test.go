@@ -24,8 +24,8 @@ func TestCallAllocates(t *testing.T) {
 		"CreateLink": {func() error {
 			_, err := link.Connect.CreateLink(t.Context(), linkRequest)
 			return err
-		}, 46},
-		"Delete": {func() error { return read.Integrations.Delete(t.Context(), testIntegrationID) }, 48},
+		}, 44},
+		"Delete": {func() error { return read.Integrations.Delete(t.Context(), testIntegrationID) }, 46},
 	} {
 		if got := testing.AllocsPerRun(200, func() {
 			if err := test.call(); err != nil {

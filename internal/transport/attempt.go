@@ -73,7 +73,10 @@ func (c *call) roundTrip(request *http.Request) (*http.Response, error) {
 	if c.transport.log != nil {
 		c.started = time.Now()
 	}
-	ctx, connection := request.Context(), &connectionTrace{}
+	ctx, connection := request.Context(), &c.first
+	if c.attempts > 1 { // net/http may still use that of an attempt that has ended
+		connection = &connectionTrace{}
+	}
 	limit := c.request.Timeout
 	if limit == 0 {
 		limit = c.transport.timeout(c.request.Operation)

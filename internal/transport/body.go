@@ -18,7 +18,8 @@ func (c *call) readBody(response *http.Response) error {
 	if encoding != "" {
 		expected = 0 // it is the size once decompressed
 	}
-	body, tooLarge, err := readLimited(response.Body, response.ContentLength, expected, c.transport.maxBody)
+	c.limited = io.LimitedReader{R: response.Body, N: c.transport.maxBody + 1}
+	body, tooLarge, err := readLimited(&c.limited, response.ContentLength, expected)
 	if err != nil {
 		return err
 	}
@@ -57,24 +58,28 @@ func contentEncoding(header http.Header) string {
 	return strings.Join(encodings, ",")
 }
 
-// readLimited reads at most limit bytes, and reports whether there are more.
-func readLimited(body io.Reader, announced, expected, limit int64) (read []byte, tooLarge bool, err error) {
+// readLimited reads a body up to one byte less than its limit, and reports whether there are more.
+func readLimited(body *io.LimitedReader, announced, expected int64) (read []byte, tooLarge bool, err error) {
+	most := body.N - 1
 	if expected > 0 {
-		expected = min(expected+expected/8, limit+1)
-		read, err = readReserved(io.LimitReader(body, limit+1), expected, expected)
+		expected = min(expected+expected/8, body.N)
+		read, err = readReserved(body, expected, expected)
 	} else {
-		read, err = ReadAll(body, announced, limit+1)
+		read, err = readAll(body, announced)
 	}
-	if int64(len(read)) > limit {
-		return read[:limit], true, err
+	if int64(len(read)) > most {
+		return read[:most], true, err
 	}
 	return read, false, err
 }
 
 // ReadAll reads up to limit bytes of a body. announced is its Content-Length, or -1.
 func ReadAll(body io.Reader, announced, limit int64) ([]byte, error) {
-	body = io.LimitReader(body, limit)
-	announced = min(announced, limit)
+	return readAll(&io.LimitedReader{R: body, N: limit}, announced)
+}
+
+func readAll(body *io.LimitedReader, announced int64) ([]byte, error) {
+	announced = min(announced, body.N)
 	if announced <= 0 {
 		// io.ReadAll allocates two to three times the size of the body, a bytes.Buffer up to four times.
 		return io.ReadAll(body)
@@ -118,5 +123,5 @@ func gunzip(compressed []byte, expected, limit int64) (body []byte, tooLarge boo
 	if err := reader.Reset(bytes.NewReader(compressed)); err != nil {
 		return nil, false, err
 	}
-	return readLimited(reader, -1, expected, limit)
+	return readLimited(&io.LimitedReader{R: reader, N: limit + 1}, -1, expected)
 }

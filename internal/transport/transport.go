@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -215,6 +216,8 @@ type call struct {
 	context   context.Context //nolint:containedctx // lives as long as the call
 	http      http.Client
 	retry     retryablehttp.Client
+	first     connectionTrace // of the first attempt
+	limited   io.LimitedReader
 
 	attempts int
 	started  time.Time
