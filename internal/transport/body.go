@@ -94,20 +94,22 @@ func readAll(body *io.LimitedReader, announced int64) ([]byte, error) {
 // readReserved reserves memory for size bytes, for eight times as many once these have come, and so on up to most,
 // which together is a seventh more. It takes more if more comes.
 func readReserved(body io.Reader, size, most int64) ([]byte, error) {
-	var read []byte
+	read := make([]byte, 0, size+1) // with one byte more, it finds the end without growing
 	for {
-		// With MinRead bytes more, the buffer finds the end without growing.
-		buffer := bytes.NewBuffer(append(make([]byte, 0, size+bytes.MinRead), read...))
-		part := body
-		if size < most {
-			part = io.LimitReader(body, size-int64(len(read)))
-		}
-		_, err := buffer.ReadFrom(part)
-		read = buffer.Bytes()
-		if err != nil || size == most || int64(len(read)) < size {
+		n, err := body.Read(read[len(read):cap(read)])
+		read = read[:len(read)+n]
+		switch {
+		case err == io.EOF:
+			return read, nil
+		case err != nil:
 			return read, err
+		case len(read) < cap(read):
+		case size < most:
+			size = min(8*size, most)
+			read = append(make([]byte, 0, size+1), read...)
+		default:
+			read = slices.Grow(read, 1)
 		}
-		size = min(8*size, most)
 	}
 }
 
