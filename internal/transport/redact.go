@@ -357,22 +357,75 @@ func unescape(text []byte) (value string, size int) {
 	return "", 0
 }
 
-// references are HTML's names, in lower case, for what a secret may contain, each before its character. A map would
-// be made before main.
-var references = [...]string{
-	"amp", "&", "apos", "'", "ast", "*", "bsol", `\`, "colon", ":", "comma", ",", "commat", "@",
-	"dollar", "$", "equals", "=", "excl", "!", "grave", "`", "gt", ">", "hat", "^", "lcub", "{",
-	"lowbar", "_", "lpar", "(", "lsqb", "[", "lt", "<", "nbsp", " ", "newline", "\n", "num", "#",
-	"percnt", "%", "period", ".", "plus", "+", "quest", "?", "quot", `"`, "rcub", "}", "rpar", ")",
-	"rsqb", "]", "semi", ";", "sol", "/", "tab", "\t", "verbar", "|", "vert", "|",
-}
-
-// reference returns the character of a named HTML reference, or "".
+// reference returns the character of an HTML reference by its name in lower case, if a secret may contain it, or "".
 func reference(name []byte) string {
-	for i := 0; i < len(references); i += 2 {
-		if references[i][0] == name[0] && references[i] == string(name) {
-			return references[i+1]
-		}
+	switch string(name) {
+	case "amp":
+		return "&"
+	case "apos":
+		return "'"
+	case "ast":
+		return "*"
+	case "bsol":
+		return `\`
+	case "colon":
+		return ":"
+	case "comma":
+		return ","
+	case "commat":
+		return "@"
+	case "dollar":
+		return "$"
+	case "equals":
+		return "="
+	case "excl":
+		return "!"
+	case "grave":
+		return "`"
+	case "gt":
+		return ">"
+	case "hat":
+		return "^"
+	case "lcub":
+		return "{"
+	case "lowbar":
+		return "_"
+	case "lpar":
+		return "("
+	case "lsqb":
+		return "["
+	case "lt":
+		return "<"
+	case "nbsp":
+		return " "
+	case "newline":
+		return "\n"
+	case "num":
+		return "#"
+	case "percnt":
+		return "%"
+	case "period":
+		return "."
+	case "plus":
+		return "+"
+	case "quest":
+		return "?"
+	case "quot":
+		return `"`
+	case "rcub":
+		return "}"
+	case "rpar":
+		return ")"
+	case "rsqb":
+		return "]"
+	case "semi":
+		return ";"
+	case "sol":
+		return "/"
+	case "tab":
+		return "\t"
+	case "verbar", "vert":
+		return "|"
 	}
 	return ""
 }
