@@ -1,7 +1,7 @@
 // Command chart draws the ratios that the benchmarks report, from their output, as an SVG picture for
 // docs/performance.md:
 //
-//	go test -run - -bench '/ratio' -benchtime 200x . | go run ./conformance/chart > docs/performance.svg
+//	go test -run - -bench '/ratio' -benchtime 200x . | go run ./conformance/chart > docs/images/performance.svg
 package main
 
 import (
@@ -83,8 +83,10 @@ var labels = []struct{ name, label string }{
 	{"ParseEvent", "ParseEvent, 489 bytes"},
 	{"Parse", "Parse, 489 bytes"},
 	{"Handler", "Handler, 64 connections"},
+	{"CreateLinkLayer", "CreateLink without a network"},
 	{"CreateLink/protocol=http1/callers=1", "CreateLink, HTTP/1.1, 1 caller"},
 	{"CreateLink/protocol=http1/callers=64", "CreateLink, HTTP/1.1, 64 callers"},
+	{"CreateLinkApart/callers=64", "the same, another process serves"},
 	{"CreateLink/protocol=http2/callers=1", "CreateLink, HTTP/2, 1 caller"},
 	{"CreateLink/protocol=http2/callers=64", "CreateLink, HTTP/2, 64 callers"},
 	{"List", "List, 10 pages of 100"},
@@ -95,7 +97,7 @@ var labels = []struct{ name, label string }{
 
 const (
 	width  = 760
-	left   = 230
+	left   = 250
 	right  = 30
 	row    = 22
 	curves = 260 // the height of the first panel
