@@ -242,7 +242,16 @@ func FuzzRedact(f *testing.F) {
 		if len(secret) < enoughOfSecret && strings.ContainsAny(before, `%\&`) || strings.ContainsAny(secret, `%\&`) {
 			layers = nil
 		}
-		for _, layer := range layers {
+		// The part of a text that the limit leaves, a part of the escaped secret, can contain ;0000000 by chance.
+		if len(layers) > 0 && strings.Trim(secret, "0123456789abcdefABCDEFuxX#; +") == "" {
+			limit = noLimit
+		}
+		for i, layer := range layers {
+			if 0 < i && i < len(layers)-1 {
+				// In the middle, no mixture: a layer around it that leaves the escapes of one kind as they are would
+				// bring them together with those that it adds. No program writes that either.
+				layer %= byte(len(encodings))
+			}
 			encoded = encodeAs(layer, encoded)
 		}
 		got := redact(before+encoded+after, limit, []string{secret})
