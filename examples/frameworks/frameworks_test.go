@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/gin-gonic/gin"
@@ -146,6 +147,7 @@ func TestHandleLambda(t *testing.T) {
 		Body            string            `json:"body"`
 		IsBase64Encoded bool              `json:"isBase64Encoded"`
 	}
+	huge := strings.Repeat(" ", kombo.MaxWebhookBody+1)
 	for _, test := range []struct {
 		name    string
 		request any
@@ -156,6 +158,11 @@ func TestHandleLambda(t *testing.T) {
 		{"base64, header in lower case", request{map[string]string{"x-kombo-signature": signature}, encoded, true}, nil, 204},
 		{"base64 that is not decoded", request{map[string]string{"x-kombo-signature": signature}, encoded, false}, nil, 401},
 		{"invalid base64", request{map[string]string{"x-kombo-signature": signature}, "%", true}, nil, 400},
+		{"load balancer with headers of several values", map[string]any{"multiValueHeaders": map[string][]string{"x-kombo-signature": {signature}}, "body": body}, nil, 204},
+		{"headers twice", map[string]any{
+			"headers": map[string]string{"X-Kombo-Signature": signature}, "multiValueHeaders": map[string][]string{"X-Kombo-Signature": {signature}}, "body": body,
+		}, nil, 204},
+		{"too large", request{map[string]string{"x-kombo-signature": kombo.SignWebhook(secret, []byte(huge))}, huge, false}, nil, 413},
 		{"no signature", request{nil, body, false}, nil, 401},
 		{"not a webhook", request{map[string]string{"x-kombo-signature": kombo.SignWebhook(secret, []byte("{}"))}, "{}", false}, nil, 400},
 		{"not an event of API Gateway", "text", nil, 400},

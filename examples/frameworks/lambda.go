@@ -12,12 +12,14 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// HandleLambda handles an event of API Gateway (REST or HTTP) that contains a webhook. It returns the status of the response.
+// HandleLambda handles an event of API Gateway (REST or HTTP), or of a load balancer, that contains a webhook. It returns
+// the status of the response.
 func HandleLambda(ctx context.Context, verifier *kombo.WebhookVerifier, handlers kombo.EventHandlers, event []byte) (status int) {
 	var request struct {
-		Headers         map[string]string `json:"headers"`
-		Body            string            `json:"body"`
-		IsBase64Encoded bool              `json:"isBase64Encoded"`
+		Headers           map[string]string   `json:"headers"`
+		MultiValueHeaders map[string][]string `json:"multiValueHeaders"` // a load balancer may send only these
+		Body              string              `json:"body"`
+		IsBase64Encoded   bool                `json:"isBase64Encoded"`
 	}
 	if err := json.Unmarshal(event, &request); err != nil {
 		return http.StatusBadRequest
@@ -29,7 +31,10 @@ func HandleLambda(ctx context.Context, verifier *kombo.WebhookVerifier, handlers
 			return http.StatusBadRequest
 		}
 	}
-	header := http.Header{} // Set makes one case of all
+	header := http.Header{} // with names in one case
+	for name, values := range request.MultiValueHeaders {
+		header[http.CanonicalHeaderKey(name)] = values
+	}
 	for name, value := range request.Headers {
 		header.Set(name, value)
 	}
@@ -37,6 +42,8 @@ func HandleLambda(ctx context.Context, verifier *kombo.WebhookVerifier, handlers
 	switch {
 	case errors.Is(err, kombo.ErrMissingSignature), errors.Is(err, kombo.ErrInvalidSignature):
 		return http.StatusUnauthorized
+	case errors.Is(err, kombo.ErrPayloadTooLarge):
+		return http.StatusRequestEntityTooLarge
 	case err != nil:
 		return http.StatusBadRequest
 	}
