@@ -82,11 +82,8 @@ func (e *envelope) warnings() []Warning {
 	}
 	var warnings []Warning
 	for range maxWarnings {
-		if !decoder.More() {
-			break
-		}
 		var item json.RawMessage
-		if decoder.Decode(&item) != nil {
+		if !decoder.More() || decoder.Decode(&item) != nil {
 			break
 		}
 		var object struct {

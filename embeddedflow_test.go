@@ -508,6 +508,37 @@ func TestNewEmbeddedFlow(t *testing.T) {
 	flow.RelinkHandler()
 }
 
+// OnError gets what the function of the config has returned, and what Kombo has.
+func TestEmbeddedFlowOnErrorGetsTheCause(t *testing.T) {
+	t.Parallel()
+	errDatabase := errors.New("the database is down")
+	for _, test := range []struct {
+		handler  string
+		response string
+		returned error // by Link
+		want     error
+	}{
+		{"init", linkResponse, fmt.Errorf("a guest: %w", kombo.ErrFlowForbidden), kombo.ErrFlowForbidden},
+		{"init", linkResponse, errDatabase, errDatabase},
+		{"init", komboError("PLATFORM.AUTHENTICATION_INVALID"), nil, kombo.ErrAuthentication},
+		{"activate", komboError("PLATFORM.INPUT_INVALID"), nil, kombo.ErrInvalidInput},
+	} {
+		var got error
+		f := newFlowTest(t, 200, test.response, func(config *kombo.EmbeddedFlowConfig) {
+			link := config.Link
+			config.Link = func(r *http.Request, originID string) (kombo.CreateLinkRequest, error) {
+				request, _ := link(r, originID)
+				return request, test.returned
+			}
+			config.OnError = func(_ context.Context, _ int, err error) { got = err }
+		})
+		post(t, map[string]http.Handler{"init": f.InitHandler(), "activate": f.ActivateHandler()}[test.handler], tokenBody)
+		if !errors.Is(got, test.want) {
+			t.Errorf("%s: OnError gets %v, want %v", test.handler, got, test.want)
+		}
+	}
+}
+
 // Without OnError, failures are logged, expected refusals are not, and no log record contains a secret.
 func TestEmbeddedFlowLogs(t *testing.T) { //nolint:paralleltest // changes slog's default
 	logged := logs(t)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -23,6 +24,39 @@ func TestDecodeErrorsOfLongResponses(t *testing.T) {
 		_, err := client.Integrations.Get(t.Context(), testIntegrationID)
 		if err == nil || !strings.Contains(err.Error(), "not what the API promises: "+want) {
 			t.Errorf("error = %v, want %s", err, want)
+		}
+	}
+}
+
+// In a response of more than 256 KB, only the values that encoding/json names are named.
+func TestDecodeErrorsOfVeryLongResponses(t *testing.T) {
+	t.Parallel()
+	models := `"read_models":[` + strings.Repeat(`{"id":"hris_employees","label":"Employees","fields":[]},`, 8_000) + `{}]`
+	for value, want := range map[string]string{
+		`"created_at":"secret day"`: "it cannot be decoded",
+		`"beta":"yes"`:              "the type of data.beta is wrong",
+	} {
+		client, _ := mocked(t, "*", "", 200, `{"status":"success","data":{"id":"x:1","tool":{"id":"x"},"status":"ACTIVE","setup_status":"COMPLETED",`+models+`,`+value+`}}`)
+		_, err := client.Integrations.Get(t.Context(), testIntegrationID)
+		if err == nil || !strings.Contains(err.Error(), "not what the API promises: "+want) {
+			t.Errorf("error = %v, want %s", err, want)
+		}
+	}
+}
+
+// A long response to what was executed is decoded as far as the caller depends on it.
+func TestDetailsOfLongResponses(t *testing.T) {
+	t.Parallel()
+	long := `"description":"` + strings.Repeat("x", 70<<10) + `"`
+	for data, want := range map[string]string{
+		`{"id":"c1","key":"k","model":"m","label":7,` + long + `}`: "",
+		`{"id":1,"key":"k","model":"m","label":7,` + long + `}`:    "the type of data.id is wrong",
+		`{"key":"k","model":"m","label":7,` + long + `}`:           "data.id is missing",
+	} {
+		client, _ := mocked(t, "*", "", 200, `{"status":"success","data":`+data+`}`)
+		_, err := client.Integrations.MapCustomField(t.Context(), testIntegrationID, "c1", "f1")
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%.30s…: error = %v, want %q", data, err, want)
 		}
 	}
 }
@@ -51,11 +85,16 @@ func TestDecodeErrorsNameTheValue(t *testing.T) {
 		_, err := c.Integrations.Sync(t.Context(), testIntegrationID, "")
 		return err
 	}
+	times := func(c *kombo.Client) error {
+		_, err := kombo.Call[map[string]time.Time](t.Context(), c, kombo.Request{Path: "/x"})
+		return err
+	}
 	tests := []struct {
 		data string
 		call func(*kombo.Client) error
 		want string
 	}{
+		{`{"a":"2026-01-01T00:00:00Z","secret":"secret day"}`, times, "data is not a time"},
 		{`{` + integration + `,"created_at":"secret day"}`, get, "data.created_at is not a time"},
 		{`{` + integration + `,"created_at":7}`, get, "data.created_at is not a time"},
 		{`{` + integration + `,"created_at":{}}`, get, "data.created_at is not a time"},

@@ -285,3 +285,30 @@ func TestPassthroughDataThatWouldBecomeOther(t *testing.T) {
 		}
 	}
 }
+
+// A response that was stored, by Kombo's form or by encoding/json, is decoded as Passthrough does it.
+func TestPassthroughResponseIsDecoded(t *testing.T) {
+	t.Parallel()
+	want := kombo.PassthroughResponse{
+		URL: "https://api.example/1", StatusCode: 200, Header: http.Header{"Content-Type": {"text/plain"}, "Set-Cookie": {"a=1", "b=2"}},
+		Data: json.RawMessage(`{"a":1}`),
+	}
+	own, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, document := range []string{
+		string(own), `{"url":"https://api.example/1","status":200,"headers":{"content-type":"text/plain","set-cookie":["a=1","b=2"]},"data":{"a":1}}`,
+	} {
+		var got kombo.PassthroughResponse
+		if err := json.Unmarshal([]byte(document), &got); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", document, diff)
+		}
+	}
+	if err := json.Unmarshal([]byte(`{"status":"200"}`), new(kombo.PassthroughResponse)); err == nil {
+		t.Error("a status that is no number is decoded")
+	}
+}

@@ -166,6 +166,7 @@ func TestTextThatIsNoUTF8IsRefused(t *testing.T) {
 		{"key of a map", data(map[string]any{"a": []map[string]int{{"\xff": 1}}}), `Data: the value of "a": a key is not valid UTF-8`},
 		{"map with numbers as keys", data(map[int]string{1: invalid}), "Data: a value is not valid UTF-8"},
 		{"map with keys of their own", data(map[ownText]int{{invalid}: 1}), "Data: a key is not valid UTF-8"},
+		{"map with valid keys of their own", data(map[ownText]string{{"ok"}: invalid}), "Data: a value is not valid UTF-8"},
 		{"map with keys that have a MarshalJSON", data(map[keyWithJSON]int{{invalid}: 1}), "Data: a key is not valid UTF-8"},
 		{"map with texts as keys that have a MarshalText", data(map[stringKey]int{invalid: 1}), "Data: a key is not valid UTF-8"},
 		{"struct", data(&person{Name: "ok", Email: &bad}), "Data: Email is not valid UTF-8"},
