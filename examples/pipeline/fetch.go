@@ -99,7 +99,8 @@ func (p *pipeline) fetch(ctx context.Context, job *river.Job[fetchArgs]) error {
 	} else if err != nil {
 		return err
 	}
-	if pause := time.UnixMicro(since).Add(clockSkew + fetchPause).Sub(now); pause > 0 {
+	// A longer pause would only mean that the clock of another machine is ahead.
+	if pause := time.UnixMicro(since).Add(clockSkew + fetchPause).Sub(now); 0 < pause && pause <= fetchPause {
 		return river.JobSnooze(pause)
 	}
 	request := kombo.ListRequest{Path: paths[model], IntegrationID: id, IncludeDeleted: true, ListOptions: kombo.ListOptions{PageSize: 250}}
