@@ -1,18 +1,24 @@
 package kombo_test
 
 import (
+	"errors"
+	"go/ast"
 	"go/token"
 	"maps"
+	"net/http"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kombo-go/kombo"
 	"github.com/kombo-go/kombo/kombotest"
 )
 
@@ -78,6 +84,68 @@ func TestREADMEListsTheErrors(t *testing.T) {
 	slices.Sort(want)
 	if diff := cmp.Diff(want, listed); diff != "" {
 		t.Errorf("the README's table of errors (-want +got):\n%s", diff)
+	}
+}
+
+// The table of codes in docs/retries.md has every code, and is true.
+func TestDocsDescribeTheCodes(t *testing.T) {
+	t.Parallel()
+	kinds := map[string]error{
+		"ErrAuthentication": kombo.ErrAuthentication, "ErrIPNotAllowed": kombo.ErrIPNotAllowed, "ErrInvalidInput": kombo.ErrInvalidInput,
+		"ErrIntegrationNotFound": kombo.ErrIntegrationNotFound, "ErrIntegrationNotReady": kombo.ErrIntegrationNotReady,
+		"ErrReconnectRequired": kombo.ErrReconnectRequired, "ErrRateLimited": kombo.ErrRateLimited, "ErrTaskTimedOut": kombo.ErrTaskTimedOut,
+	}
+	documented := map[string][]string{}
+	_, table, _ := strings.Cut(readFile(t, "docs/retries.md"), "| code | `errors.Is` | retried | what to do |\n| --- | --- | --- | --- |\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for line := range strings.SplitSeq(table, "\n") {
+		columns := strings.Split(strings.ReplaceAll(line, "`", ""), "|")
+		documented[strings.TrimSpace(columns[1])] = []string{strings.TrimSpace(columns[2]), strings.TrimSpace(columns[3])}
+	}
+	attempts := func(code string, status int) (int, error) {
+		client := newClient(t, kombo.WithHTTPClient(&http.Client{Transport: staticTransport(status, []byte(komboError(code)))}),
+			kombo.WithRetry(kombo.RetryPolicy{MaxAttempts: 2, BaseDelay: time.Nanosecond}))
+		_, err := client.CheckAPIKey(t.Context())
+		kerr, _ := errors.AsType[*kombo.Error](err)
+		return kerr.Attempts, err
+	}
+	codes := 0
+	for _, spec := range declarations(t, token.CONST, "errors.go") {
+		name := spec.Names[0].Name
+		if !strings.HasPrefix(name, "Code") {
+			continue
+		}
+		codes++
+		row := documented[name]
+		if row == nil {
+			t.Errorf("docs/retries.md lacks %s", name)
+			continue
+		}
+		code, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		temporary, err := attempts(code, http.StatusServiceUnavailable)
+		permanent, _ := attempts(code, http.StatusConflict)
+		retried := "no"
+		switch {
+		case permanent > 1:
+			retried = "yes"
+		case temporary > 1:
+			retried = "status"
+		}
+		var kind string
+		for name, target := range kinds {
+			if errors.Is(err, target) {
+				kind += name
+			}
+		}
+		if diff := cmp.Diff([]string{kind, retried}, row); diff != "" {
+			t.Errorf("docs/retries.md: %s (-want +got):\n%s", name, diff)
+		}
+	}
+	if codes != len(documented) {
+		t.Errorf("docs/retries.md has %d codes, and errors.go %d", len(documented), codes)
 	}
 }
 
