@@ -260,8 +260,8 @@ type ListRequest struct {
 	PathValues []string
 	// IntegrationID selects the integration; see [Request.IntegrationID].
 	IntegrationID string
-	// UpdatedAfter selects what has changed since; the zero time selects everything. It is sent in UTC, in
-	// milliseconds, rounded down. See [List] for the time to pass.
+	// UpdatedAfter selects what has changed since; the zero time, and every time before 1970, selects everything.
+	// It is sent in UTC, in milliseconds, rounded down. See [List] for the time to pass.
 	UpdatedAfter time.Time
 	// IncludeDeleted also selects what was deleted; such items have remote_deleted_at.
 	IncludeDeleted bool
@@ -314,12 +314,14 @@ const maxPageSize = 250
 //
 // Items are read more than once this way, and none is missed. Do not compare changed_at with UpdatedAfter: Kombo also
 // returns items of which only nested data has changed. Kombo advises to read everything from time to time, such as
-// once a week, with the zero time. While the first sync is pending, a list fails with [ErrIntegrationNotReady].
+// once a week: with the zero time and without IncludeDeleted. Then delete what it does not return. While the first
+// sync is pending, a list fails with [ErrIntegrationNotReady].
 //
 // # Errors
 //
 // An item that cannot be decoded into a T is an error that names its index in the page and the field
-// ([ErrUnexpectedResponse]); the next iteration continues with the item after it. Any other error ends the
+// ([ErrUnexpectedResponse]); the next iteration continues with the item after it, so that one item need not keep
+// the caller from the others: log it, or declare a doubtful field as [json.RawMessage]. Any other error ends the
 // sequence, as do cursors that would never end (one is repeated, or 100 pages in a row are empty). The
 // errors are those of [Call]. A list without pages, which has no next in its data, is for Call.
 func List[T any](ctx context.Context, client *Client, request ListRequest) iter.Seq2[T, error] {
@@ -408,10 +410,10 @@ func (r ListRequest) query() (url.Values, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !r.UpdatedAfter.IsZero() {
-		after := r.UpdatedAfter.UTC()
-		if after.Year() < 0 || after.Year() > 9999 {
-			return nil, inputError("UpdatedAfter is not in the years 0 to 9999; are its seconds milliseconds?")
+	// A time before 1970 is the zero time from which somebody has subtracted some minutes.
+	if after := r.UpdatedAfter.UTC(); after.Year() >= 1970 {
+		if after.Year() > 9999 {
+			return nil, inputError("UpdatedAfter is after the year 9999; are its seconds milliseconds?")
 		}
 		query.Set("updated_after", after.Format("2006-01-02T15:04:05.000Z"))
 	}

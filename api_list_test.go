@@ -37,6 +37,21 @@ func pagesOf(t *testing.T, pages ...string) (*kombo.Client, *[]url.Values) {
 	return client, queries
 }
 
+// Before the first read there is no time. Minutes that are subtracted from it do not make one.
+func TestListWithoutATimeReadsEverything(t *testing.T) {
+	t.Parallel()
+	for _, updatedAfter := range []time.Time{{}, time.Time{}.Add(-5 * time.Minute), time.Time{}.Add(time.Minute), time.Unix(0, 0).Add(-time.Minute)} {
+		client, queries := pagesOf(t, `{"id":"a"}`)
+		request := kombo.ListRequest{Path: "/hris/employees", IntegrationID: testIntegrationID, UpdatedAfter: updatedAfter}
+		if _, err := kombo.ListPage[employee](t.Context(), client, request); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]url.Values{{}}, *queries); diff != "" {
+			t.Errorf("%v: queries (-want +got):\n%s", updatedAfter, diff)
+		}
+	}
+}
+
 func TestListSendsItsFiltersWithEveryPage(t *testing.T) {
 	t.Parallel()
 	client, queries := pagesOf(t, `{"id":"a"}`, ``, `{"id":"b"},{"id":"c"}`)

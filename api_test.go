@@ -198,7 +198,7 @@ func TestCallRefuses(t *testing.T) {
 		{"filter without a value", "Filters: job_ids is an empty list, which would select everything", list(kombo.ListRequest{Filters: url.Values{"job_ids": nil}})},
 		{"blank filter", "Filters: job_ids contains an empty value, or one with a comma", list(kombo.ListRequest{Filters: url.Values{"job_ids": {""}}})},
 		{"two values in one", "Filters: job_ids contains an empty value, or one with a comma", list(kombo.ListRequest{Filters: url.Values{"job_ids": {"secret,secret", "secret"}}})},
-		{"milliseconds for seconds", "UpdatedAfter is not in the years 0 to 9999; are its seconds milliseconds?", list(kombo.ListRequest{UpdatedAfter: time.Unix(1764118923000, 0)})},
+		{"milliseconds for seconds", "UpdatedAfter is after the year 9999; are its seconds milliseconds?", list(kombo.ListRequest{UpdatedAfter: time.Unix(1764118923000, 0)})},
 		{"filter twice", "Filters contains ids, which another field sets", list(kombo.ListRequest{IDs: []string{"a"}, Filters: url.Values{"ids": {"secret"}}})},
 		{"cursor as a filter", "Filters contains cursor; use ListOptions", list(kombo.ListRequest{Filters: url.Values{"cursor": {"secret"}}})},
 		{"page size as a filter", "Filters contains page_size; use ListOptions", list(kombo.ListRequest{Filters: url.Values{"page_size": {"1"}}})},

@@ -112,7 +112,8 @@ var integrationByTokenOperation = transport.Operation{Method: http.MethodGet, Pa
 
 // IntegrationByToken exchanges the activation token that the browser gets at the end of the connection
 // flow for the integration of that flow. The token is a short-lived credential: it appears in no error and
-// no log record. Kombo does not document the error for an expired or unknown token.
+// no log record. Kombo does not document the error for an expired or unknown token: [EmbeddedFlow], and the fake of
+// kombotest, take [ErrInvalidInput] for it, and any other error for a failure.
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/get-connect-integration-by-token-token
 func (s *ConnectService) IntegrationByToken(ctx context.Context, token string) (*ConnectedIntegration, error) {

@@ -48,7 +48,7 @@ const (
 // query or the body.
 type EmbeddedFlowConfig struct {
 	// SignedIn returns the caller's own ID of the customer who is signed in. Required. Take it from the
-	// session, never from what the browser sends. Every handler calls it first.
+	// session, never from what the browser sends. Every handler calls it first, except for preflights.
 	SignedIn func(r *http.Request) (originID string, err error)
 	// Link returns what a link connects, and for whom. Required. Leave EndUserOriginID empty: it becomes
 	// originID, which SignedIn has returned; a different one leads to a 500. LinkType must not be

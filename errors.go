@@ -30,11 +30,12 @@ var (
 	// ErrIntegrationNotReady means that the setup of the integration is not complete, its first sync has
 	// not finished, or it has not passed Kombo's check ([CodeIntegrationSetupIncomplete],
 	// [CodeIntegrationSetupSyncPending], [CodeIntegrationQAFailed]). Try again in hours: the first sync
-	// can take several.
+	// can take several. If the setup is not complete, the customer must complete it: send a link from
+	// [IntegrationsService.SetupLink].
 	ErrIntegrationNotReady = errors.New("kombo: integration not ready")
-	// ErrReconnectRequired means that the credentials of the integration no longer work: send the
-	// customer a link from [IntegrationsService.Relink]. It is not [ErrAuthentication], which is about
-	// the API key.
+	// ErrReconnectRequired means that the credentials of the integration no longer work
+	// ([CodeIntegrationAuthenticationInvalid]): send the customer a link from [IntegrationsService.Relink]. It is
+	// not [ErrAuthentication], which is about the API key.
 	ErrReconnectRequired = errors.New("kombo: reconnection required")
 	// ErrRateLimited means that a limit was exceeded. [Error.Code] says which one:
 	// [CodeRateLimitExceeded], too many requests to Kombo; [CodeConcurrencyLimitExceeded], too many in

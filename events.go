@@ -34,8 +34,8 @@ const (
 // may arrive late.
 //
 // Events may also fail to arrive: Kombo says that webhooks can fail or get lost. Read from time to time
-// what you keep from events, such as the status with [IntegrationsService.Get], and read all data anew
-// once a week, as Kombo advises.
+// what you keep from events, such as the status with [IntegrationsService.Get] (as old as the time before that
+// call, if webhooks arrive meanwhile), and read all data anew once a week, as Kombo advises.
 type Event interface {
 	// EventID returns the id of the event.
 	EventID() string

@@ -29,7 +29,7 @@ var relinkOperation = transport.Operation{Method: http.MethodPost, Path: "/integ
 
 // Relink makes a link with which a customer reconnects an integration, to enter new credentials
 // when the old ones no longer work ([StateInvalid]) or to agree to another scope config. The link is
-// valid for one hour, or as long as its LinkType is.
+// valid for one hour. To send it by e-mail, ask for a [LinkTypeMagicLink], which is valid for a year.
 //
 // It fails with [ErrIntegrationNotFound] if there is no such integration.
 //

@@ -179,7 +179,7 @@ func (s *Server) serveAPI() {
 		s.serve("GET "+l.path, listRecords(l))
 	}
 	s.mux.Handle("/v1/", s.handler("", func(*Server, *call) (any, error) {
-		return nil, &apiError{status: http.StatusNotFound, message: "There is no such endpoint."}
+		return nil, &apiError{status: http.StatusNotFound, message: "There is no such endpoint. In a test, Server.HandleFunc adds those that are about data."}
 	}))
 }
 

@@ -22,7 +22,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"no key", "GET", "/check-api-key", "", "", 401, `{"error":{"code":"PLATFORM.AUTHENTICATION_INVALID","log_url":null,"message":"The API key is not valid.","title":null},"status":"error"}`},
 		{"wrong key", "DELETE", "/integrations/a:1", "other", "{}", 401, `{"error":{"code":"PLATFORM.AUTHENTICATION_INVALID","log_url":null,"message":"The API key is not valid.","title":null},"status":"error"}`},
-		{"no such endpoint", "GET", "/nowhere", "the-key", "", 404, `{"error":{"code":null,"log_url":null,"message":"There is no such endpoint.","title":null},"status":"error"}`},
+		{"no such endpoint", "GET", "/nowhere", "the-key", "", 404, `{"error":{"code":null,"log_url":null,"message":"There is no such endpoint. In a test, Server.HandleFunc adds those that are about data.","title":null},"status":"error"}`},
 		{"link without body", "POST", "/connect/create-link", "the-key", "", 400, invalid("The body is not a JSON object.")},
 		{"link without e-mail address", "POST", "/connect/create-link", "the-key", `{"end_user_organization_name":"A"}`, 400, invalid("end_user_email: an e-mail address is required")},
 		{"link without organization", "POST", "/connect/create-link", "the-key", `{"end_user_email":"a@b.example"}`, 400, invalid("end_user_organization_name: a name is required")},

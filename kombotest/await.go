@@ -16,8 +16,9 @@ import (
 const awaitLimit = 10 * time.Second
 
 // AwaitDelivery waits until the service has accepted a webhook of a type, about one of the integrations if
-// there are any, and returns the newest, which may have been accepted before the call. It ends the test if none
-// is accepted within 10 seconds. Use [Server.DeliverForged] to check that the service verifies signatures.
+// there are any, and returns the newest, which may have been accepted before the call: for the second of a type, use
+// [Server.Wait]. It ends the test if none is accepted within 10 seconds. Use [Server.DeliverForged] to check that the
+// service verifies signatures.
 func (s *Server) AwaitDelivery(tb testing.TB, eventType kombo.EventType, integrationIDs ...string) Delivery {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), awaitLimit)

@@ -49,8 +49,8 @@ type Config struct {
 	Passthrough func(integrationID, tool, api string, request kombo.PassthroughRequest) kombo.PassthroughResponse
 
 	// Now is the clock of links, integrations, webhooks, records and the rate limit; nil means
-	// [time.Now]. Delays and the waits between deliveries are real. It may be called concurrently, and
-	// must not call the server.
+	// [time.Now]. Delays and the waits between deliveries are real. A rate limit does not end while the clock stands
+	// still. It may be called concurrently, and must not call the server.
 	Now func() time.Time
 	// Seed makes ids, tokens and random secrets the same in every run: they depend on the seed
 	// and on how many were made before. 0 means random ones. Use a seed in tests
