@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -162,7 +163,7 @@ func TestEventHandlers(t *testing.T) {
 	}
 }
 
-// Every declared event type has a struct, a body in testdata, and a field of EventHandlers.
+// Every declared event type has a struct, a body in testdata, and a field of EventHandlers; and every body has a declared type.
 func TestEventTypesAreComplete(t *testing.T) {
 	t.Parallel()
 	samples := map[string]kombo.Event{}
@@ -174,6 +175,11 @@ func TestEventTypesAreComplete(t *testing.T) {
 		samples[string(event.EventType())] = event
 	}
 	types := sdksource.Values(t, ".", "EventType")
+	for eventType := range samples {
+		if !slices.Contains(types, eventType) && eventType != "new-thing" {
+			t.Errorf("testdata/webhooks has a body of %s, which is not declared", eventType)
+		}
+	}
 	for _, eventType := range types {
 		switch samples[eventType].(type) {
 		case nil:
