@@ -15,7 +15,7 @@ import (
 func (p *service) actions() map[string]string {
 	p.t.Helper()
 	connection, alert := p.connect("acme"), p.failedFlow()
-	link, err := p.app.client.Connect.CreateLink(p.t.Context(), kombo.CreateLinkRequest{
+	link, err := p.app.Client.Connect.CreateLink(p.t.Context(), kombo.CreateLinkRequest{
 		EndUserEmail: "ada@acme.example", EndUserOrganizationName: "Acme, Inc.", EndUserOriginID: "acme", IntegrationCategory: kombo.CategoryHRIS,
 	})
 	if err != nil {

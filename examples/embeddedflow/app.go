@@ -18,6 +18,7 @@ import (
 
 	"github.com/kombo-go/kombo"
 	"github.com/kombo-go/kombo/examples/embeddedflow/store"
+	"github.com/kombo-go/kombo/examples/internal/demo"
 )
 
 //go:embed web
@@ -34,15 +35,13 @@ const (
 )
 
 type appConfig struct {
-	store       *store.Store
-	client      *kombo.Client
-	verifier    *kombo.WebhookVerifier
-	log         *slog.Logger
-	hosts       []string // host names of the product, in addition to loopback
-	https       bool     // whether browsers use TLS, which may end at a proxy
-	library     string   // file of the browser library, or "" for the CDN
-	frameSource string   // the origin of Kombo's pages
-	sandboxURL  string   // the fake Kombo's dashboard, if any
+	demo.Kombo
+
+	store   *store.Store
+	log     *slog.Logger
+	hosts   []string // host names of the product, in addition to loopback
+	https   bool     // whether browsers use TLS, which may end at a proxy
+	library string   // file of the browser library, or "" for the CDN
 }
 
 // app is the product.
@@ -66,7 +65,7 @@ func newApp(config appConfig) (*app, error) {
 	if a.templates, err = template.ParseFS(webFiles, "web/*.html"); err != nil {
 		return nil, err
 	}
-	flow, err := kombo.NewEmbeddedFlow(config.client, kombo.EmbeddedFlowConfig{
+	flow, err := kombo.NewEmbeddedFlow(config.Client, kombo.EmbeddedFlowConfig{
 		Link: a.link, SignedIn: a.signedInID, Relink: a.relink, Connected: a.connected,
 		OnError: func(ctx context.Context, status int, err error) {
 			if status != 499 { // 499: the browser has left, which is not a failure
@@ -94,7 +93,7 @@ func newApp(config appConfig) (*app, error) {
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	// Kombo is not a browser: the signature protects its requests.
 	root := http.NewServeMux()
-	root.Handle("/webhooks/kombo", config.verifier.Handler(a.events()))
+	root.Handle("/webhooks/kombo", config.Verifier.Handler(a.events()))
 	root.Handle("/", a.securityHeaders(http.NewCrossOriginProtection().Handler(mux)))
 	a.Handler = a.knownHosts(root)
 	return a, nil
@@ -232,7 +231,7 @@ func (a *app) connected(ctx context.Context, integration *kombo.ConnectedIntegra
 	}
 	limited, cancel := context.WithTimeout(ctx, 10*time.Second) // the customer is waiting
 	defer cancel()
-	now, err := a.client.Integrations.Get(limited, integration.ID)
+	now, err := a.Client.Integrations.Get(limited, integration.ID)
 	if err == nil {
 		err = a.store.Read(ctx, connection, now)
 	}
@@ -303,7 +302,7 @@ func (a *app) magicLink(r *http.Request, in struct {
 		return nil, errMalformed
 	}
 	request.LinkType = kombo.LinkTypeMagicLink
-	link, err := a.client.Connect.CreateLink(r.Context(), request)
+	link, err := a.Client.Connect.CreateLink(r.Context(), request)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errKombo, err)
 	}
@@ -326,7 +325,7 @@ func (a *app) disconnect(r *http.Request, in struct {
 	}
 	// After Kombo has deleted the integration, the row must be deleted, too. If the process ends between the two, the
 	// customer can try again: ErrIntegrationNotFound counts as deleted.
-	err = uninterrupted(r, func(ctx context.Context) error { return a.client.Integrations.Delete(ctx, connection.IntegrationID) })
+	err = uninterrupted(r, func(ctx context.Context) error { return a.Client.Integrations.Delete(ctx, connection.IntegrationID) })
 	if err != nil && !errors.Is(err, kombo.ErrIntegrationNotFound) {
 		return nil, fmt.Errorf("%w: %w", errKombo, err)
 	}

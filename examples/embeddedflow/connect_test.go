@@ -241,7 +241,7 @@ func TestBrowserLeaves(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				config.client = client
+				config.Client = client
 				app, err := newApp(config)
 				if err != nil {
 					t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/kombo-go/kombo"
 	"github.com/kombo-go/kombo/examples/embeddedflow/store"
+	"github.com/kombo-go/kombo/examples/internal/demo"
 	"github.com/kombo-go/kombo/examples/internal/replicas"
 	"github.com/kombo-go/kombo/kombotest"
 )
@@ -68,8 +69,8 @@ func startService(t *testing.T, change func(*appConfig)) *service {
 		t.Fatal(err)
 	}
 	config := appConfig{
-		store: p.store, client: client, verifier: verifier, log: slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		frameSource: strings.TrimSuffix(p.kombo.BaseURL(), "/v1"),
+		Kombo: demo.Kombo{Client: client, Verifier: verifier, Pages: strings.TrimSuffix(p.kombo.BaseURL(), "/v1")},
+		store: p.store, log: slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if change != nil {
 		change(&config)

@@ -13,8 +13,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/kombo-go/kombo"
 )
 
 func environment(pairs ...string) func(string) string {
@@ -25,48 +23,6 @@ func environment(pairs ...string) func(string) string {
 			}
 		}
 		return ""
-	}
-}
-
-func TestConnectKombo(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name        string
-		environment func(string) string
-		frameSource string
-		wantErr     string
-	}{
-		{name: "the real one", environment: environment("KOMBO_API_KEY", "key", "KOMBO_WEBHOOK_SECRET", "secret"), frameSource: "https://connect.kombo.dev"},
-		{name: "region", environment: environment("KOMBO_API_KEY", "key", "KOMBO_WEBHOOK_SECRET", "secret", "KOMBO_REGION", "US"), frameSource: "https://connect.kombo.dev"},
-		{name: "a sandbox elsewhere", environment: environment("KOMBO_API_KEY", "key", "KOMBO_WEBHOOK_SECRET", "secret", "KOMBO_BASE_URL", "http://127.0.0.1:1/v1"), frameSource: "http://127.0.0.1:1"},
-		{name: "two secrets", environment: environment("KOMBO_API_KEY", "key", "KOMBO_WEBHOOK_SECRET", "new", "KOMBO_WEBHOOK_SECRET_PREVIOUS", "secret"), frameSource: "https://connect.kombo.dev"},
-		{name: "bad region", environment: environment("KOMBO_API_KEY", "key", "KOMBO_WEBHOOK_SECRET", "secret", "KOMBO_REGION", "mars"), wantErr: "mars"},
-		{name: "no secret", environment: environment("KOMBO_API_KEY", "key"), wantErr: "secret 1 is empty"},
-		{name: "bad secret", environment: environment("KOMBO_API_KEY", "key", "KOMBO_WEBHOOK_SECRET", "secret\n"), wantErr: "white space"},
-		{name: "bad key", environment: environment("KOMBO_API_KEY", "ke\ny", "KOMBO_WEBHOOK_SECRET", "secret"), wantErr: "kombo: "},
-		{name: "bad address", environment: environment("KOMBO_API_KEY", "key", "KOMBO_WEBHOOK_SECRET", "secret", "KOMBO_BASE_URL", "nonsense"), wantErr: "kombo: "},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			var config appConfig
-			closeKombo, err := connectKombo(t.Context(), &config, test.environment, "not used", "not used")
-			if test.wantErr != "" {
-				if err == nil || !strings.Contains(err.Error(), test.wantErr) || strings.Contains(err.Error(), "secret\n") {
-					t.Errorf("error = %v, want %q", err, test.wantErr)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer closeKombo()
-			wantSame(t, "frame source", test.frameSource, config.frameSource)
-			wantSame(t, "sandbox", "", config.sandboxURL)
-			if err := config.verifier.Verify([]byte("{}"), kombo.SignWebhook("secret", []byte("{}"))); err != nil || config.client == nil {
-				t.Errorf("Verify = %v, client = %v", err, config.client)
-			}
-		})
 	}
 }
 

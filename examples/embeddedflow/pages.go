@@ -73,11 +73,11 @@ func (a *app) page(ctx context.Context, signedIn company) (*page, error) {
 	for i := range attention {
 		attention[i].Tool = label(attention[i].Tool)
 	}
-	p := &page{Company: signedIn, Attention: attention, LibraryURL: libraryCDN, LibraryIntegrity: libraryIntegrity, SandboxURL: a.sandboxURL}
+	p := &page{Company: signedIn, Attention: attention, LibraryURL: libraryCDN, LibraryIntegrity: libraryIntegrity, SandboxURL: a.Dashboard}
 	if a.library != "" {
 		p.LibraryURL, p.LibraryIntegrity = "/static/kombo-connect.js", ""
 	}
-	if a.sandboxURL != "" {
+	if a.Dashboard != "" {
 		p.Scopes = offeredScopes // they do not exist in the real Kombo
 	}
 	tools := map[string]int{}
@@ -190,7 +190,7 @@ func (a *app) securityHeaders(next http.Handler) http.Handler {
 		scripts += " " + libraryCDN
 	}
 	policy := fmt.Sprintf("default-src 'none'; script-src %s; style-src 'self'; img-src 'self'; connect-src 'self'; frame-src %s; "+
-		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'", scripts, a.frameSource)
+		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'", scripts, a.Pages)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", policy)
 		w.Header().Set("X-Content-Type-Options", "nosniff")

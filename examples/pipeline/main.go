@@ -20,13 +20,12 @@ import (
 	"net/http"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"riverqueue.com/riverui"
 
 	"github.com/kombo-go/kombo"
-	"github.com/kombo-go/kombo/internal/sandbox"
+	"github.com/kombo-go/kombo/examples/internal/demo"
 	"github.com/kombo-go/kombo/internal/usage"
 	"github.com/kombo-go/kombo/kombotest"
 )
@@ -35,11 +34,11 @@ func main() {
 	os.Exit(usage.Run("pipeline", os.Stderr, func(ctx context.Context) error { return run(ctx, os.Args[1:], os.Stdout) }))
 }
 
-func run(ctx context.Context, args []string, output io.Writer) (err error) {
+func run(ctx context.Context, args []string, output io.Writer) error {
 	flags := flag.NewFlagSet("pipeline", flag.ContinueOnError)
 	listen := flags.String("listen", "127.0.0.1:8081", "address of the product")
 	database := flags.String("database", "pipeline.db", "SQLite file, or postgres://… address")
-	sandboxAt := flags.String("sandbox", "127.0.0.1:8900", "address of the fake Kombo, which runs if KOMBO_API_KEY is not set")
+	sandboxAt := flags.String("sandbox", "127.0.0.1:8900", demo.SandboxFlag)
 	rescue := flags.Duration("rescue", 10*time.Minute, "after which another replica takes over the jobs of one that was killed; a job may take half of it")
 	if err := usage.Parse(flags, "A durable queue for webhooks, and a copy of the customers' data.", args, 0, output); err != nil {
 		return err
@@ -48,64 +47,38 @@ func run(ctx context.Context, args []string, output io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = listener.Close() }()
 	p := &pipeline{log: slog.New(slog.NewTextHandler(output, nil)), now: time.Now, rescue: *rescue}
 	p.mail = func(_ context.Context, to, subject, _ string) error {
 		_, err := fmt.Fprintf(output, "Mail to %s: %s\n", to, subject)
 		return err
 	}
-	product := "http://" + listener.Addr().String()
-	apiKey, secret, baseURL, sandboxURL := os.Getenv("KOMBO_API_KEY"), os.Getenv("KOMBO_WEBHOOK_SECRET"), cmp.Or(os.Getenv("KOMBO_BASE_URL"), "https://api.kombo.dev/v1"), ""
-	if apiKey == "" {
-		at, err := usage.Listen(ctx, "sandbox", *sandboxAt)
-		if err != nil {
-			return fmt.Errorf("the fake Kombo: %w", err)
-		}
-		fake, err := sandbox.Start(kombotest.Config{Listener: at, WebhookURL: product + "/webhooks/kombo", Redelivery: kombotest.Redelivery{MaxAttempts: 10}, DeliverInBackground: true})
-		if err != nil {
-			return err
-		}
-		defer fake.Close()
-		apiKey, secret, baseURL, sandboxURL = fake.APIKey(), fake.WebhookSecret(), fake.BaseURL(), strings.TrimSuffix(fake.BaseURL(), "v1")
-	}
-	if p.client, err = kombo.NewClient(apiKey, kombo.WithBaseURL(baseURL), kombo.WithObserver(p.observeCall)); err != nil {
+	product, fake := "http://"+demo.Reachable(listener).String(), kombotest.Config{Redelivery: kombotest.Redelivery{MaxAttempts: 10}, DeliverInBackground: true}
+	if p.Kombo, err = demo.ConnectKombo(ctx, os.Getenv, *sandboxAt, product, fake, kombo.WithObserver(p.observeCall)); err != nil {
 		return err
 	}
-	if p.verifier, err = kombo.NewWebhookVerifier(secret); err != nil {
-		return err
-	}
+	defer p.Close()
 	stop, err := p.start(ctx, *database)
 	if err != nil {
 		return err
 	}
-	handler, err := p.routes(ctx, sandboxURL)
-	if err != nil {
-		return err
-	}
-	server := &http.Server{Handler: handler, ReadTimeout: 30 * time.Second}
-	go func() {
-		<-ctx.Done() // requests in progress are completed, then jobs
-		deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		_ = server.Shutdown(deadline)
-	}()
-	fmt.Fprintf(output, "The product   %s/\nIts jobs      %s/river/\nThe fake      %s\n", product, product, cmp.Or(sandboxURL, "none: this is the real Kombo"))
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
+	handler, err := p.routes(ctx)
+	if err == nil {
+		fmt.Fprintf(output, "The product   %s/\nIts jobs      %s/river/\nThe fake      %s\n", product, product, cmp.Or(p.Dashboard, "none: this is the real Kombo"))
+		err = demo.Serve(ctx, listener, handler, p.log, nil)
 	}
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	return stop(deadline)
+	return errors.Join(err, stop(deadline)) // the jobs in progress are completed after the requests
 }
 
 // routes mounts the receiver, the page, River's UI and the metrics. In production, protect all but the receiver.
-func (p *pipeline) routes(ctx context.Context, sandboxURL string) (http.Handler, error) {
+func (p *pipeline) routes(ctx context.Context) (http.Handler, error) {
 	ui, err := riverui.NewHandler(&riverui.HandlerOpts{Endpoints: riverui.NewEndpoints(p.river, nil), Logger: slog.New(slog.DiscardHandler), Prefix: "/river"})
 	if err != nil {
 		return nil, err
 	}
 	mux, root := http.NewServeMux(), http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { p.page(w, r, sandboxURL) })
+	mux.HandleFunc("GET /{$}", p.page)
 	mux.Handle("/river/", ui)
 	mux.Handle("GET /debug/vars", expvar.Handler())
 	root.HandleFunc("POST /webhooks/kombo", p.receive)
@@ -120,30 +93,16 @@ var pageText string
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
 // page shows the connections with the number of records of each.
-func (p *pipeline) page(w http.ResponseWriter, r *http.Request, sandboxURL string) {
-	type row struct {
-		Customer, Tool, State, SetupStatus, Model string
-		Records, Wanted                           int
-	}
-	var all []row
-	rows, err := p.db.QueryContext(r.Context(), `SELECT customer, tool, state, setup_status, coalesce(model, ''), coalesce(wanted, 0),
-		(SELECT count(*) FROM records r WHERE r.integration_id = c.integration_id AND r.model = f.model)
+func (p *pipeline) page(w http.ResponseWriter, r *http.Request) {
+	rows, err := p.db.Strings(r.Context(), `SELECT customer, tool, state, setup_status, coalesce(model, ''),
+		(SELECT count(*) FROM records r WHERE r.integration_id = c.integration_id AND r.model = f.model AND NOT deleted), coalesce(wanted, 0)
 		FROM connections c LEFT JOIN fetches f ON f.integration_id = c.integration_id WHERE deleted_at = 0 ORDER BY customer, tool, model LIMIT 200`)
-	if err == nil {
-		defer rows.Close()
-		for rows.Next() && err == nil {
-			var c row
-			err = rows.Scan(&c.Customer, &c.Tool, &c.State, &c.SetupStatus, &c.Model, &c.Wanted, &c.Records)
-			all = append(all, c)
-		}
-		err = errors.Join(err, rows.Err())
-	}
 	if err != nil {
 		p.log.ErrorContext(r.Context(), "page", "error", err)
 		http.Error(w, "something went wrong", http.StatusInternalServerError)
 		return
 	}
-	_ = pageTemplate.Execute(w, map[string]any{"Rows": all, "Sandbox": sandboxURL})
+	_ = pageTemplate.Execute(w, map[string]any{"Rows": rows, "Dashboard": p.Dashboard})
 }
 
 // The metrics are at /debug/vars. For Prometheus or OpenTelemetry there is the module otelkombo.

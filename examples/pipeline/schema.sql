@@ -10,29 +10,27 @@ CREATE TABLE IF NOT EXISTS connections (
     setup_status   TEXT NOT NULL DEFAULT '',
     state_at       BIGINT NOT NULL DEFAULT 0, -- Kombo's time of the state and the setup status
     deleted_at     BIGINT NOT NULL DEFAULT 0,
-    checked_at     BIGINT NOT NULL DEFAULT 0, -- by the last reconcile
-    busy_until     BIGINT NOT NULL DEFAULT 0, -- the slot of the job that fetches now
-    busy_job       BIGINT NOT NULL DEFAULT 0
+    checked_at     BIGINT NOT NULL DEFAULT 0 -- by the last reconcile
 );
 CREATE INDEX IF NOT EXISTS connections_checked_at ON connections (checked_at);
 
 -- One row for each model that is fetched from an integration.
 CREATE TABLE IF NOT EXISTS fetches (
-    integration_id TEXT NOT NULL,
+    integration_id TEXT NOT NULL REFERENCES connections,
     model          TEXT NOT NULL,
     wanted         BIGINT NOT NULL, -- grows with each reported change
     since          BIGINT NOT NULL DEFAULT 0, -- the checkpoint: start of the last complete fetch
-    full_at        BIGINT NOT NULL DEFAULT 0, -- start of the last fetch of everything
-    swept_at       BIGINT NOT NULL DEFAULT 0, -- last request of a weekly fetch
+    full_after     BIGINT NOT NULL DEFAULT 0, -- time of the next fetch of everything
     PRIMARY KEY (integration_id, model)
 );
-CREATE INDEX IF NOT EXISTS fetches_full_at ON fetches (full_at);
 
--- The customer's data, as Kombo sends it.
+-- The customer's data, as Kombo sends it. A deleted record has none. With the fetch of their model, the records are deleted.
 CREATE TABLE IF NOT EXISTS records (
     integration_id TEXT NOT NULL,
     model          TEXT NOT NULL,
     id             TEXT NOT NULL,
     data           TEXT NOT NULL,
-    PRIMARY KEY (integration_id, model, id)
+    deleted        BOOLEAN NOT NULL,
+    PRIMARY KEY (integration_id, model, id),
+    FOREIGN KEY (integration_id, model) REFERENCES fetches ON DELETE CASCADE
 );

@@ -2,6 +2,7 @@ package main
 
 import (
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -230,8 +231,8 @@ func (s *tools) act() {
 		err = s.srv.SetState(s.Context(), id, kombo.StateInvalid)
 	case n < 7 && len(s.srv.Records(id, "/hris/employees")) > 0:
 		var r record
-		if err := r.UnmarshalJSON(s.srv.Records(id, "/hris/employees")[0]); err == nil && !r.deleted {
-			_ = s.srv.DeleteRecord(id, "/hris/employees", r.id)
+		if err := json.Unmarshal(s.srv.Records(id, "/hris/employees")[0], &r); err == nil && r.DeletedAt == nil {
+			_ = s.srv.DeleteRecord(id, "/hris/employees", r.ID)
 		}
 		err = s.srv.FinishSync(s.Context(), id)
 	default:

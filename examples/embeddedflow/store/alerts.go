@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/examples/internal/database"
 )
 
 // The kinds of an [Alert].
@@ -43,7 +44,7 @@ type Alert struct {
 // flowFailed adds an alert. The URL of the log identifies the flow, so a second event about it adds no second alert.
 func flowFailed(ctx context.Context, tx *sql.Tx, event *kombo.ConnectionFlowFailedEvent, now int64) (changed bool, err error) {
 	data, customerID := event.Data, indexed(event.Data.EndUser.OriginID)
-	changed, err = affected(tx.ExecContext(ctx, `INSERT INTO alerts (customer_id, tool, category, flow, log_url, key, received_at)
+	changed, err = database.Changed(tx.ExecContext(ctx, `INSERT INTO alerts (customer_id, tool, category, flow, log_url, key, received_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (customer_id, tool, category, flow) DO UPDATE SET received_at = excluded.received_at
 		WHERE excluded.received_at < alerts.received_at`,
@@ -92,7 +93,7 @@ func (s *Store) failedFlows(ctx context.Context, customerID string) (alerts []Al
 	// A flow has succeeded if a token was exchanged for its integration, or if integration-created has arrived. That
 	// event may be late, after other events. An integration that only other events mention may be older than this store.
 	// Deleted integrations count, because their flows succeeded, too.
-	rows, err := s.reader.QueryContext(ctx, `SELECT key, tool, category, log_url, received_at FROM alerts a
+	rows, err := s.db.Reader.QueryContext(ctx, `SELECT key, tool, category, log_url, received_at FROM alerts a
 		WHERE customer_id = $1 AND dismissed_at IS NULL AND NOT EXISTS (
 			SELECT 1 FROM integrations i
 			WHERE i.customer_id = a.customer_id
@@ -121,8 +122,8 @@ func (s *Store) Dismiss(ctx context.Context, customerID, alertKey string) error 
 		return ErrNotFound
 	}
 	now, customerID, alertKey := s.now().UnixMicro(), indexed(customerID), clean(alertKey)
-	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		dismissed, err := affected(tx.ExecContext(ctx, `UPDATE alerts SET dismissed_at = $1
+	err := s.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		dismissed, err := database.Changed(tx.ExecContext(ctx, `UPDATE alerts SET dismissed_at = $1
 			WHERE key = $2 AND customer_id = $3 AND dismissed_at IS NULL`, now, alertKey, customerID))
 		if err != nil {
 			return err

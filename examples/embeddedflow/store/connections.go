@@ -52,7 +52,7 @@ func (s *Store) Connected(ctx context.Context, customerID string, category kombo
 		return connection, ErrOtherCustomer
 	}
 	now := s.now().UnixMicro()
-	err = s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err = s.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := update(ctx, tx, i.ID, now, func(row *integration) error {
 			if err := row.linked(customerID, category, i, now); err != nil {
 				return err
@@ -73,7 +73,7 @@ func (s *Store) Connected(ctx context.Context, customerID string, category kombo
 // since.
 func (s *Store) Read(ctx context.Context, before Connection, got *kombo.Integration) error {
 	now := s.now().UnixMicro()
-	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err := s.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := update(ctx, tx, before.IntegrationID, now, func(row *integration) error {
 			row.read(before, got)
 			return nil
@@ -99,7 +99,7 @@ func (s *Store) connections(ctx context.Context, customerID string) (connections
 	if customerID == "" {
 		return nil, nil // and not the rows without a customer
 	}
-	rows, err := s.reader.QueryContext(ctx, `SELECT `+columns+` FROM integrations WHERE customer_id = $1 AND deleted_at IS NULL`, indexed(customerID))
+	rows, err := s.db.Reader.QueryContext(ctx, `SELECT `+columns+` FROM integrations WHERE customer_id = $1 AND deleted_at IS NULL`, indexed(customerID))
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func (s *Store) connections(ctx context.Context, customerID string) (connections
 // Connection returns one of the customer's connections. It fails with [ErrNotFound] if none has the key, if it belongs
 // to another customer, or if it is deleted.
 func (s *Store) Connection(ctx context.Context, customerID, key string) (Connection, error) {
-	row, err := find(ctx, s.reader, customerID, key)
+	row, err := find(ctx, s.db.Reader, customerID, key)
 	switch {
 	case err == nil && row.deletedAt.Valid, errors.Is(err, sql.ErrNoRows):
 		return Connection{}, ErrNotFound
@@ -146,7 +146,7 @@ func find(ctx context.Context, db interface {
 // It fails with [ErrNotFound] if the customer never had the connection. If it is already deleted, that is not an error.
 func (s *Store) Disconnected(ctx context.Context, customerID, key string, at time.Time) error {
 	now := s.now().UnixMicro()
-	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err := s.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		// The customer and the key of a row never change, so this needs no lock.
 		row, err := find(ctx, tx, customerID, key)
 		if err != nil {

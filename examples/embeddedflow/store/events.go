@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/examples/internal/database"
 )
 
 // Apply stores the effect of an event and its ID in one transaction. If it returns nil, the webhook may be acknowledged.
@@ -17,7 +18,7 @@ func (s *Store) Apply(ctx context.Context, event kombo.Event) (changed bool, err
 		return false, errors.New("store: the event has no ID")
 	}
 	now := s.now().UnixMicro()
-	err = s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err = s.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		changed, err = apply(ctx, tx, event, now)
 		return err
 	})
@@ -29,7 +30,7 @@ func (s *Store) Apply(ctx context.Context, event kombo.Event) (changed bool, err
 
 func apply(ctx context.Context, tx *sql.Tx, event kombo.Event, now int64) (changed bool, err error) {
 	// If two processes apply the same event at once, the second waits here until the first has committed.
-	fresh, err := affected(tx.ExecContext(ctx, `INSERT INTO events (id, type, received_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING`,
+	fresh, err := database.Changed(tx.ExecContext(ctx, `INSERT INTO events (id, type, received_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING`,
 		indexed(event.EventID()), clean(string(event.EventType())), now))
 	if err != nil || !fresh {
 		return false, err

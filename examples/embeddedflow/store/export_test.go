@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"database/sql"
 	"testing"
 	"time"
@@ -11,15 +10,7 @@ import (
 func (s *Store) SetNow(now func() time.Time) { s.now = now }
 
 // DB returns the connections that may write.
-func (s *Store) DB() *sql.DB { return s.writer }
-
-// Write exposes write.
-func (s *Store) Write(ctx context.Context, do func(context.Context, *sql.Tx) error) error {
-	return s.write(ctx, do)
-}
-
-// MaxAttempts exposes maxAttempts.
-const MaxAttempts = maxAttempts
+func (s *Store) DB() *sql.DB { return s.db.Writer }
 
 // Migration returns a script.
 func Migration(t testing.TB, name string) string {

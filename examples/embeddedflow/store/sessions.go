@@ -15,7 +15,7 @@ import (
 // which is a secret: the database has only its hash.
 func (s *Store) StartSession(ctx context.Context, customerID string, lifetime time.Duration) (id string, err error) {
 	id = rand.Text()
-	err = s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err = s.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		now := s.now()
 		if _, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE expires_at <= $1`, now.UnixMicro()); err != nil {
 			return err
@@ -32,7 +32,7 @@ func (s *Store) StartSession(ctx context.Context, customerID string, lifetime ti
 
 // Session returns the signed-in customer. It fails with [ErrNotFound] if the session is unknown, expired or ended.
 func (s *Store) Session(ctx context.Context, id string) (customerID string, err error) {
-	err = s.reader.QueryRowContext(ctx, `SELECT customer_id FROM sessions WHERE id = $1 AND expires_at > $2`,
+	err = s.db.Reader.QueryRowContext(ctx, `SELECT customer_id FROM sessions WHERE id = $1 AND expires_at > $2`,
 		hashed(id), s.now().UnixMicro()).Scan(&customerID)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -45,7 +45,7 @@ func (s *Store) Session(ctx context.Context, id string) (customerID string, err 
 
 // EndSession ends a session at once, for all replicas. An unknown session is not an error.
 func (s *Store) EndSession(ctx context.Context, id string) error {
-	err := s.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err := s.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE id = $1`, hashed(id))
 		return err
 	})

@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -10,8 +9,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/kombo-go/kombo"
 	"github.com/kombo-go/kombo/examples/embeddedflow/store"
@@ -74,72 +71,6 @@ func TestOpenAtOnce(t *testing.T) {
 		}
 	})
 }
-
-func TestSQLiteSettings(t *testing.T) {
-	t.Parallel()
-	s := sqliteDatabase(t).open(t)
-	for pragma, want := range map[string]string{"journal_mode": "wal", "foreign_keys": "1", "busy_timeout": "1000", "synchronous": "2"} {
-		var got string
-		if err := s.DB().QueryRow(`PRAGMA ` + pragma).Scan(&got); err != nil || got != want {
-			t.Errorf("%s = %s, %v, want %s", pragma, got, err, want)
-		}
-	}
-	if got := s.DB().Stats().MaxOpenConnections; got != 1 {
-		t.Errorf("%d connections may write", got)
-	}
-}
-
-// After a conflict, a transaction is retried a limited number of times.
-func TestRetry(t *testing.T) {
-	t.Parallel()
-	s := sqliteDatabase(t).open(t)
-	tests := []struct {
-		name      string
-		err       error
-		failures  int
-		wantCalls int
-		wantErr   bool
-	}{
-		{"none", nil, 0, 1, false},
-		{"a deadlock", &pgconn.PgError{Code: "40P01"}, 2, 3, false},
-		{"a serialization failure", fmt.Errorf("wrapped: %w", &pgconn.PgError{Code: "40001"}), 1, 2, false},
-		{"for ever", &pgconn.PgError{Code: "40001"}, 1000, store.MaxAttempts, true},
-		{"busy", sqliteError(5 | 1<<8), 1, 2, false},
-		{"locked", sqliteError(6), 1, 2, false},
-		{"a constraint", sqliteError(19), 1, 1, true},
-		{"another code", &pgconn.PgError{Code: "23505"}, 1, 1, true},
-		{"another error", errors.New("other"), 1, 1, true},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			calls := 0
-			err := s.Write(t.Context(), func(context.Context, *sql.Tx) error {
-				if calls++; calls <= test.failures {
-					return test.err
-				}
-				return nil
-			})
-			if calls != test.wantCalls || (err != nil) != test.wantErr {
-				t.Errorf("%d calls, %v", calls, err)
-			}
-		})
-	}
-	t.Run("the context ends", func(t *testing.T) {
-		t.Parallel()
-		ctx, cancel := context.WithCancel(t.Context())
-		err := s.Write(ctx, func(context.Context, *sql.Tx) error {
-			cancel()
-			return sqliteError(5)
-		})
-		wantError(t, "Write", err, context.Canceled)
-	})
-}
-
-type sqliteError int
-
-func (e sqliteError) Error() string { return fmt.Sprint("sqlite error ", int(e)) }
-func (e sqliteError) Code() int     { return int(e) }
 
 func TestContext(t *testing.T) {
 	t.Parallel()

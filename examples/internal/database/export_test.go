@@ -1,0 +1,4 @@
+package database
+
+// MaxAttempts exposes maxAttempts.
+const MaxAttempts = maxAttempts
