@@ -39,8 +39,8 @@ func (e inputError) Error() string { return string(e) }
 
 // A checker is response data with required fields.
 type checker interface {
-	// missing returns the path of a required field that the data lacks, or "". It is no error, because the
-	// path is compared with those of values that have the wrong type, and gets "data." before it.
+	// missing returns the path of a required field that the data lacks, or "". It returns a path and not an error, because
+	// callers put "data." before it and compare it with the paths of values of the wrong type.
 	missing() string
 }
 
@@ -255,8 +255,8 @@ func mismatch(operation transport.Operation, document []byte, decoded anyRespons
 	missing, known := decoded.missing()
 	counts := func(string) bool { return true }
 	if _, wrongType := errors.AsType[*json.UnmarshalTypeError](decodeErr); wrongType && known && operation.Method != http.MethodGet {
-		// encoding/json has decoded everything else. What has been executed has not failed because of a value
-		// of the wrong type, unless the caller depends on it.
+		// encoding/json has decoded everything else. After a write that succeeded, a value of the wrong type does not
+		// matter unless it is a required field.
 		if succeeded && missing == "" {
 			return ""
 		}

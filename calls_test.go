@@ -5,6 +5,8 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -14,71 +16,19 @@ import (
 	"github.com/jarcoal/httpmock"
 
 	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/internal/sdkcalls"
 	"github.com/kombo-go/kombo/kombotest"
 )
 
 // allCalls has a valid call of every operation of the SDK. The key is the operation's name in [kombo.Error].
-var allCalls = map[string]func(context.Context, *kombo.Client) error{
-	"GET /check-api-key": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.CheckAPIKey(ctx)
-		return err
-	},
-	"POST /connect/create-link": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Connect.CreateLink(ctx, linkRequest)
-		return err
-	},
-	"GET /connect/integration-by-token/{token}": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Connect.IntegrationByToken(ctx, testToken)
-		return err
-	},
-	"POST /integrations/{integration_id}/relink": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Integrations.Relink(ctx, testIntegrationID, kombo.RelinkRequest{})
-		return err
-	},
-	"DELETE /integrations/{integration_id}": func(ctx context.Context, c *kombo.Client) error {
-		return c.Integrations.Delete(ctx, testIntegrationID)
-	},
-	"GET /integrations/{integration_id}": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Integrations.Get(ctx, testIntegrationID)
-		return err
-	},
-	"PUT /integrations/{integration_id}/enabled": func(ctx context.Context, c *kombo.Client) error {
-		return c.Integrations.SetEnabled(ctx, testIntegrationID, true)
-	},
-	"POST /integrations/{integration_id}/setup-link": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Integrations.SetupLink(ctx, testIntegrationID, kombo.SetupLinkRequest{LinkType: kombo.LinkTypeEmbedded})
-		return err
-	},
-	"GET /tools/{category}": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Connect.Tools(ctx, kombo.CategoryHRIS)
-		return err
-	},
-	"GET /integrations/{integration_id}/integration-fields": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Integrations.FieldsPage(ctx, testIntegrationID, kombo.ListOptions{})
-		return err
-	},
-	"PATCH /integrations/{integration_id}/integration-fields/{integration_field_id}": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Integrations.SetFieldPassthrough(ctx, testIntegrationID, "f", true)
-		return err
-	},
-	"GET /integrations/{integration_id}/custom-fields": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Integrations.CustomFieldsPage(ctx, testIntegrationID, kombo.ListOptions{})
-		return err
-	},
-	"PUT /integrations/{integration_id}/custom-fields/{custom_field_id}": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Integrations.MapCustomField(ctx, testIntegrationID, "c", "f")
-		return err
-	},
-	"POST /force-sync": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Integrations.Sync(ctx, testIntegrationID, "")
-		return err
-	},
-	"POST /passthrough/{tool}/{api}": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Integrations.Passthrough(ctx, testIntegrationID, "personio", "api", kombo.PassthroughRequest{Method: "GET", Path: "/"})
-		return err
-	},
+var allCalls = func() map[string]func(context.Context, *kombo.Client) error {
+	all := sdkcalls.All()
+	maps.Copy(all, genericCalls)
+	return all
+}()
 
-	// Call, ListPage and List are the same code for all other endpoints.
+// genericCalls are those of Call, ListPage and List, which are the same code for all other endpoints.
+var genericCalls = map[string]func(context.Context, *kombo.Client) error{
 	"POST /ats/jobs/{job_id}/applications": func(ctx context.Context, c *kombo.Client) error {
 		_, err := kombo.Call[employee](ctx, c, kombo.Request{
 			Method: http.MethodPost, Path: "/ats/jobs/{job_id}/applications", PathValues: []string{"personio-job"},
@@ -109,14 +59,39 @@ var allCalls = map[string]func(context.Context, *kombo.Client) error{
 	},
 }
 
-// The fake knows every operation too.
+// The table of calls and the fake know the operations that the SDK declares.
 func TestAllCallsAreComplete(t *testing.T) {
 	t.Parallel()
-	want := append(kombotest.Operations(), genericCalls...)
-	slices.Sort(want)
-	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(allCalls))); diff != "" {
-		t.Errorf("operations (-want +got):\n%s", diff)
+	declared := declaredOperations(t)
+	if diff := cmp.Diff(declared, slices.Sorted(maps.Keys(sdkcalls.All()))); diff != "" {
+		t.Errorf("operations (-of the SDK +of sdkcalls):\n%s", diff)
 	}
+	fake := kombotest.Operations()
+	slices.Sort(fake)
+	if diff := cmp.Diff(declared, fake); diff != "" {
+		t.Errorf("operations (-of the SDK +of the fake):\n%s", diff)
+	}
+}
+
+// declaredOperations returns the names of the operations in the SDK's source.
+func declaredOperations(t *testing.T) []string {
+	t.Helper()
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	literal := regexp.MustCompile(`transport\.Operation\{Method: http\.Method(\w+), Path: "([^"]+)"`)
+	var operations []string
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		for _, found := range literal.FindAllStringSubmatch(readFile(t, name), -1) {
+			operations = append(operations, strings.ToUpper(found[1])+" "+found[2])
+		}
+	}
+	slices.Sort(operations)
+	return operations
 }
 
 func TestFailuresOfEachOperation(t *testing.T) {

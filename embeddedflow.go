@@ -434,7 +434,7 @@ func (f *EmbeddedFlow) checkOrigin(r *http.Request) (proven bool, err error) {
 			fmt.Errorf("a request from another origin, %q (Sec-Fetch-Site: %q, Host: %q); if it is yours, add it to TrustedOrigins", singleLine(origin), singleLine(site), singleLine(r.Host)),
 		}
 	}
-	// Neither what a person does in the browser's own window ("none") nor the absence of both headers is a proof.
+	// No proof: Sec-Fetch-Site "none" (a typed address or a bookmark), or neither header.
 	return site == "same-origin" || site != "none" && origin != "", nil
 }
 

@@ -142,8 +142,8 @@ type errorInfo struct {
 // errorText is a string of which an error has the beginning. What is not a string is ignored.
 type errorText string
 
-// maxErrorText is how much of the JSON of an errorText is decoded. An escape takes six bytes, and to redact a message
-// takes the longest secret after it, each byte of which can be escaped in 16.
+// maxErrorText is how much of the JSON of an errorText is decoded. An escape takes six bytes. To find a
+// secret that the limit cuts, the longest secret must fit after the message; each of its bytes can take 16 if it is escaped.
 const maxErrorText = 6 * (maxErrorMessage + 16*transport.MaxValue)
 
 // UnmarshalJSON decodes the beginning of a string.

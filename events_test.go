@@ -39,6 +39,21 @@ func order(id string, eventType kombo.EventType) (kombo.EventHeader, kombo.Asses
 	}
 }
 
+// requiredFields are the fields of Data without which an event is refused. Each type has an entry.
+var requiredFields = map[kombo.EventType][]string{
+	kombo.EventIntegrationCreated:              {"ID"},
+	kombo.EventIntegrationDeleted:              {"ID", "DeletedAt"},
+	kombo.EventIntegrationStateChanged:         {"IntegrationID", "State", "UpdatedAt"},
+	kombo.EventConnectionFlowFailed:            {},
+	kombo.EventIssueStatusChanged:              {"Change", "Issue.ID", "Integration.ID"},
+	kombo.EventDataChanged:                     {"IntegrationID"},
+	kombo.EventSyncFinished:                    {"IntegrationID", "SyncID"},
+	kombo.EventAssessmentOrderReceived:         {"ID", "IntegrationID"},
+	kombo.EventInlineAssessmentOrderReceived:   {"ID", "IntegrationID"},
+	kombo.EventAIApplyApplicationStatusUpdated: {"ID", "UpdatedAt"},
+	kombo.EventAIApplyJobPostingStatusUpdated:  {"ID", "UpdatedAt"},
+}
+
 // wantEvents has the event of each body in testdata/webhooks.
 func wantEvents() map[string]kombo.Event {
 	assessmentHeader, assessment := order("evtOrder00000000000000001", kombo.EventAssessmentOrderReceived)

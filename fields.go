@@ -48,8 +48,8 @@ const (
 	maxCustomFieldsPage = 250
 )
 
-// Fields iterates over the fields of the connected tool. Pages are fetched as they are needed. An error ends the
-// sequence. The options are optional; the last one counts.
+// Fields iterates over the fields of the connected tool. Pages are fetched as they are needed, with at most 2,000 fields
+// each. An error ends the sequence. The options are optional; the last one counts.
 //
 //	for field, err := range client.Integrations.Fields(ctx, integrationID) {
 //		if err != nil {
@@ -131,7 +131,7 @@ func (f MappedField) MarshalJSON() ([]byte, error) {
 var customFieldsOperation = transport.Operation{Method: http.MethodGet, Path: "/integrations/{integration_id}/custom-fields"}
 
 // CustomFields iterates over the custom fields of an integration, as [IntegrationsService.Fields] does over the
-// fields of the tool.
+// fields of the tool. A page has at most 250.
 //
 // Kombo's documentation: https://docs.kombo.dev/v1/get-integrations-integration-id-custom-fields
 func (s *IntegrationsService) CustomFields(ctx context.Context, integrationID string, options ...ListOptions) iter.Seq2[CustomField, error] {

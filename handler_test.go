@@ -187,6 +187,9 @@ func TestEventTypesAreComplete(t *testing.T) {
 		case *kombo.UnknownEvent:
 			t.Errorf("%s has no struct", eventType)
 		}
+		if requiredFields[kombo.EventType(eventType)] == nil {
+			t.Errorf("requiredFields lacks %s", eventType)
+		}
 	}
 	functions := 0
 	for field := range reflect.TypeFor[kombo.EventHandlers]().Fields() {

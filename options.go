@@ -72,9 +72,9 @@ func (c *config) transport(apiKey string) (transport.Config, error) {
 	}, nil
 }
 
-// attemptTimeout returns the time limit of one attempt of an operation, for calls whose [Request] has none. It
-// is that of [WithTimeout] or the Timeout of the client of [WithHTTPClient], the shorter if both are limits;
-// else the default of the method.
+// attemptTimeout returns the time limit of one attempt of an operation. A [Request] with a Timeout overrides it. It is the
+// shorter one of [WithTimeout] and the Timeout of the client of [WithHTTPClient], whose zero is no limit. If neither is
+// set, it is the default of the method.
 func (c *config) attemptTimeout() func(transport.Operation) time.Duration {
 	limit := c.timeout
 	if c.httpClient != nil {

@@ -146,33 +146,29 @@ func decodeTwice(body []byte) (kombo.Event, error) {
 	if err := json.Unmarshal(envelope.Data, fields.FieldByName("Data").Addr().Interface()); err != nil {
 		return nil, err
 	}
-	complete := true
-	switch e := event.(type) {
-	case *kombo.IntegrationCreatedEvent:
-		complete = e.Data.ID != ""
-	case *kombo.IntegrationDeletedEvent:
-		complete = e.Data.ID != "" && !e.Data.DeletedAt.IsZero()
-	case *kombo.IntegrationStateChangedEvent:
-		complete = e.Data.IntegrationID != "" && e.Data.State != "" && !e.Data.UpdatedAt.IsZero()
-	case *kombo.IssueStatusChangedEvent:
-		complete = e.Data.Change != "" && e.Data.Issue.ID != "" && (e.Data.Integration == nil || e.Data.Integration.ID != "")
-	case *kombo.DataChangedEvent:
-		complete = e.Data.IntegrationID != ""
-	case *kombo.SyncFinishedEvent:
-		complete = e.Data.IntegrationID != "" && e.Data.SyncID != ""
-	case *kombo.AssessmentOrderReceivedEvent:
-		complete = e.Data.ID != "" && e.Data.IntegrationID != ""
-	case *kombo.InlineAssessmentOrderReceivedEvent:
-		complete = e.Data.ID != "" && e.Data.IntegrationID != ""
-	case *kombo.AIApplyApplicationStatusUpdatedEvent:
-		complete = e.Data.ID != "" && !e.Data.UpdatedAt.IsZero()
-	case *kombo.AIApplyJobPostingStatusUpdatedEvent:
-		complete = e.Data.ID != "" && !e.Data.UpdatedAt.IsZero()
-	}
-	if !complete {
-		return nil, errors.New("the data is incomplete")
+	for _, path := range requiredFields[envelope.Type] {
+		if isMissing(fields.FieldByName("Data"), strings.Split(path, ".")) {
+			return nil, errors.New(path + " is missing")
+		}
 	}
 	return event, nil
+}
+
+// isMissing reports whether a field has its zero value. What is in a pointer that is nil is not missing.
+func isMissing(value reflect.Value, path []string) bool {
+	if value.Kind() == reflect.Pointer {
+		if value.IsNil() {
+			return false
+		}
+		value = value.Elem()
+	}
+	if len(path) > 0 {
+		return isMissing(value.FieldByName(path[0]), path[1:])
+	}
+	if at, ok := reflect.TypeAssert[time.Time](value); ok {
+		return at.IsZero()
+	}
+	return value.IsZero()
 }
 
 // mutations returns a webhook and variants: truncated, compact, with duplicate keys or other capitals, and with each

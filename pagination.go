@@ -15,8 +15,8 @@ import (
 type ListOptions struct {
 	// Cursor is the Next of an earlier page; "" begins with the first page.
 	Cursor string
-	// PageSize is the number of results in a page; 0 means Kombo's default, 100. Kombo documents a maximum
-	// for each list: 2,000 fields, 250 custom fields.
+	// PageSize is the number of results in a page; 0 means Kombo's default, 100. Each method says the maximum that Kombo
+	// documents.
 	PageSize int
 }
 

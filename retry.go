@@ -24,11 +24,11 @@ import (
 //
 // [IntegrationsService.Sync], [IntegrationsService.Passthrough], and [Call] with POST or PATCH unless
 // [Request.Idempotent] is set, are not idempotent. They are retried only if the request was not executed (no
-// connection, a refused one of a proxy, a 429, a limit) and after [CodeRemoteServiceUnavailable].
+// connection was made, a proxy refused to connect, a 429, or a limit) and after [CodeRemoteServiceUnavailable].
 //
 // The waits grow exponentially and are random: up to BaseDelay at first ("full jitter"). After a limit the
 // first wait is twice BaseDelay, give or take a quarter. If the response asks for a longer wait, in
-// Retry-After-Ms, Retry-After, or RateLimit-Reset if that limit was exceeded, the wait is as long as that. If
+// Retry-After-Ms, Retry-After, or RateLimit-Reset (after a rate limit only), the wait is as long as that. If
 // it asks for more than MaxRetryAfter, or the wait would pass the deadline of the call's context, the call
 // returns the error of the last attempt at once.
 type RetryPolicy struct {
@@ -107,8 +107,8 @@ func classify(body []byte) transport.Classification {
 	return transport.ByStatus
 }
 
-// errorCode returns the code in a response, or "", as errorFromResponse finds it in the last one. It decodes
-// nothing else, because most of what it allocates is garbage.
+// errorCode returns the code in a response, or "": the same that errorFromResponse puts into the Error of the last one. It
+// decodes nothing else, because it runs after every failed attempt and most results are not used.
 func errorCode(body []byte) ErrorCode {
 	var response struct {
 		Error struct {

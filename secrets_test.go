@@ -107,7 +107,7 @@ func TestErrorsHideEscapedSecrets(t *testing.T) {
 
 // Each fault could echo a secret, and a program could print everything it gets. No output contains a key, token, link
 // or webhook secret.
-func TestNothingSecretIsSaid(t *testing.T) {
+func TestNothingSecretIsPrinted(t *testing.T) {
 	t.Parallel()
 	var said syncBuffer
 	logger := slog.New(slog.NewJSONHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: false}))
@@ -204,10 +204,10 @@ func TestNothingSecretIsSaid(t *testing.T) {
 // outside, so the test above runs again in another process.
 func TestNothingIsPrinted(t *testing.T) {
 	t.Parallel()
-	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestNothingSecretIsSaid$", "-test.v")
+	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestNothingSecretIsPrinted$", "-test.v")
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
-	if err := command.Run(); err != nil || !strings.Contains(stdout.String(), "--- PASS: TestNothingSecretIsSaid") {
+	if err := command.Run(); err != nil || !strings.Contains(stdout.String(), "--- PASS: TestNothingSecretIsPrinted") {
 		t.Fatalf("%v: %s", err, &stdout)
 	}
 	if stderr.Len() > 0 {

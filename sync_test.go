@@ -61,8 +61,3 @@ func TestIntegrationInTheHeaderIsChecked(t *testing.T) {
 		checkRefused(t, err, got, "kombo: POST /passthrough/{tool}/{api}: "+problem+" (nothing was sent)")
 	}
 }
-
-// genericCalls are the entries of allCalls for Call, List and ListPage.
-var genericCalls = []string{
-	"POST /ats/jobs/{job_id}/applications", "PUT /ats/applications/{application_id}/stage", "GET /hris/employees", "GET /x/{x_id}/items",
-}

@@ -53,6 +53,7 @@ func ExampleServer_PutRecord() {
 			fmt.Println(employee.WorkEmail, "deleted:", employee.RemoteDeletedAt != nil)
 		}
 	}
+	fmt.Println(len(srv.Records(integrationID, "/hris/employees")), "records")
 	began := time.Now()
 	read(time.Time{})
 
@@ -65,6 +66,7 @@ func ExampleServer_PutRecord() {
 	fmt.Println("changed:")
 	read(began)
 	// Output:
+	// 3 records
 	// hedda.lindqvist@acme.example deleted: false
 	// jonas.woerner@acme.example deleted: false
 	// mira.okafor@acme.example deleted: false

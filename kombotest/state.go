@@ -13,8 +13,8 @@ import (
 	"github.com/kombo-go/kombo"
 )
 
-// state is everything about a [Server] that changes. Its methods have no access to the Server: they cannot wait, send
-// requests or call the functions of [Config].
+// state is what [gate], the lock of a [Server], protects: everything that changes, and the settings that its methods need. They
+// have no access to the Server: they cannot wait, send requests or call the functions of [Config].
 type state struct {
 	// Settings, which never change.
 	url          string
@@ -86,7 +86,7 @@ func newState(config Config) *state {
 	return st
 }
 
-// gate gives the state to one function at a time. Only its methods use its fields.
+// gate is the lock of the state. It gives the state to one function at a time. Only its methods use its fields.
 type gate struct {
 	mutex   sync.Mutex
 	changed sync.Cond // the state may have changed

@@ -206,7 +206,7 @@ func (s *Server) enqueueAll(ctx context.Context, responded <-chan struct{}, even
 	return errors.Join(errs...)
 }
 
-// enqueueInBackground enqueues a delivery once those before it have been attempted, and responded, if not nil, is closed.
+// enqueueInBackground waits until those before d have been attempted and responded, if not nil, is closed. Then it enqueues d.
 func (s *Server) enqueueInBackground(d *delivery, responded <-chan struct{}) error {
 	done := make(chan struct{})
 	attempted := sync.OnceFunc(func() { close(done) })

@@ -17,15 +17,16 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/kombo-go/kombo"
+	"github.com/kombo-go/kombo/internal/sdkcalls"
 	"github.com/kombo-go/kombo/otelkombo"
 )
 
 const (
 	testAPIKey        = "ks_dev_test-api-key-0123456789"
-	testToken         = "eyJhbGciOiJIUzI1NiJ9.eyJqdGkiOiJ0ZXN0In0.c2lnbmF0dXJl"
+	testToken         = sdkcalls.Activation
 	testLink          = "https://connect.kombo.dev/v1?token=eyJhbGciOiJIUzI1NiJ9.eyJqdGkiOiJsaW5rIn0.c2lnbmF0dXJl"
 	testSecret        = "test-webhook-secret"
-	testIntegrationID = "personio:Fx7TqWm3kPz9LdRvN2sYbH5c"
+	testIntegrationID = sdkcalls.IntegrationID
 )
 
 // telemetry is what was recorded.

@@ -14,85 +14,36 @@ import (
 	"time"
 
 	"github.com/kombo-go/kombo"
-	"github.com/kombo-go/kombo/kombotest"
+	"github.com/kombo-go/kombo/internal/sdkcalls"
 	"github.com/kombo-go/kombo/otelkombo"
 )
 
 const opaqueToken = "opaque-activation-token/with slash"
 
-// allCalls has a call of every operation.
-var allCalls = map[string]func(context.Context, *kombo.Client) error{
-	"GET /check-api-key": checkKey,
-	"POST /connect/create-link": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Connect.CreateLink(ctx, kombo.CreateLinkRequest{EndUserEmail: "ada@acme.example", EndUserOrganizationName: "Acme", EndUserOriginID: "42"})
+// allCalls has a call of every operation, and some with other secrets.
+func allCalls() map[string]func(context.Context, *kombo.Client) error {
+	all := sdkcalls.All()
+	all["with an opaque token"] = func(ctx context.Context, c *kombo.Client) error {
+		_, err := c.Connect.IntegrationByToken(ctx, opaqueToken)
 		return err
-	},
-	"GET /connect/integration-by-token/{token}": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Connect.IntegrationByToken(ctx, testToken)
-		_, opaque := c.Connect.IntegrationByToken(ctx, opaqueToken)
-		return errors.Join(err, opaque)
-	},
-	relinkOp: relink,
-	"DELETE /integrations/{integration_id}": func(ctx context.Context, c *kombo.Client) error {
-		return c.Integrations.Delete(ctx, testIntegrationID)
-	},
-	"GET /integrations/{integration_id}": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Integrations.Get(ctx, testIntegrationID)
-		return err
-	},
-	"PUT /integrations/{integration_id}/enabled": func(ctx context.Context, c *kombo.Client) error {
-		return c.Integrations.SetEnabled(ctx, testIntegrationID, true)
-	},
-	"POST /integrations/{integration_id}/setup-link": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Integrations.SetupLink(ctx, testIntegrationID, kombo.SetupLinkRequest{LinkType: kombo.LinkTypeEmbedded})
-		return err
-	},
-	"GET /tools/{category}": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Connect.Tools(ctx, kombo.CategoryHRIS)
-		return err
-	},
-	"GET /integrations/{integration_id}/integration-fields": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Integrations.FieldsPage(ctx, testIntegrationID, kombo.ListOptions{})
-		return err
-	},
-	"PATCH /integrations/{integration_id}/integration-fields/{integration_field_id}": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Integrations.SetFieldPassthrough(ctx, testIntegrationID, "f", true)
-		return err
-	},
-	"GET /integrations/{integration_id}/custom-fields": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Integrations.CustomFieldsPage(ctx, testIntegrationID, kombo.ListOptions{})
-		return err
-	},
-	"PUT /integrations/{integration_id}/custom-fields/{custom_field_id}": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Integrations.MapCustomField(ctx, testIntegrationID, "c", "f")
-		return err
-	},
-	"POST /force-sync": func(ctx context.Context, c *kombo.Client) error {
-		_, err := c.Integrations.Sync(ctx, testIntegrationID, "")
-		return err
-	},
-	"POST /passthrough/{tool}/{api}": func(ctx context.Context, c *kombo.Client) error {
+	}
+	all["with a secret path"] = func(ctx context.Context, c *kombo.Client) error {
 		_, err := c.Integrations.Passthrough(ctx, testIntegrationID, "personio", "api", kombo.PassthroughRequest{Method: "GET", Path: "/secret-path"})
 		return err
-	},
-	"GET /ats/jobs/{job_id}": func(ctx context.Context, c *kombo.Client) error {
+	}
+	all["with a secret query"] = func(ctx context.Context, c *kombo.Client) error {
 		_, err := kombo.Call[struct{}](ctx, c, kombo.Request{
 			Path: "/ats/jobs/{job_id}", PathValues: []string{"secret-job"}, Query: url.Values{"q": {"secret-query"}}, IntegrationID: testIntegrationID,
 		})
 		return err
-	},
+	}
+	return all
 }
 
 // Nothing that is exported contains a key, a token, a link, a webhook secret, or anything else of a URL, a query, a
 // header or a body, whatever servers, proxies, transports, contexts and functions say.
-func TestNothingSecretIsSaid(t *testing.T) {
+func TestNothingSecretIsPrinted(t *testing.T) {
 	t.Parallel()
-	for _, op := range kombotest.Operations() {
-		if allCalls[op] == nil {
-			t.Errorf("%s is not called", op)
-		}
-	}
-
 	m := newTelemetry()
 	echo := func(status int, contentType, format string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -145,7 +96,7 @@ func TestNothingSecretIsSaid(t *testing.T) {
 		cancel()
 		because, cancelBecause := context.WithCancelCause(t.Context())
 		cancelBecause(&url.Error{Op: "Get", URL: testLink, Err: errors.New("key " + testAPIKey)})
-		for op, call := range allCalls {
+		for op, call := range allCalls() {
 			for _, ctx := range []context.Context{t.Context(), canceled, because} {
 				if err := call(ctx, client); err == nil && name != "success" && name != "no fields" && name != "no JSON" {
 					t.Errorf("%s of %s succeeds", op, name)

@@ -21,8 +21,8 @@ const (
 	shortestSecret = 8
 	// enoughOfSecret is how much of a long secret is searched for: a part is worth hiding, too.
 	enoughOfSecret = 32
-	// maxSkip is how much of the beginning of a long secret need not be there: after a stray % or \ it may
-	// be taken for an escape.
+	// maxSkip: a long secret is also found without its first bytes, at most this many, because a stray % or \ before it
+	// can make them look like an escape.
 	maxSkip = len("u002b")
 	// shortestToken is shorter than any token of a link, and longer than most words.
 	shortestToken = 16
@@ -55,8 +55,8 @@ func redactBytes(text []byte, limit int, secrets []string) []byte {
 	}
 	end := len(truncate(text, limit))
 	var found []span
-	// A secret that the limit cuts is complete here, so it is found. The limit can also cut an escape, to that of
-	// another character.
+	// First beyond the limit: a secret that the limit cuts in half is found only as a whole. Then up to the limit, because
+	// the cut can turn an escape into that of another character.
 	for searched := min(len(text), end+maxExpansion*longest); ; searched = end {
 		l := layer{text: text[:searched]}
 		found = l.find(found, needles)
@@ -112,7 +112,7 @@ func truncate(text []byte, size int) []byte {
 	return text[:size]
 }
 
-// forms returns how secret can read in a text whose escapes are undone.
+// forms returns the spellings of secret to search for in unescaped text.
 func forms(secret string) [][]byte {
 	undone := layer{text: []byte(secret)} // a secret can contain what looks like an escape
 	for len(undone.jumps) < maxLayers && undone.undo() {
@@ -145,7 +145,8 @@ type layer struct {
 	jumps [][]jump
 }
 
-// jump is the end of an escape. What is at position at now, or later, was by bytes further on before.
+// jump records how far an unescaped text is shifted: a byte at position at, or later, was at its position plus by before the
+// escape was undone.
 type jump struct{ at, by int }
 
 // origin returns the position in the original of what is at position i.
@@ -518,7 +519,7 @@ func (e *redactedError) As(target any) bool {
 }
 
 // As is errors.As for a target that errors.As accepts. It uses reflect, as encoding/json does: errors.As has a
-// reflection of its own, for which the linker would add 20 KB to a program. errors.AsType is compiled for each type
+// reflection of its own, for which the linker would add 20 KB to a program. errors.AsType would add code for every type
 // that is no pointer.
 func As(err error, target any) bool {
 	into := reflect.ValueOf(target).Elem()
@@ -542,7 +543,7 @@ func As(err error, target any) bool {
 	return false
 }
 
-// Timeout makes it a net.Error, which errors.As finds in place of the one inside.
+// Timeout and Temporary make redactedError a net.Error, so errors.As returns it and not the unredacted one that it wraps.
 func (e *redactedError) Timeout() bool {
 	var inner interface{ Timeout() bool }
 	return As(e.err, &inner) && inner.Timeout()

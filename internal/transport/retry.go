@@ -39,8 +39,8 @@ func (p RetryPolicy) backoff(attempts int, random func(int64) int64) time.Durati
 	return time.Duration(random(int64(bound)))
 }
 
-// limitBackoff returns how long to wait after a limit was exceeded, which takes time to pass: twice
-// BaseDelay, give or take a quarter, and twice as long with each attempt, up to MaxDelay.
+// limitBackoff returns how long to wait after a rate or concurrency limit. Limits take time to recover, so the wait is
+// longer: 2×BaseDelay ±25 %, doubled with each attempt, at most MaxDelay.
 func (p RetryPolicy) limitBackoff(attempts int, random func(int64) int64) time.Duration {
 	bound := p.bound(attempts + 1)
 	shortest := bound - bound/4
@@ -142,8 +142,8 @@ func (c *call) lastMayHaveExecuted() bool {
 	return !c.class.limited() && c.response.StatusCode >= http.StatusInternalServerError
 }
 
-// checkRetry is called by go-retryablehttp after each attempt. Only the error is used, and only if no
-// attempt was made: roundTrip has recorded the rest, and without the URL in the error.
+// checkRetry is called by go-retryablehttp after each attempt. The response is ignored, because roundTrip has recorded it.
+// err is used only if the http.Client refused the request before roundTrip ran.
 func (c *call) checkRetry(_ context.Context, _ *http.Response, err error) (bool, error) {
 	if c.response == nil && c.err == nil {
 		c.err = err // the http.Client refused the request before the first attempt
@@ -162,5 +162,5 @@ func (c *call) checkRetry(_ context.Context, _ *http.Response, err error) (bool,
 	return willRetry, nil
 }
 
-// backoff returns the wait that checkRetry has decided on, which is the least wait of the Client.
+// backoff returns the wait that checkRetry has stored in RetryWaitMin, which arrives here as the first parameter.
 func backoff(wait, _ time.Duration, _ int, _ *http.Response) time.Duration { return wait }
