@@ -248,6 +248,28 @@ func (h *harness) weekLater() {
 	h.await("the repair", func() string { return compare(h.Context(), h.db.Reader, h.kombo) })
 }
 
+// The webhooks of a new integration are lost. The next one about it makes it known, and reconcile completes it.
+func TestUnknownIntegration(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, database string) {
+		h := start(t, database)
+		url := h.kombo.WebhookURL()
+		h.kombo.SetWebhookURL("")
+		id := h.kombo.Connect(t, kombo.CreateLinkRequest{EndUserEmail: "ada@acme.example", EndUserOrganizationName: "Acme, Inc.", EndUserOriginID: "acme"}).ID
+		h.kombo.SetWebhookURL(url)
+		h.put(id, "e1", "first")
+		h.sync(id)
+		h.await("it is known", func() string {
+			rows, err := h.db.Strings(t.Context(), `SELECT integration_id FROM connections`)
+			if err != nil || len(rows) != 1 {
+				return fmt.Sprint(rows, err)
+			}
+			return ""
+		})
+		h.weekLater()
+	})
+}
+
 // An integration whose check always fails does not stop the others.
 func TestReconcileGoesOn(t *testing.T) {
 	t.Parallel()
