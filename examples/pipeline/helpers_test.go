@@ -84,6 +84,13 @@ func start(t *testing.T, database string) *harness {
 		receiver.Close()
 		h.stop()
 	})
+	// A test would not know which repairs and fetches are those of the reconcile job that River starts at once.
+	h.await("the first reconcile job", func() string {
+		if n := h.jobs("reconcile", "completed"); n != 1 {
+			return fmt.Sprint(n)
+		}
+		return ""
+	})
 	return h
 }
 
