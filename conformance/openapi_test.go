@@ -24,6 +24,7 @@ import (
 
 	"github.com/kombo-go/kombo"
 	"github.com/kombo-go/kombo/internal/sandbox"
+	"github.com/kombo-go/kombo/internal/sdkcalls"
 	"github.com/kombo-go/kombo/kombotest"
 )
 
@@ -267,7 +268,8 @@ func lifeOf(ctx context.Context, t *testing.T, srv *kombotest.Server, client *ko
 		}
 	}
 	v.raw(srv, srv.APIKey(), "PUT", path+"/enabled", `{"value":true}`)
-	if request.EnableFiltering {
+	if request.EnableFiltering { // without which there is no setup link
+		allCalls(ctx, t, client, token, integration)
 		v.raw(srv, srv.APIKey(), "POST", path+"/setup-link", `{"link_type":"MAGIC_LINK","language":"it"}`)
 	}
 	aboutData(ctx, t, srv, client, integration)
@@ -283,6 +285,28 @@ func lifeOf(ctx context.Context, t *testing.T, srv *kombotest.Server, client *ko
 	v.raw(srv, srv.APIKey(), "GET", path, "")
 	if err := client.Integrations.Delete(ctx, integration.ID); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// allCalls makes the call of each operation but the deletion.
+func allCalls(ctx context.Context, t *testing.T, client *kombo.Client, token string, integration *kombo.ConnectedIntegration) {
+	t.Helper()
+	fields, err := client.Integrations.FieldsPage(ctx, integration.ID, kombo.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	custom, err := client.Integrations.CustomFieldsPage(ctx, integration.ID, kombo.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for op, call := range sdkcalls.With(sdkcalls.Values{
+		Token: token, IntegrationID: integration.ID, Tool: integration.Tool, FieldID: fields.Results[1].ID, CustomFieldID: custom.Results[0].ID,
+	}) {
+		if op != "DELETE /integrations/{integration_id}" {
+			if err := call(ctx, client); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
 
@@ -333,24 +357,45 @@ func aboutData(ctx context.Context, t *testing.T, srv *kombotest.Server, client 
 	}
 }
 
+type transportFunc func(*http.Request) (*http.Response, error)
+
+func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// requestBodies returns the body that the SDK sends, by operation.
+func requestBodies(t *testing.T) map[string]string {
+	t.Helper()
+	bodies := map[string]string{}
+	client, err := kombo.NewClient("key", kombo.WithHTTPClient(&http.Client{Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
+		if r.Body != nil {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				return nil, err
+			}
+			bodies[kombo.OperationFromContext(r.Context())] = string(body)
+		}
+		return &http.Response{StatusCode: http.StatusTeapot, Body: http.NoBody, Request: r}, nil
+	})}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for op, call := range sdkcalls.All() {
+		if err := call(t.Context(), client); err == nil {
+			t.Errorf("%s succeeds with status 418", op)
+		}
+	}
+	return bodies
+}
+
 // refusals sees an error of each operation, and each code that limits and faults give.
 func (v *validator) refusals(srv *kombotest.Server) {
 	fillIn := strings.NewReplacer("{integration_id}", "personio%3Aunknown", "{token}", "unknown", "{category}", "hris",
 		"{integration_field_id}", "unknown", "{custom_field_id}", "unknown", "{tool}", "personio", "{api}", "personnel")
-	bodies := map[string]string{
-		"POST /connect/create-link":                      `{"end_user_email":"a@b.example","end_user_organization_name":"A"}`,
-		"PUT /integrations/{integration_id}/enabled":     `{"value":true}`,
-		"POST /integrations/{integration_id}/setup-link": `{"link_type":"EMBEDDED"}`,
-
-		"PATCH /integrations/{integration_id}/integration-fields/{integration_field_id}": `{"enable_passthrough":null}`,
-		"PUT /integrations/{integration_id}/custom-fields/{custom_field_id}":             `{"integration_field_id":null}`,
-		"POST /passthrough/{tool}/{api}":                                                 `{"method":"GET","path":"/"}`,
-	}
+	bodies := requestBodies(v.t)
 	for _, op := range kombotest.Operations() {
 		method, path, _ := strings.Cut(op, " ")
-		body := bodies[op]
-		if body == "" && method != http.MethodGet {
-			body = "{}"
+		body := cmp.Or(bodies[op], "{}")
+		if method == http.MethodGet {
+			body = ""
 		}
 		v.raw(srv, "wrong", method, fillIn.Replace(path), body)
 		v.raw(srv, srv.APIKey(), method, fillIn.Replace(path), body)
@@ -362,6 +407,7 @@ func (v *validator) refusals(srv *kombotest.Server) {
 			v.raw(srv, srv.APIKey(), method, fillIn.Replace(path), body)
 		}
 	}
+	v.raw(srv, srv.APIKey(), "PATCH", "/integrations/unknown/integration-fields/unknown", `{"enable_passthrough":null}`)
 	v.invalid = true
 	defer func() { v.invalid = false }()
 	for _, body := range []string{
