@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -37,29 +38,62 @@ func TestFailuresBeforeTheConnection(t *testing.T) {
 		name    string
 		baseURL string
 		base    *http.Transport
-		limit   time.Duration
 		want    string
 	}{
-		{"refused", closed.URL, &http.Transport{}, 0, "refused"},
-		{"refused by SOCKS", closed.URL, socks(closed.Listener.Addr().String()), 0, "refused"},
-		{"error of a dialer", closed.URL, dial(func(context.Context) error { return errors.New("ssh: rejected") }), 0, "ssh: rejected"},
-		{"dialer that hangs up", closed.URL, dial(func(context.Context) error { return io.EOF }), 0, "EOF"},
-		{"limit while dialing", closed.URL, dial(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }), 10 * time.Millisecond, "within 10ms"},
-		{"limit in the handshake", "https://" + mute.Addr().String(), &http.Transport{}, 10 * time.Millisecond, "within 10ms"},
-		{"limit of the handshake", "https://" + mute.Addr().String(), &http.Transport{TLSHandshakeTimeout: 10 * time.Millisecond}, 0, "TLS handshake timeout"},
+		{"refused", closed.URL, &http.Transport{}, "refused"},
+		{"refused by SOCKS", closed.URL, socks(closed.Listener.Addr().String()), "refused"},
+		{"error of a dialer", closed.URL, dial(func(context.Context) error { return errors.New("ssh: rejected") }), "ssh: rejected"},
+		{"dialer that hangs up", closed.URL, dial(func(context.Context) error { return io.EOF }), "EOF"},
+		{"limit of the handshake", "https://" + mute.Addr().String(), &http.Transport{TLSHandshakeTimeout: 10 * time.Millisecond}, "TLS handshake timeout"},
 	}
 	for _, test := range tests {
 		for _, operation := range []Operation{read, once} {
 			t.Run(test.name+"/"+operation.Method, func(t *testing.T) {
 				t.Parallel()
 				_, err := newTest(nil, func(c *Config) {
-					c.BaseURL, c.HTTPClient, c.AttemptTimeout = test.baseURL, &http.Client{Transport: test.base}, limit(test.limit)
+					c.BaseURL, c.HTTPClient = test.baseURL, &http.Client{Transport: test.base}
 					c.Retry = RetryPolicy{MaxAttempts: 4, BaseDelay: 1, MaxDelay: 1}
 				}).do(t.Context(), operation)
 				failure, ok := errors.AsType[*CallError](err)
 				if !ok || failure.Attempts != 4 || !strings.Contains(err.Error(), test.want) {
 					t.Errorf("error = %#v, want %q after 4 attempts", err, test.want)
 				}
+			})
+		}
+	}
+}
+
+// The time limit of an attempt that ends before there is a connection proves the same. In real time it could end before
+// net/http has asked for a connection, which proves nothing.
+func TestLimitBeforeTheConnection(t *testing.T) {
+	t.Parallel()
+	for name, dial := range map[string]func() (net.Conn, error){
+		"dialing": func() (net.Conn, error) {
+			<-time.After(time.Minute)
+			return nil, errors.New("too late")
+		},
+		"handshake": func() (net.Conn, error) {
+			mute, _ := net.Pipe()
+			return mute, nil
+		},
+	} {
+		for _, operation := range []Operation{read, once} {
+			t.Run(name+"/"+operation.Method, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					base := &http.Transport{
+						TLSHandshakeTimeout: time.Minute,
+						DialContext:         func(context.Context, string, string) (net.Conn, error) { return dial() },
+					}
+					defer func() { <-time.After(2 * time.Minute) }() // net/http goes on with the connections, for later requests
+					_, err := newTest(base, func(c *Config) {
+						c.AttemptTimeout, c.Retry = limit(10*time.Second), RetryPolicy{MaxAttempts: 4, BaseDelay: 1, MaxDelay: 1}
+					}).do(t.Context(), operation)
+					failure, ok := errors.AsType[*CallError](err)
+					if !ok || failure.Attempts != 4 || !strings.Contains(err.Error(), "within 10s") {
+						t.Errorf("error = %#v, want \"within 10s\" after 4 attempts", err)
+					}
+				})
 			})
 		}
 	}
