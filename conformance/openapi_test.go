@@ -288,7 +288,7 @@ func lifeOf(ctx context.Context, t *testing.T, srv *kombotest.Server, client *ko
 	}
 }
 
-// allCalls makes the call of each operation but the deletion.
+// allCalls calls each operation, except the deletion.
 func allCalls(ctx context.Context, t *testing.T, client *kombo.Client, token string, integration *kombo.ConnectedIntegration) {
 	t.Helper()
 	fields, err := client.Integrations.FieldsPage(ctx, integration.ID, kombo.ListOptions{})
@@ -361,7 +361,7 @@ type transportFunc func(*http.Request) (*http.Response, error)
 
 func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// requestBodies returns the body that the SDK sends, by operation.
+// requestBodies returns a valid body of each operation, as the SDK sends it.
 func requestBodies(t *testing.T) map[string]string {
 	t.Helper()
 	bodies := map[string]string{}

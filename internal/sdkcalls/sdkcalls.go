@@ -13,7 +13,7 @@ const (
 	IntegrationID = "personio:Fx7TqWm3kPz9LdRvN2sYbH5c"
 )
 
-// Values is what the calls name.
+// Values are the IDs and the token in the paths and bodies of the calls, and the tool of the integration.
 type Values struct{ Token, IntegrationID, Tool, FieldID, CustomFieldID string }
 
 // All returns the calls by the name of the operation in [kombo.Error].
@@ -21,7 +21,7 @@ func All() map[string]func(context.Context, *kombo.Client) error {
 	return With(Values{Token: Activation, IntegrationID: IntegrationID, Tool: "personio", FieldID: "f", CustomFieldID: "c"})
 }
 
-// With returns the calls with values that a server knows.
+// With returns the calls that All returns, with other values.
 func With(v Values) map[string]func(context.Context, *kombo.Client) error {
 	return map[string]func(context.Context, *kombo.Client) error{
 		"GET /check-api-key": func(ctx context.Context, c *kombo.Client) error {

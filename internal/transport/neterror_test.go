@@ -38,20 +38,23 @@ func TestFailuresBeforeTheConnection(t *testing.T) {
 		name    string
 		baseURL string
 		base    *http.Transport
+		limit   time.Duration
 		want    string
 	}{
-		{"refused", closed.URL, &http.Transport{}, "refused"},
-		{"refused by SOCKS", closed.URL, socks(closed.Listener.Addr().String()), "refused"},
-		{"error of a dialer", closed.URL, dial(func(context.Context) error { return errors.New("ssh: rejected") }), "ssh: rejected"},
-		{"dialer that hangs up", closed.URL, dial(func(context.Context) error { return io.EOF }), "EOF"},
-		{"limit of the handshake", "https://" + mute.Addr().String(), &http.Transport{TLSHandshakeTimeout: 10 * time.Millisecond}, "TLS handshake timeout"},
+		{"refused", closed.URL, &http.Transport{}, 0, "refused"},
+		{"refused by SOCKS", closed.URL, socks(closed.Listener.Addr().String()), 0, "refused"},
+		{"error of a dialer", closed.URL, dial(func(context.Context) error { return errors.New("ssh: rejected") }), 0, "ssh: rejected"},
+		{"dialer that hangs up", closed.URL, dial(func(context.Context) error { return io.EOF }), 0, "EOF"},
+		// Long enough for net/http to ask for a connection on a busy machine.
+		{"limit in the handshake", "https://" + mute.Addr().String(), &http.Transport{}, time.Second, "within 1s"},
+		{"limit of the handshake", "https://" + mute.Addr().String(), &http.Transport{TLSHandshakeTimeout: 10 * time.Millisecond}, 0, "TLS handshake timeout"},
 	}
 	for _, test := range tests {
 		for _, operation := range []Operation{read, once} {
 			t.Run(test.name+"/"+operation.Method, func(t *testing.T) {
 				t.Parallel()
 				_, err := newTest(nil, func(c *Config) {
-					c.BaseURL, c.HTTPClient = test.baseURL, &http.Client{Transport: test.base}
+					c.BaseURL, c.HTTPClient, c.AttemptTimeout = test.baseURL, &http.Client{Transport: test.base}, limit(test.limit)
 					c.Retry = RetryPolicy{MaxAttempts: 4, BaseDelay: 1, MaxDelay: 1}
 				}).do(t.Context(), operation)
 				failure, ok := errors.AsType[*CallError](err)
@@ -63,8 +66,8 @@ func TestFailuresBeforeTheConnection(t *testing.T) {
 	}
 }
 
-// The time limit of an attempt that ends before there is a connection proves the same. In real time it could end before
-// net/http has asked for a connection, which proves nothing.
+// If the time limit of an attempt ends before there is a connection, nothing was sent either. The clock is that of synctest:
+// a short limit in real time can end before net/http has asked for a connection, and then nothing is known.
 func TestLimitBeforeTheConnection(t *testing.T) {
 	t.Parallel()
 	for name, dial := range map[string]func() (net.Conn, error){
